@@ -1,15 +1,16 @@
 import type { z } from 'zod';
-import type {
-  NewEventOf,
-  Push,
-  RecordedOf,
-  Replaced,
-  Scene,
-  SealedField,
-  Sealing,
-  StoredPush,
-  StreamDeclaration,
-  Words,
+import {
+  isStoredPush,
+  type NewEventOf,
+  type Push,
+  type RecordedOf,
+  type Replaced,
+  type Scene,
+  type SealedField,
+  type Sealing,
+  type StoredPush,
+  type StreamDeclaration,
+  type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { parseStream, type StreamName, type UserId } from './ids.js';
@@ -91,7 +92,9 @@ export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
-  pushesOf(event, scene).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
+  pushesOf(event, scene)
+    .filter(isStoredPush)
+    .filter(({ to }) => to.includes(user));
 
 /** The members of a room in this state, whom its events are pushed to; none of another stream. */
 export const membersIn = (state: State): readonly UserId[] =>

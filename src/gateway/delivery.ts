@@ -6,6 +6,7 @@ import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
+import type { ProfileChanges } from './profileChanges.js';
 import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 import type { Typing } from './typing.js';
@@ -108,6 +109,7 @@ export interface DeliveryDeps {
   readonly ring: Ring;
   readonly cursors: Cursors;
   readonly typing: Pick<Typing, 'timers' | 'endByMessage'>;
+  readonly profileChanges: Pick<ProfileChanges, 'note'>;
 }
 
 /** An event and its pushes. */
@@ -134,6 +136,7 @@ export class Delivery {
     if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
+      else if ('profileOf' in push) this.#deps.profileChanges.note(push.profileOf, event);
       else this.#stored(event, push, vector, content);
   }
 

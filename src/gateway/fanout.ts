@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
+import { isStoredPush } from '../domain/defineEvent.js';
 import { pushesOf } from '../domain/events.js';
 import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
@@ -188,9 +189,10 @@ export class Fanout {
     return found;
   }
 
-  #isAnyHere({ concerns, subjects }: Receivers): boolean {
+  #isAnyHere({ concerns, subjects, profiles }: Receivers): boolean {
     const { ring, watchers } = this.#deps.interest;
     return (
+      profiles.length > 0 ||
       concerns.some((user) => ring.hosts(user)) ||
       subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
     );
@@ -208,6 +210,7 @@ export class Fanout {
       events.push({ event, pushes });
       for (const push of pushes)
         if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        else if ('profileOf' in push) isOurs = true;
         else
           for (const user of push.to) {
             if (!ring.hosts(user)) continue;
@@ -227,7 +230,7 @@ export class Fanout {
       // A user may have connected meanwhile whom other events of the commit concern.
       for (const { pushes } of events)
         for (const push of pushes)
-          if (!('about' in push) && push.to.some((user) => ring.hosts(user))) content.want(push);
+          if (isStoredPush(push) && push.to.some((user) => ring.hosts(user))) content.want(push);
       return content.missing === 0;
     });
     this.#apply(commit);

@@ -14,6 +14,8 @@ const MAX_ROOMS = 50_000;
 export class Profiles {
   readonly #queries: Pick<Queries, 'users'>;
   readonly #cache = new ExpiringCache<User>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_PROFILES });
+  /** Of users whose profile has changed: the moment from which on it is read. By then the read models have it. */
+  readonly #changed = new ExpiringCache<Moment>({ ttlMs: SECRET_TTL_MS, maxEntries: MAX_PROFILES });
   #forgotten = 0;
 
   constructor(queries: Pick<Queries, 'users'>) {
@@ -29,7 +31,7 @@ export class Profiles {
   async load(users: readonly UserId[]): Promise<Map<UserId, User>> {
     const missing = users.filter((user) => this.#cache.get(user) === undefined);
     const forgotten = this.#forgotten;
-    const found = missing.length > 0 ? await this.#queries.users(missing, []) : new Map<UserId, User>();
+    const found = missing.length > 0 ? await this.#read(missing) : new Map<UserId, User>();
     // If a user was forgotten meanwhile, the result may still show that user.
     if (forgotten === this.#forgotten) for (const [id, user] of found) this.#cache.set(id, user);
     for (const id of users) {
@@ -37,6 +39,17 @@ export class Profiles {
       if (user) found.set(id, user);
     }
     return found;
+  }
+
+  #read(users: readonly UserId[]): Promise<Map<UserId, User>> {
+    const at = users.flatMap((user) => this.#changed.get(user) ?? []);
+    return this.#queries.users(users, at);
+  }
+
+  /** Drops a user whose profile an event has changed. Later loads include the event at that moment. */
+  expire(user: UserId, at: Moment): void {
+    this.forget(user);
+    this.#changed.set(user, at);
   }
 
   /** Drops a user who has been erased. */
@@ -47,6 +60,7 @@ export class Profiles {
 
   close(): void {
     this.#cache.close();
+    this.#changed.close();
   }
 }
 

@@ -24,6 +24,7 @@ import { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
 import { gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
+import { ProfileChanges } from './profileChanges.js';
 import { pushText } from './protocol.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
@@ -93,6 +94,7 @@ interface Followers {
   readonly content: ContentSources;
   readonly typing: Typing;
   readonly presence: Presence;
+  readonly profileChanges: ProfileChanges;
 }
 
 /** Puts the gateway together, following the log from its tail on. Call it before this node writes anything. */
@@ -106,21 +108,24 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const presence = createPresence(parts, write);
   const typing = createTyping(hub, bus);
   const content = { texts: parts.stores.texts, profiles };
-  const fanout = followLog(parts, start, { memory, content, typing, presence });
+  const { logger } = parts.report;
+  const vector = () => fanout.vector;
+  const profileChanges = new ProfileChanges({ queries, profiles, hub, vector, logger });
+  const fanout = followLog(parts, start, { memory, content, typing, presence, profileChanges });
   const stopNotes = exchangeNotes(parts, fanout, typing);
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
-  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
+  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector };
   const { sessions } = vault;
-  const users = { hub, profiles, presence };
+  const users = { hub, presence, find: (user: UserId) => queries.self(user, []) };
   const identify = createIdentify({
     sessions,
     users,
     revisions,
     replay: (connection, user, since) =>
       replay(connection, user, since, () => connection.goLive(), replayDeps),
-    logger: parts.report.logger,
+    logger,
   });
   const handlers = createHandlers({
     commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
@@ -144,6 +149,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       presence.stop();
       stopReconciling();
       typing.stop();
+      profileChanges.stop();
       await connections.stop();
     },
     async release() {
@@ -271,7 +277,7 @@ function createTyping(hub: Hub, bus: Bus): Typing {
 function followLog(
   { stores, report }: GatewayParts,
   start: readonly Place[],
-  { memory, content, typing, presence }: Followers,
+  { memory, content, typing, presence, profileChanges }: Followers,
 ): Fanout {
   const { hub, ring, cursors, rooms } = memory;
   const { metrics, logger } = report;
@@ -281,6 +287,7 @@ function followLog(
       ring,
       cursors,
       typing,
+      profileChanges,
     }),
     interest: { ring, watchers: hub.watchers },
     content,

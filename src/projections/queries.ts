@@ -1,11 +1,12 @@
 import type { Moment } from '../domain/commands.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { PROFILE_FIELDS } from '../domain/profiles.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
+import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
@@ -26,6 +27,8 @@ import type { Progress } from './queryWaits.js';
 export interface Queries {
   /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
+  /** The user with what only their own devices are shown; undefined if there is none. */
+  self(userId: UserId, at: readonly Moment[]): Promise<User | undefined>;
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
@@ -58,6 +61,8 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
+  /** Those who know this user: friends, and those for whom a chat with the user is active. */
+  peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -104,6 +109,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return usersById(source, ids);
     },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
     async friends(userId, page, at) {
       await waitFor(at);
       return friendsPage(source, userId, page);
@@ -141,6 +150,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
+    },
+    async peers(userId, at) {
+      await waitFor(at);
+      return peerIds(rows, userId);
     },
     async contacts(userId, at) {
       await waitFor(at);

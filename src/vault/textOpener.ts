@@ -2,7 +2,6 @@ import { ExpiringCache } from '../base/collections.js';
 import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
-import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
@@ -58,10 +57,8 @@ export interface SealedMessage {
   readonly text: Sealed | null;
 }
 
-export interface SealedName {
-  readonly userId: UserId;
-  readonly username: Sealed;
-}
+/** A name or a field of a profile, sealed with its owner's own key. */
+export type OwnText = Omit<SealedText, 'seq'>;
 
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
@@ -69,7 +66,7 @@ export interface SealedName {
  */
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
-  usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
+  ownTexts(texts: readonly OwnText[]): Promise<(string | null)[]>;
 }
 
 export function createTextOpener(
@@ -109,12 +106,12 @@ export function createTextOpener(
     };
   }
 
-  async function loadNameKeys(uncached: readonly SealedName[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
-    return ({ userId, username }: SealedName): string | null => {
-      const key = keyOf.get(userId);
-      if (key === undefined) throw new TypeError(`the key of ${userId} was not requested`);
-      return key === 'destroyed' ? null : open(key, username, usernameContext(userId));
+  async function loadOwnKeys(uncached: readonly OwnText[]) {
+    const keyOf = await keys.getKeys([...new Set(uncached.map(({ owner }) => owner))]);
+    return ({ owner, sealed, context }: OwnText): string | null => {
+      const key = keyOf.get(owner);
+      if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
+      return key === 'destroyed' ? null : open(key, sealed, context);
     };
   }
 
@@ -126,11 +123,6 @@ export function createTextOpener(
           text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
         loadTextKeys,
       ),
-    usernames: (names) =>
-      openAll(
-        names,
-        ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
-        loadNameKeys,
-      ),
+    ownTexts: (texts) => openAll(texts, (text) => text, loadOwnKeys),
   };
 }

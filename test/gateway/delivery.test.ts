@@ -31,6 +31,7 @@ class Node {
     leave: () => {},
   });
   readonly endedTyping: string[] = [];
+  readonly changedProfiles: string[] = [];
   /** The texts that were put into frames. */
   readonly shown: string[] = [];
   readonly #delivery = new Delivery({
@@ -42,6 +43,7 @@ class Node {
       timers: new Map([['', () => {}]]),
       endByMessage: (room, sender) => void this.endedTyping.push(`${sender} in ${room}`),
     },
+    profileChanges: { note: (user) => void this.changedProfiles.push(user) },
   });
   #size = 0;
 

@@ -175,7 +175,7 @@ async function compareNames(
   const cache = createPlaintextCache();
   try {
     const names: IndexedNames = {
-      usernames: createTextOpener(vault.keys, cache).usernames,
+      ownTexts: createTextOpener(vault.keys, cache).ownTexts,
       isErasing: async (asked) => (await vault.erasures.list()).some(({ userId }) => userId === asked),
     };
     return await findWrongEntry(stored, comparedModel, names);

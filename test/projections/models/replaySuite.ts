@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { isStoredPush } from '../../../src/domain/defineEvent.js';
 import { pushesOf, pushesTo } from '../../../src/domain/events.js';
 import type { User } from '../../../src/domain/userMessageChat.js';
 import type { MissedEvent } from '../../../src/projections/models/streamIndex.js';
@@ -13,7 +14,7 @@ const unknown: User = { userId: '', username: null, backgroundColor: '', created
 /** The pushes of an event to a user. */
 const namesOf = (userId: string, { event, scene }: MissedEvent): ChangeName[] =>
   pushesOf(event, scene).flatMap((push) =>
-    !('about' in push) && push.to.includes(userId) ? [[event.offset, push.name] as const] : [],
+    isStoredPush(push) && push.to.includes(userId) ? [[event.offset, push.name] as const] : [],
   );
 
 /** Tests what a resumed connection is sent of what it missed; `runs`: the number of histories. */

@@ -1,8 +1,13 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
+import {
+  type Command,
+  type CommandOf,
+  decideCommand,
+  describeCommand,
+} from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
-import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import { declarationOf, foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
@@ -12,7 +17,7 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { RoomState } from '../../../src/domain/streams.js';
+import type { Role, RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
@@ -25,9 +30,14 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
-/** An event with its text sealed, as the writer seals it. */
-const sealedEvent = (event: NewEvent): NewEvent =>
-  event.type === 'MessageSent' ? { ...event, data: { ...event.data, text: sealed(event.data.text) } } : event;
+/** An event with its texts sealed, as the writer seals them. */
+function sealedEvent(event: NewEvent): NewEvent {
+  const data: Record<string, unknown> = { ...event.data };
+  for (const { field } of declarationOf(event.type).sealed ?? [])
+    if (typeof data[field] === 'string') data[field] = sealed(data[field]);
+  // Sealed texts are texts.
+  return { ...event, data } as NewEvent;
+}
 
 /**
  * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
@@ -48,7 +58,7 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
+    ownTexts: async (texts) => texts.map(({ owner, sealed: text }) => this.#open(owner, text)),
   };
 
   register(username: string): UserId {
@@ -56,6 +66,14 @@ export class World {
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
     this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
+  }
+
+  changeProfile(userId: UserId, change: Omit<CommandOf<'change profile'>, 'kind' | 'userId'>): void {
+    this.#run({ kind: 'change profile', userId, ...change });
+  }
+
+  setRole(userId: UserId, role: Role, give: boolean): void {
+    this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
