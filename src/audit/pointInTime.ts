@@ -106,7 +106,7 @@ const roomOf = ({ roomId, members, createdAt }: OpenChatRow): RoomInfo => ({
 const atTime = (time: Time | undefined): At | undefined => (time === undefined ? undefined : { time });
 
 // No names: they are for searches, which do not exist here.
-const profiles = usersProjection({ ownTexts: async () => [] });
+const profiles = usersProjection({ notes: async () => [] });
 
 /** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
 async function foldUserRows(

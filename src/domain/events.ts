@@ -1,5 +1,7 @@
 import type { z } from 'zod';
 import {
+  type Audience,
+  isGroupAudience,
   isStoredPush,
   type NewEventOf,
   type Push,
@@ -13,6 +15,7 @@ import {
   type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
+import { type Period, periodAt, sawAt } from './groupState.js';
 import { parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
@@ -68,13 +71,18 @@ export function declarationOf(type: EventType): AnyEvent {
 /** How the state of one kind of stream begins and goes on. */
 export interface Fold {
   readonly initial: State;
+  /** See `StreamDeclaration.stored`. */
+  stored(state: State): State;
   evolve(state: State, event: Recorded): State;
 }
 
 const evolve = (state: State, event: Recorded): State =>
   declarationOf(event.type).evolve?.(state, event) ?? state;
 
-const kinds = new Map(declaredEvents.map(({ stream }) => [stream.kind, stream] as const));
+// The state of a stream is given to the declaration of its own kind only.
+const kinds = new Map(
+  declaredEvents.map(({ stream }) => [stream.kind, stream as unknown as StreamDeclaration<State>]),
+);
 
 /** The declaration of the kind of a stream. Throws for a kind of which no event is declared. */
 export function kindOf(stream: StreamName): StreamDeclaration<State> {
@@ -84,7 +92,10 @@ export function kindOf(stream: StreamName): StreamDeclaration<State> {
 }
 
 /** The fold of a stream's events into its deciders' state. */
-export const foldFor = (stream: StreamName): Fold => ({ initial: kindOf(stream).initial, evolve });
+export function foldFor(stream: StreamName): Fold {
+  const { initial, stored = (state) => state } = kindOf(stream);
+  return { initial, stored, evolve };
+}
 
 /** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
@@ -94,11 +105,29 @@ export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
   pushesOf(event, scene)
     .filter(isStoredPush)
-    .filter(({ to }) => to.includes(user));
+    .filter((push) => isFor(user, push, event.offset, scene.periods ?? []));
+
+/** Whether a push of an event at this offset is for a user who was a member of its group in these periods. */
+export function isFor(
+  user: UserId,
+  { to, seq }: Pick<StoredPush, 'to' | 'seq'>,
+  offset: number,
+  periods: readonly Period[],
+): boolean {
+  if (!isGroupAudience(to)) return to.includes(user);
+  if (to.and?.includes(user)) return true;
+  const period = periodAt(periods, offset);
+  if (!period || period.joined >= (to.joinedBefore ?? Number.POSITIVE_INFINITY)) return false;
+  return seq === undefined || sawAt(periods, seq, offset);
+}
+
+const nobody: readonly UserId[] = [];
 
 /** The members of a room in this state, whom its events are pushed to; none of another stream. */
-export const membersIn = (state: State): readonly UserId[] =>
-  'exists' in state && state.exists ? state.members : [];
+export function membersIn(state: State): Audience {
+  if (!('exists' in state) || !state.exists) return nobody;
+  return state.roomType === 'GROUP' ? { group: state.roomId } : state.members;
+}
 
 /** A sealed field: of an event before it is sealed, its plain text. */
 export interface SealedText extends Sealing {

@@ -1,10 +1,12 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
+import * as groupEvents from './groupEvents.js';
+import * as groups from './groups.js';
 import * as history from './history.js';
 import * as messages from './messages.js';
 import * as onlineStatus from './onlineStatus.js';
-import * as profiles from './profiles.js';
+import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as users from './signUp.js';
@@ -14,16 +16,8 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  users,
-  profiles,
-  friends,
-  chats,
-  messages,
-  readMarks,
-  onlineStatus,
-  erasure,
-  roles,
-  history,
+  ...([users, profiles, friends, chats, groups, groupEvents, messages, readMarks] as const),
+  ...([onlineStatus, erasure, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

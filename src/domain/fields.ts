@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isGroupId } from './ids.js';
 import { CURSOR_CHARACTERS, countCodePoints, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
 
 /** Parts of the contract that several features share. A schema validates, gives the type, and is in the documents. */
@@ -8,6 +9,55 @@ export const Id = z
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
   .toLowerCase()
   .meta({ format: 'uuid', description: 'A UUID; compared and given back in lower case.' });
+
+/** A group's id is of its creator's choice. Ids of private rooms have another version, so that none can be taken. */
+export const GroupId = Id.refine(isGroupId, 'must be a UUID of version 4 or 7');
+
+const WHITE_SPACE_ONLY = /^\p{White_Space}*$/u;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+/** Control characters, and those that change the direction of what is behind them. */
+const NO_NAME_CHARACTER = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
+
+/** Returns true if a name may have all these characters. */
+export const canBeInName = (text: string): boolean => !NO_NAME_CHARACTER.test(text);
+
+const boundedText = (max: number, isWrong: (text: string) => string | undefined) =>
+  z
+    .string()
+    // The client checks texts too, in browsers without `isWellFormed`.
+    .check(({ value: text, issues }) => {
+      const add = (message: string) => issues.push({ code: 'custom', message, input: text });
+      if (text.length > max && countCodePoints(text) > max)
+        add(`must be at most ${max.toLocaleString('en-US')} code points`);
+      if (LONE_SURROGATE.test(text)) add('must not contain lone surrogates');
+      const wrong = isWrong(text);
+      if (wrong !== undefined) add(wrong);
+    })
+    .meta({ maxLength: max });
+
+/** A name that people give: 1 to `max` code points on one line. */
+export const label = (max: number) =>
+  boundedText(max, (text) => {
+    if (WHITE_SPACE_ONLY.test(text)) return 'must not be empty or only white space';
+    if (!canBeInName(text)) return 'must not contain control or direction-changing characters';
+    return undefined;
+  });
+
+/** A text that people write: 1 to `max` code points, kept exactly as sent. */
+export const textOf = (max: number) =>
+  boundedText(max, (text) => {
+    if (text === '') return 'must not be empty';
+    return WHITE_SPACE_ONLY.test(text) ? 'must not be only white space' : undefined;
+  }).meta({
+    maxLength: max,
+    description: `1–${max.toLocaleString('en-US')} code points, not only white space, no lone surrogates; kept exactly as sent.`,
+  });
+
+/** A text of at most `max` code points that may be empty. */
+export const note = (max: number) =>
+  boundedText(max, (text) =>
+    text !== '' && WHITE_SPACE_ONLY.test(text) ? 'must not be only white space' : undefined,
+  );
 
 export const Time = z
   .string()
@@ -29,43 +79,6 @@ export const Cursor = z
   .min(1)
   .max(CURSOR_CHARACTERS)
   .meta({ description: 'Opaque: where a connection has got to.' });
-
-/** Adds what is wrong with a text of `most` code points at most. The client checks texts too, in any browser. */
-function checkText(text: string, most: number, add: (message: string) => void): void {
-  if (text.length > most && countCodePoints(text) > most)
-    add(`must be at most ${most.toLocaleString('en-US')} code points`);
-  if (/\p{Surrogate}/u.test(text)) add('must not contain lone surrogates');
-  if (!/\P{White_Space}/u.test(text)) add('must not be only white space');
-}
-
-/** A text that people write: not only white space by Unicode's `White_Space`, no lone surrogates; kept as sent. */
-export const textOf = (most: number) =>
-  z
-    .string()
-    .check(({ value, issues }) =>
-      checkText(value, most, (message) => issues.push({ code: 'custom', message, input: value })),
-    )
-    .meta({
-      minLength: 1,
-      maxLength: most,
-      description: `1–${most.toLocaleString('en-US')} code points, not only white space, no lone surrogates; kept exactly as sent.`,
-    });
-
-/** A character that a name must not have: it is not seen, or turns the direction of the text around the name. */
-const NOT_IN_NAMES = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
-
-/** Returns true if a name may have all these characters. */
-export const canBeInName = (text: string): boolean => !NOT_IN_NAMES.test(text);
-
-/** A name that people choose: a text of one line that does not change how the text around it is read. */
-export const nameOf = (most: number) =>
-  textOf(most)
-    .refine(canBeInName, 'must not contain control characters or marks that change the direction of text')
-    .meta({
-      minLength: 1,
-      maxLength: most,
-      description: `1–${most} code points, not only white space, no lone surrogates, control characters or direction marks.`,
-    });
 
 /** The answer of a request that needs none. */
 export const Empty = z.strictObject({});

@@ -1,10 +1,11 @@
 import type { Logger } from 'pino';
 import type { Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
-import { changeUserPush } from '../domain/profiles.js';
+import { changeUserPush } from '../domain/people/profiles.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vector } from './cursor.js';
+import type { GroupIndex } from './groupIndex.js';
 import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import { pushText } from './protocol.js';
@@ -14,10 +15,17 @@ const MAX_WAITING = 10_000;
 /** How often the push of one profile is tried. */
 const MAX_TRIES = 3;
 
+type ProfileQueries = Pick<Queries, 'peers' | 'self'> & {
+  readonly groups: Pick<Queries['groups'], 'memberships'>;
+};
+
 export interface ProfileChangesDeps {
-  readonly queries: Pick<Queries, 'peers' | 'self'>;
+  readonly queries: ProfileQueries;
   readonly profiles: Pick<Profiles, 'expire' | 'load'>;
-  readonly hub: Pick<Hub, 'connectionsOf'>;
+  readonly live: {
+    readonly hub: Pick<Hub, 'connectionsOf'>;
+    readonly groups: Pick<GroupIndex, 'membersNow'>;
+  };
   /** The node's present vector. */
   readonly vector: () => Vector;
   readonly logger: Logger;
@@ -71,22 +79,25 @@ export class ProfileChanges {
   }
 
   async #pushNow(user: UserId): Promise<void> {
-    const { queries, profiles, hub, vector } = this.#deps;
+    const { queries, profiles, live, vector } = this.#deps;
     const present: Moment[] = vector().map((size, partition) => ({ partition, size }));
-    const peers = await queries.peers(user, present);
+    const others = await queries.peers(user, present);
+    for (const { roomId, isMember } of await queries.groups.memberships(user, present))
+      if (isMember) for (const member of live.groups.membersNow(roomId)) others.add(member);
+    others.delete(user);
     const shown = (await profiles.load([user])).get(user);
-    if (shown) this.#send([...peers], shown);
-    if (hub.connectionsOf(user).length === 0) return;
+    if (shown) this.#send(others, shown);
+    if (live.hub.connectionsOf(user).length === 0) return;
     const self = await queries.self(user, present);
     if (self) this.#send([user], self);
   }
 
-  #send(users: readonly UserId[], user: User): void {
+  #send(users: Iterable<UserId>, user: User): void {
     // An erasure is pushed by itself.
     if (user.erased || this.#isStopped) return;
     let text: string | undefined;
     for (const to of users)
-      for (const connection of this.#deps.hub.connectionsOf(to))
+      for (const connection of this.#deps.live.hub.connectionsOf(to))
         if (connection.session) {
           text ??= pushText(changeUserPush.name, JSON.stringify({ user }));
           connection.sendText(text);

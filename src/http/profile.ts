@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
 import { overloaded, unauthenticated } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
-import { PROFILE_FIELDS, ProfileChange } from '../domain/profiles.js';
+import { PROFILE_FIELDS, ProfileChange } from '../domain/people/profiles.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';

@@ -1,5 +1,7 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
+import { groupsProjection } from './models/groupRows.js';
+import { membershipsProjection } from './models/membershipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
@@ -18,6 +20,8 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     statesProjection,
     usersProjection(names),
     chatsProjection,
+    groupsProjection,
+    membershipsProjection,
     messagesProjection,
     messageIdsProjection,
     presenceProjection,
@@ -27,7 +31,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
   ];
 }
 
-const unopened = allProjections({ ownTexts: async () => [] });
+const unopened = allProjections({ notes: async () => [] });
 
 /** The names of the models, as an operator types them. */
 export const projectionNames: readonly string[] = unopened.map(({ model }) => model.name);

@@ -154,7 +154,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   try {
     await thread.projector.open();
     serveThread(thread.main, {
-      ownTexts: (texts) => options.names.ownTexts(texts),
+      notes: (texts) => options.names.notes(texts),
       switchTo: (name, generation) => readers.switchTo(name, generation),
     } satisfies MainThreadApi);
     const start = await thread.projector.catchUp();

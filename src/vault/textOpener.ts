@@ -1,4 +1,5 @@
 import { ExpiringCache } from '../base/collections.js';
+import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
@@ -57,16 +58,13 @@ export interface SealedMessage {
   readonly text: Sealed | null;
 }
 
-/** A name or a field of a profile, sealed with its owner's own key. */
-export type OwnText = Omit<SealedText, 'seq'>;
-
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
-  ownTexts(texts: readonly OwnText[]): Promise<(string | null)[]>;
+  notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
 export function createTextOpener(
@@ -106,9 +104,9 @@ export function createTextOpener(
     };
   }
 
-  async function loadOwnKeys(uncached: readonly OwnText[]) {
+  async function loadNoteKeys(uncached: readonly SealedNote[]) {
     const keyOf = await keys.getKeys([...new Set(uncached.map(({ owner }) => owner))]);
-    return ({ owner, sealed, context }: OwnText): string | null => {
+    return ({ owner, sealed, context }: SealedNote): string | null => {
       const key = keyOf.get(owner);
       if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
       return key === 'destroyed' ? null : open(key, sealed, context);
@@ -123,6 +121,6 @@ export function createTextOpener(
           text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
         loadTextKeys,
       ),
-    ownTexts: (texts) => openAll(texts, (text) => text, loadOwnKeys),
+    notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };
 }

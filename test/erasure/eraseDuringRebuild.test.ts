@@ -37,7 +37,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
     projections = await startProjections({
       engine: { kind: 'sqlite', dataDir },
       names: {
-        ownTexts: async (texts) =>
+        notes: async (texts) =>
           texts.map(({ owner }) => (owner !== ada ? `name-${owner}` : isDestroyed ? null : NAME)),
       },
       errors: {

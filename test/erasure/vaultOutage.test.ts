@@ -94,7 +94,7 @@ describe('An outage of the vault', () => {
             }
           } else
             for (const { open } of nodes) {
-              const read = open.ownTexts([person.name]).catch((error: unknown) => error);
+              const read = open.notes([person.name]).catch((error: unknown) => error);
               const [name] = (await Promise.all([read])).flat();
               if (name === null) expect(erased.has(userId), 'null means erased').to.equal(true);
               else if (typeof name === 'string')

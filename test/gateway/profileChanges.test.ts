@@ -35,13 +35,22 @@ class Node {
           if (this.failures-- > 0) throw overloaded('not now');
           return new Set(['bob', 'cem']);
         },
+        groups: {
+          memberships: async () => [
+            { roomId: 'now', partition: 0, offset: 1, isMember: true, periods: [] },
+            { roomId: 'before', partition: 0, offset: 1, isMember: false, periods: [] },
+          ],
+        },
         self: async (user) => ({ ...this.#user(user), locale: 'nl' }),
       },
       profiles: {
         expire: (user, { partition, size }) => void this.expired.push(`${user} ${partition}/${size}`),
         load: async ([user = '']) => new Map([[user, this.#user(user)]]),
       },
-      hub: { connectionsOf: (user) => (user === 'cem' ? [] : [connection(user)]) },
+      live: {
+        hub: { connectionsOf: (user) => (user === 'cem' ? [] : [connection(user)]) },
+        groups: { membersNow: (room) => (room === 'now' ? ['ann', 'bob', 'dan'] : ['eve']) },
+      },
       vector: () => [1, 2],
       logger: pino({ level: 'silent' }),
     });
@@ -62,12 +71,12 @@ class Node {
 }
 
 describe('a changed profile', () => {
-  it('is pushed to those who are connected, and with the locale to its own user', async () => {
+  it('is pushed to friends and to members of groups who are connected, and with the locale to its own user', async () => {
     const node = new Node();
     node.changes.note('ann', { partition: 1, offset: 7 });
     expect(node.expired, 'at once, so that no later push shows the old one').to.deep.equal(['ann 1/8']);
-    await eventually('both pushes', () => node.sent.length === 2);
-    expect(node.pushed).to.deep.equal(['bob: Ann 0', 'ann: Ann 0 (nl)']);
+    await eventually('the pushes', () => node.sent.length === 3);
+    expect(node.pushed).to.deep.equal(['bob: Ann 0', 'dan: Ann 0', 'ann: Ann 0 (nl)']);
   });
 
   it('is pushed as it is then: many changes at once become few pushes, the newest last', async () => {
@@ -81,7 +90,7 @@ describe('a changed profile', () => {
       node.changes.note('ann', { partition: 0, offset: i });
     }
     open();
-    await eventually('the pushes', () => node.sent.length === 4);
+    await eventually('the pushes', () => node.sent.length === 6);
     expect(node.expired).to.have.length(50);
     expect(node.asked).to.equal(2);
     expect(node.pushed.filter((text) => text.startsWith('bob'))).to.deep.equal([
@@ -94,12 +103,12 @@ describe('a changed profile', () => {
     const node = new Node();
     node.failures = 2;
     node.changes.note('ann', { partition: 0, offset: 1 });
-    await eventually('the pushes', () => node.sent.length === 2);
+    await eventually('the pushes', () => node.sent.length === 3);
     node.failures = 3;
     node.changes.note('ann', { partition: 0, offset: 2 });
     node.changes.note('bob', { partition: 0, offset: 3 });
     await eventually('those of another user', () => node.pushed.some((text) => text === 'bob: bob (nl)'));
-    expect(node.pushed.filter((text) => text.includes('Ann'))).to.have.length(2);
+    expect(node.pushed.filter((text) => text.includes('Ann'))).to.have.length(3);
   });
 
   it('is not pushed once the node stops', async () => {

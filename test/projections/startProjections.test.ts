@@ -47,7 +47,7 @@ class System {
       : openMongoLog({ url: engine.url, partitions: 2 }));
     this.#projections = await startProjections({
       engine,
-      names: { ownTexts: async (texts) => texts.map(({ owner }) => `name-of-${owner}`) },
+      names: { notes: async (texts) => texts.map(({ owner }) => `name-of-${owner}`) },
       ...(projections ? { projections } : {}),
       cluster: { settleMs: 0 },
       errors: { onFatal: (error) => this.fatal.push(error), onRetry: (error) => this.troubles.push(error) },

@@ -175,7 +175,7 @@ async function compareNames(
   const cache = createPlaintextCache();
   try {
     const names: IndexedNames = {
-      ownTexts: createTextOpener(vault.keys, cache).ownTexts,
+      notes: createTextOpener(vault.keys, cache).notes,
       isErasing: async (asked) => (await vault.erasures.list()).some(({ userId }) => userId === asked),
     };
     return await findWrongEntry(stored, comparedModel, names);

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
-import { ProfileChange } from '../../domain/profiles.js';
+import { ProfileChange } from '../../domain/people/profiles.js';
 import {
   EventAnswer,
   EventQuery,
@@ -332,7 +332,7 @@ export const paths: Record<
     get: {
       id: 'metrics',
       summary: 'Metrics',
-      about: 'Returns metrics in the Prometheus text format.',
+      about: 'Returns metrics in the Prometheus text format. With `METRICS_PORT`, only that port has it.',
       tag: 'Operations',
       open: true,
       status: 200,

@@ -1,9 +1,10 @@
+import type { SealedNote } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
-import { type ProfileField, profileContext } from '../../domain/profiles.js';
+import { type ProfileField, profileContext } from '../../domain/people/profiles.js';
 import { usernameContext } from '../../domain/signUp.js';
-import type { OwnText, TextOpener } from '../../vault/textOpener.js';
+import type { TextOpener } from '../../vault/textOpener.js';
 import { elementAt, type IndexEntry } from '../store/rowStore.js';
 
 /** The names of users, and the terms of the index by which any part of them finds their users. */
@@ -24,15 +25,15 @@ interface OpenedNames {
 }
 
 /** Opens names and the texts of profiles. */
-export type NameOpener = Pick<TextOpener, 'ownTexts'>;
+export type NameOpener = Pick<TextOpener, 'notes'>;
 
-export const usernameOf = ({ userId, username }: Pick<UserRow, 'userId' | 'username'>): OwnText => ({
+export const usernameOf = ({ userId, username }: Pick<UserRow, 'userId' | 'username'>): SealedNote => ({
   owner: userId,
   sealed: username,
   context: usernameContext(userId),
 });
 
-export const profileTextOf = (userId: UserId, field: ProfileField, sealed: Sealed): OwnText => ({
+export const profileTextOf = (userId: UserId, field: ProfileField, sealed: Sealed): SealedNote => ({
   owner: userId,
   sealed,
   context: profileContext(userId, field),
@@ -50,7 +51,7 @@ export async function openNamesOf(names: NameOpener, users: readonly UserRow[]):
     ...(displayName === undefined ? [] : [profileTextOf(userId, 'displayName', displayName)]),
   ]);
   if (texts.length === 0) return;
-  const opened = (await names.ownTexts(texts)).values();
+  const opened = (await names.notes(texts)).values();
   for (const row of rows) {
     const username = opened.next().value ?? null;
     openedNames.set(
@@ -62,7 +63,7 @@ export async function openNamesOf(names: NameOpener, users: readonly UserRow[]):
 
 /** Gives events the names that they set. */
 export async function openNamesIn(names: NameOpener, events: readonly Recorded[]): Promise<void> {
-  const named: { readonly event: Recorded; readonly text: OwnText }[] = [];
+  const named: { readonly event: Recorded; readonly text: SealedNote }[] = [];
   for (const event of events)
     if (event.type === 'UserRegistered') named.push({ event, text: usernameOf(event.data) });
     else if (event.type === 'ProfileChanged' && typeof event.data.displayName === 'string') {
@@ -70,7 +71,7 @@ export async function openNamesIn(names: NameOpener, events: readonly Recorded[]
       named.push({ event, text: profileTextOf(userId, 'displayName', displayName) });
     }
   if (named.length === 0) return;
-  const opened = await names.ownTexts(named.map(({ text }) => text));
+  const opened = await names.notes(named.map(({ text }) => text));
   for (const [i, { event }] of named.entries()) {
     const name = elementAt(opened, i);
     openedNames.set(event, event.type === 'UserRegistered' ? { username: name } : { displayName: name });

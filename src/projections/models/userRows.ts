@@ -1,7 +1,7 @@
 import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
-import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/profiles.js';
+import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/people/profiles.js';
 import type { Role } from '../../domain/streams.js';
 import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
 import type { TextOpener } from '../../vault/textOpener.js';
@@ -92,7 +92,7 @@ function changedRow(value: UserRow, event: Recorded<'ProfileChanged'>): UserRow 
 }
 
 /** Opens names and texts. */
-export type ContentOpener = Pick<TextOpener, 'messages' | 'ownTexts'>;
+export type ContentOpener = TextOpener;
 
 /** Rows, and the opener of their names and texts. */
 export interface ViewSource {
@@ -116,7 +116,7 @@ export async function openUsers(
       return sealed === undefined ? [] : [profileTextOf(row.userId, field, sealed)];
     }),
   ]);
-  const opened = (texts.length === 0 ? [] : await open.ownTexts(texts)).values();
+  const opened = (texts.length === 0 ? [] : await open.notes(texts)).values();
   return users.map((row) => {
     const { userId, backgroundColor, createdAt, erased } = row;
     const name = opened.next().value ?? null;
@@ -181,7 +181,7 @@ export async function eraseUsername(store: RowStore, userId: UserId): Promise<vo
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
     const users = valuesOf(page).filter(({ erased }) => erased);
-    const names = await open.ownTexts(users.map(usernameOf));
+    const names = await open.notes(users.map(usernameOf));
     yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
   }
 }

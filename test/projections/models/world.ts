@@ -58,7 +58,7 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    ownTexts: async (texts) => texts.map(({ owner, sealed: text }) => this.#open(owner, text)),
+    notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
   register(username: string): UserId {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { command } from './defineCommand.js';
-import { event, push, type SealedField } from './defineEvent.js';
-import { nameOf, textOf } from './fields.js';
-import type { UserId } from './ids.js';
-import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS } from './limits.js';
-import { changed, existingUser, unchanged, userStream } from './streams.js';
-import { User } from './userMessageChat.js';
+import { command } from '../defineCommand.js';
+import { event, push, type SealedField } from '../defineEvent.js';
+import { label, textOf } from '../fields.js';
+import type { UserId } from '../ids.js';
+import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS } from '../limits.js';
+import { changed, existingUser, unchanged, userStream } from '../streams.js';
+import { User } from '../userMessageChat.js';
 
 /** Profiles: what users say of themselves. Each text is sealed with the user's own key, as the name is. */
 
@@ -40,7 +40,7 @@ const Locale = z
 
 /** The changes of a profile: null removes a field, an absent one stays as it is. */
 export const ProfileChange = z.strictObject({
-  displayName: nameOf(PROFILE_CODE_POINTS.displayName).nullable().exactOptional(),
+  displayName: label(PROFILE_CODE_POINTS.displayName).nullable().exactOptional(),
   about: textOf(PROFILE_CODE_POINTS.about).nullable().exactOptional(),
   status: textOf(PROFILE_CODE_POINTS.status).nullable().exactOptional(),
   locale: Locale.nullable().exactOptional(),
