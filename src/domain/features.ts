@@ -5,6 +5,7 @@ import * as history from './history.js';
 import * as messages from './messages.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
+import * as reports from './reports.js';
 import * as roles from './roles.js';
 import * as users from './signUp.js';
 
@@ -12,7 +13,18 @@ import * as users from './signUp.js';
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
-const features = [users, friends, chats, messages, readMarks, onlineStatus, erasure, roles, history] as const;
+const features = [
+  users,
+  friends,
+  chats,
+  messages,
+  readMarks,
+  onlineStatus,
+  erasure,
+  reports,
+  roles,
+  history,
+] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
 type Exports = ExportsOf<(typeof features)[number]>;

@@ -19,6 +19,7 @@ import type { Cursors, FanoutProgress, Revisions } from './cursor.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
+import { type ReportDirectory, reportHandler } from './reporting.js';
 import type { Typing } from './typing.js';
 
 /**
@@ -85,7 +86,11 @@ export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
+  readonly directory: {
+    readonly rooms: RoomMembers;
+    readonly profiles: Profiles;
+    readonly reports: ReportDirectory;
+  };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
 }
 
@@ -109,6 +114,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
+    report: reportHandler({ ...deps, reports: deps.directory.reports }),
   };
 }
 

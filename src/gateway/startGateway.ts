@@ -25,6 +25,7 @@ import { Hub, OpenConnections } from './openConnections.js';
 import { gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import type { ReportDirectory } from './reporting.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
 import { SessionRevocation } from './sessionRevocation.js';
@@ -45,6 +46,7 @@ export interface GatewayParts {
     readonly vault: Vault;
     readonly queries: Queries;
     readonly texts: Texts;
+    readonly reports: ReportDirectory;
   };
   readonly cluster: {
     readonly bus: Bus;
@@ -126,7 +128,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
     queries,
     revisions,
-    directory: { rooms, profiles },
+    directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
