@@ -9,7 +9,7 @@ import type { HoldRow, HoldTable } from '../vault/vaultStore.js';
 const HOLDS_PER_SWEEP = 100;
 
 export interface HeldTextsDeps {
-  readonly keys: Pick<KeyStore, 'destroyTexts'>;
+  readonly keys: Pick<KeyStore, 'destroyTexts' | 'forgetRoomKeys'>;
   readonly holds: HoldTable;
   /** The log's number of partitions. */
   readonly partitions: number;
@@ -69,6 +69,7 @@ export class HeldTexts {
     const held = new Set(await holds.markHeld(room.roomId, seqs, this.#now()));
     const rest = seqs.filter((seq) => !held.has(seq));
     if (rest.length > 0) await keys.destroyTexts(room, rest);
+    if (held.size > 0) keys.forgetRoomKeys(room);
     forgetRoom(room);
   }
 

@@ -191,7 +191,7 @@ class RoomKeyCache {
       // People first: a branch that is missing in a person's row is in the row of the room by then.
       const people = await this.rows.people([...new Set(rooms.map(({ owner }) => owner))]);
       const alive = rooms.filter(({ owner }) => people.get(owner) !== 'destroyed');
-      const rows = alive.length > 0 ? await this.store.findRooms(alive) : [];
+      const [rows, held] = await this.#findRows(alive);
       const rowOf = new Map(rows.map((row) => [roomKeysId(row), row]));
       return rooms.filter((room) => {
         const id = roomKeysId(room);
@@ -207,7 +207,8 @@ class RoomKeyCache {
           ? undefined
           : addBranches(decodeRoom(person, room, row), person.trees, roomPath(person.salt, room.roomId));
         if (trees === undefined) return true;
-        const keys = RoomKeys.from(encodeTrees(trees));
+        const hidden = held.get(id);
+        const keys = RoomKeys.from(encodeTrees(hidden ? cutOutOfEach(trees, hidden) : trees));
         this.#remember(id, { owner: room.owner, version: row?.version ?? 0, keys }, asOf);
         into.set(id, keys);
         return false;
@@ -215,6 +216,34 @@ class RoomKeyCache {
     } finally {
       this.#reads.delete(overtaken);
     }
+  }
+
+  /** The rows of rooms, and the paths of texts that are deleted for all but moderators. */
+  async #findRows(rooms: readonly WriterInRoom[]): Promise<[RoomRow[], Map<string, Path[]>]> {
+    const held = new Map<string, Path[]>();
+    if (rooms.length === 0) return [[], held];
+    const [rows, deleted] = await Promise.all([
+      this.store.findRooms(rooms),
+      this.store.findDeletedHolds([...new Set(rooms.map(({ roomId }) => roomId))]),
+    ]);
+    for (const hold of deleted) {
+      const id = roomKeysId(hold);
+      held.set(id, [...(held.get(id) ?? []), seqPath(hold.seq)]);
+    }
+    return [rows, held];
+  }
+
+  /** See `KeyStore.fetchHeldKeys`. */
+  async fetchHeld(room: WriterInRoom): Promise<RoomKeys | 'destroyed'> {
+    for (let races = 0; races < MAX_RACES; races++) {
+      const person = (await this.rows.people([room.owner])).get(room.owner) ?? 'destroyed';
+      if (person === 'destroyed') return person;
+      const [row] = await this.store.findRooms([room]);
+      const path = roomPath(person.salt, room.roomId);
+      const trees = addBranches(decodeRoom(person, room, row), person.trees, path);
+      if (trees !== undefined) return RoomKeys.from(encodeTrees(trees));
+    }
+    throw lostRaces(`a row of text keys of user ${room.owner}`);
   }
 
   /** Caches keys, but never over those of a later row. */
@@ -259,7 +288,7 @@ class RoomKeyCache {
         return false;
     } finally {
       // After an error too: the row may have been written.
-      this.#forget(roomKeysId(room));
+      this.forget(room);
     }
     const roots = cutOutOfEach(person.trees, [roomPath(person.salt, room.roomId)]);
     if (differ(roots, person.trees)) return this.rows.replace(person, roots);
@@ -267,7 +296,9 @@ class RoomKeyCache {
     return true;
   }
 
-  #forget(id: string): void {
+  /** See `KeyStore.forgetRoomKeys`. */
+  forget(room: WriterInRoom): void {
+    const id = roomKeysId(room);
     this.#cache.delete(id);
     for (const overtaken of this.#reads) overtaken.add(id);
   }
@@ -306,6 +337,8 @@ export function createKeyStore(
     getCachedRoomKeys: rooms.getCached,
     fetchRoomKeys: (asked) => rooms.fetchAll(asked),
     destroyTexts: (room, seqs) => rooms.destroyTexts(room, seqs),
+    fetchHeldKeys: (room) => rooms.fetchHeld(room),
+    forgetRoomKeys: (room) => rooms.forget(room),
     async beginGeneration() {
       for (;;) {
         const next = (await store.findNumber(GENERATION)) + 1;

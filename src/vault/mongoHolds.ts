@@ -27,6 +27,10 @@ export async function createHoldTable(db: Db): Promise<HoldTable> {
     findHoldsOf: async (report) => (await holds.find({ report }).toArray()).map(rowOf),
     findHoldsIn: async (roomId, seqs) =>
       (await holds.find({ roomId, seq: { $in: [...seqs] } }).toArray()).map(rowOf),
+    async findDeletedHolds(roomIds) {
+      const found = await holds.find({ roomId: { $in: [...roomIds] }, isDeleted: true }).toArray();
+      return found.map(({ owner, roomId, seq }) => ({ owner, roomId, seq }));
+    },
     async listEndedHolds(partitions, now, limit) {
       const ended = holds.find({ until: { $lte: now }, partition: { $in: [...partitions] } });
       return (await ended.sort({ until: 1 }).limit(limit).toArray()).map(rowOf);

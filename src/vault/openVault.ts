@@ -164,6 +164,7 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     endHolds: remote.endHolds,
     findHoldsOf: remote.findHoldsOf,
     findHoldsIn: remote.findHoldsIn,
+    findDeletedHolds: remote.findDeletedHolds,
     listEndedHolds: remote.listEndedHolds,
     removeEndedHolds: remote.removeEndedHolds,
     pageHolds: remote.pageHolds,

@@ -107,6 +107,9 @@ export interface HoldRow extends WriterInRoom {
   readonly isDeleted: boolean;
 }
 
+/** A text that is deleted for all but moderators. */
+export type DeletedHold = WriterInRoom & Pick<HoldRow, 'seq'>;
+
 /** Names a hold among all. */
 export const holdId = ({
   roomId,
@@ -124,6 +127,8 @@ export interface HoldTable {
   endHolds(report: string): Promise<void>;
   findHoldsOf(report: string): Promise<HoldRow[]>;
   findHoldsIn(roomId: string, seqs: readonly number[]): Promise<HoldRow[]>;
+  /** The texts in these rooms that were deleted while a report kept them. */
+  findDeletedHolds(roomIds: readonly string[]): Promise<DeletedHold[]>;
   /** Holds of these partitions that have ended by `now`, at most `limit`. */
   listEndedHolds(partitions: readonly number[], now: number, limit: number): Promise<HoldRow[]>;
   /** Removes the holds of a text that have ended by `now`. */

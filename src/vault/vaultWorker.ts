@@ -6,6 +6,7 @@ import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
 import {
   type ClaimRow,
+  type DeletedHold,
   type ErasureRow,
   type HeadRow,
   type HoldRow,
@@ -88,6 +89,8 @@ const statements = {
   endHolds: db.prepare('UPDATE holds SET until = 0 WHERE report = ?'),
   holdsOf: db.prepare('SELECT * FROM holds WHERE report = ?'),
   holdsIn: db.prepare('SELECT * FROM holds WHERE roomId = ? AND seq IN (SELECT value FROM json_each(?))'),
+  deletedHolds: db.prepare(`SELECT DISTINCT owner, roomId, seq FROM holds
+    WHERE isDeleted = 1 AND roomId IN (SELECT value FROM json_each(?))`),
   endedHolds: db.prepare(`SELECT * FROM holds
     WHERE until <= ? AND partition IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?`),
   removeHolds: db.prepare('DELETE FROM holds WHERE roomId = ? AND seq = ? AND until <= ?'),
@@ -253,6 +256,8 @@ const sqliteVault = {
   findHoldsOf: (report: string): HoldRow[] => holdRows(statements.holdsOf.all(report)),
   findHoldsIn: (roomId: string, seqs: readonly number[]): HoldRow[] =>
     holdRows(statements.holdsIn.all(roomId, JSON.stringify(seqs))),
+  findDeletedHolds: (roomIds: readonly string[]): DeletedHold[] =>
+    statements.deletedHolds.all(JSON.stringify(roomIds)) as DeletedHold[],
   listEndedHolds: (partitions: readonly number[], now: number, limit: number): HoldRow[] =>
     holdRows(statements.endedHolds.all(now, JSON.stringify(partitions), limit)),
   removeEndedHolds(roomId: string, seq: number, now: number): void {

@@ -71,7 +71,10 @@ describe('the texts that the log deletes', () => {
         saveDestructionProgress: change.saveDestructionProgress ?? keys.saveDestructionProgress,
       },
       texts: new HeldTexts({
-        keys: { destroyTexts: change.destroyTexts ?? keys.destroyTexts },
+        keys: {
+          destroyTexts: change.destroyTexts ?? keys.destroyTexts,
+          forgetRoomKeys: keys.forgetRoomKeys,
+        },
         holds: vault.holds,
         partitions: 1,
         forgetRoom: (one) => forgotten.push(one),

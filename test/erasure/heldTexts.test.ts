@@ -8,7 +8,7 @@ import { EVIDENCE_MS, reportName } from '../../src/domain/reports.js';
 import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
 import { HeldTexts } from '../../src/erasure/heldTexts.js';
 import { type OpenVault, openVault, type VaultOptions } from '../../src/vault/openVault.js';
-import { RoomKeys } from '../../src/vault/textKeys.js';
+import { RoomKeys, roomKeysId } from '../../src/vault/textKeys.js';
 import type { HoldTable } from '../../src/vault/vaultStore.js';
 import { eventually } from '../support/eventually.js';
 import { runs } from '../support/lanes.js';
@@ -93,18 +93,23 @@ for (const [name, engineOf] of Object.entries(engines))
       return made;
     }
 
-    /** Which of the first messages have a key. */
-    async function kept(...seqs: number[]): Promise<number[]> {
-      const [keys] = (await vault.keys.fetchRoomKeys([{ owner: ann, roomId: roomId ?? '' }])).values();
-      if (!(keys instanceof RoomKeys)) return [];
-      return seqs.filter((seq) => keys.keyOf(keys.generation, seq, 0) !== undefined);
-    }
+    const room = () => ({ owner: ann, roomId: roomId ?? '' });
+    const keyed = (keys: RoomKeys | 'destroyed' | undefined, seqs: readonly number[]): number[] =>
+      keys instanceof RoomKeys ? seqs.filter((seq) => keys.keyOf(keys.generation, seq, 0) !== undefined) : [];
+    /** Which of these messages have a key, for moderators. */
+    const kept = async (...seqs: number[]): Promise<number[]> =>
+      keyed(await vault.keys.fetchHeldKeys(room()), seqs);
+    /** Which have a key for all others. */
+    const shown = async (...seqs: number[]): Promise<number[]> =>
+      keyed((await vault.keys.getRoomKeys([room()])).get(roomKeysId(room())), seqs);
 
     it('survive a deletion until the decision, and those beside them do not', async () => {
       const owner = node();
       await owner.waitFor(append(report('r', 1, 2)));
+      expect(await shown(1, 2, 3)).to.deep.equal([1, 2, 3]);
       await owner.waitFor(append(deletion(1), deletion(3)));
       expect(await kept(1, 2, 3)).to.deep.equal([1, 2]);
+      expect(await shown(1, 2, 3), 'nobody else has its key').to.deep.equal([2]);
       await owner.waitFor(append(decision('r')));
       expect(await kept(1, 2, 3)).to.deep.equal([2]);
       expect(await vault.holds.findHoldsIn(roomId ?? '', [1, 2, 3])).to.deep.equal([]);
@@ -219,6 +224,7 @@ for (const [name, engineOf] of Object.entries(engines))
             const isKept = (one: number) => [...open.values()].includes(one);
             for (const one of deleted) if (!isKept(one)) gone.add(one);
             expect(await kept(1, 2)).to.deep.equal([1, 2].filter((one) => !gone.has(one)));
+            expect(await shown(1, 2)).to.deep.equal([1, 2].filter((one) => !deleted.has(one)));
           }
         }),
         { numRuns: runs(name === 'sqlite' ? 25 : 5) },
