@@ -3,9 +3,10 @@ import { notFound, ParleyError, unauthenticated } from '../base/errors.js';
 import { command, type Decision, request } from './defineCommand.js';
 import { event, type Sealing } from './defineEvent.js';
 import { Id, Revision, type Time } from './fields.js';
+import { isInWindows, membersOf, windowsOf } from './groupState.js';
 import type { Actor, UserId } from './ids.js';
 import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from './limits.js';
-import { type ReportMark, roomOfMember, roomStream, userStream } from './streams.js';
+import { isGroup, type ReportMark, type RoomState, roomOfMember, roomStream, userStream } from './streams.js';
 
 /** Reports of messages, rooms and users to the moderators, and what these decide. Both are in the reporter's stream. */
 
@@ -154,6 +155,17 @@ interface FoundMessage {
   readonly isDeleted: boolean;
 }
 
+/** Which messages of a room its member may see, also one who has left a group; refused for others. */
+function visibleIn(
+  state: RoomState,
+  command: { readonly actor: UserId; readonly roomId: string },
+): { readonly sees: (seq: number) => boolean } | { readonly refused: ParleyError } {
+  const member = isGroup(state) ? membersOf(state).get(command.actor) : undefined;
+  if (member) return { sees: (seq) => isInWindows(windowsOf(member), seq) };
+  const found = roomOfMember(state, command);
+  return 'refused' in found ? found : { sees: () => true };
+}
+
 /**
  * Finds messages that a member may see, in their order, and appends nothing. The room's writer answers, so that it is
  * known whether a deletion came before. `not_found` if the room or one of them is not there for the member.
@@ -164,13 +176,14 @@ export const findMessages = command('find messages', roomStream, {
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, messageIds }) => ({ messages: messageIds.map((messageId) => ({ roomId, messageId })) }),
   decide(command, state, { message }): Decision<{ readonly messages: readonly FoundMessage[] }> {
-    const found = roomOfMember(state, command);
-    if ('refused' in found) return found;
+    const isVisible = visibleIn(state, command);
+    if ('refused' in isVisible) return isVisible;
     const { roomId, messageIds } = command;
     const messages: FoundMessage[] = [];
     for (const messageId of messageIds) {
       const one = message({ roomId, messageId });
-      if (!one) return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
+      if (!one || !isVisible.sees(one.seq))
+        return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
       messages.push({ seq: one.seq, senderId: one.senderId, isDeleted: one.deleted !== undefined });
     }
     return { events: [], answer: { messages } };

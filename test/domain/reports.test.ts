@@ -142,7 +142,14 @@ describe('the decision of a report', () => {
 
 describe('the messages that are reported', () => {
   const members = { ...{ roomId, members: [ada, bob] as const, createdAt: at(0), active: [], marks: {} } };
-  const room: RoomState = { exists: true, ...members, lastSeq: 2, erased: [], added: [] };
+  const room: RoomState = {
+    exists: true,
+    roomType: 'PRIVATE',
+    ...members,
+    lastSeq: 2,
+    erased: [],
+    added: [],
+  };
   const sent = (seq: number, more: object = {}) =>
     earlierMessage({ senderId: bob, seq, sentAt: at(0), text: '', ...more });
   const find = (actor: string, ids: string[], state: RoomState = room) =>
