@@ -18,7 +18,7 @@ import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
 import { type MessageRef, parseStream, type RoomId, type UserId } from '../domain/ids.js';
-import { reportName } from '../domain/reports.js';
+import { reportName } from '../domain/moderation/reports.js';
 import { checkPartitionChain } from '../log/checkLog.js';
 import type { EventLog } from '../log/log.js';
 import { checkLogFile } from '../log/logFileReader.js';

@@ -5,9 +5,9 @@ import * as groupEvents from './groupEvents.js';
 import * as groups from './groups.js';
 import * as history from './history.js';
 import * as messages from './messages.js';
+import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
-import * as reports from './reports.js';
 import * as roles from './roles.js';
 import * as users from './signUp.js';
 

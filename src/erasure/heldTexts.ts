@@ -1,6 +1,6 @@
 import type { Recorded } from '../domain/events.js';
 import { parseStream, streamOf, type WriterInRoom } from '../domain/ids.js';
-import { evidenceEnd, reportName } from '../domain/reports.js';
+import { evidenceEnd, reportName } from '../domain/moderation/reports.js';
 import { partitionOf } from '../log/log.js';
 import type { KeyStore } from '../vault/vault.js';
 import type { HoldRow, HoldTable } from '../vault/vaultStore.js';

@@ -3,7 +3,7 @@ import type { CommandOf, Moment } from '../domain/commands.js';
 import type { Sealing } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
-import { reportName, reportNoteSealing, verdictNoteSealing } from '../domain/reports.js';
+import { reportName, reportNoteSealing, verdictNoteSealing } from '../domain/moderation/reports.js';
 import { open } from '../vault/dataKeys.js';
 import type { KeyStore } from '../vault/vault.js';
 import { parseNext, writeNext } from './models/chatRows.js';

@@ -5,7 +5,7 @@ import { validate } from '../../src/domain/contract.js';
 import type { Facts } from '../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, type Recorded, type State } from '../../src/domain/events.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import { report as reportRequest } from '../../src/domain/reports.js';
+import { report as reportRequest } from '../../src/domain/moderation/reports.js';
 import type { RoomState, UserState } from '../../src/domain/streams.js';
 import { earlierMessage, factsOf } from '../support/facts.js';
 import { runs } from '../support/lanes.js';

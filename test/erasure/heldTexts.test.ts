@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import pino from 'pino';
 import { commitFrame } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
-import { EVIDENCE_MS, reportName } from '../../src/domain/reports.js';
+import { EVIDENCE_MS, reportName } from '../../src/domain/moderation/reports.js';
 import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
 import { HeldTexts } from '../../src/erasure/heldTexts.js';
 import { type OpenVault, openVault, type VaultOptions } from '../../src/vault/openVault.js';

@@ -1,6 +1,6 @@
 import type { Time } from '../../domain/fields.js';
 import { type RoomId, streamOf, type UserId, type WriterInRoom } from '../../domain/ids.js';
-import { evidenceEnd } from '../../domain/reports.js';
+import { evidenceEnd } from '../../domain/moderation/reports.js';
 import { partitionOf } from '../../log/log.js';
 import { roomKeysId } from '../../vault/textKeys.js';
 import type { HoldRow, HoldTable } from '../../vault/vaultStore.js';

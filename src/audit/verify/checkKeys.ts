@@ -3,7 +3,7 @@ import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
 import { parseStream, type RoomId, type UserId } from '../../domain/ids.js';
 import { messageContext } from '../../domain/messages.js';
-import { reportName } from '../../domain/reports.js';
+import { reportName } from '../../domain/moderation/reports.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { readRange } from '../../log/checkLog.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
 import { type Actor, parseStream, type RoomId, type UserId } from '../../domain/ids.js';
-import { type Category, reportName, type Verdict } from '../../domain/reports.js';
+import { type Category, reportName, type Verdict } from '../../domain/moderation/reports.js';
 import type { Projection } from '../projection.js';
 import type { Model } from '../store/rowStore.js';
 

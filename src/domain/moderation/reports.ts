@@ -1,12 +1,19 @@
 import { z } from 'zod';
-import { notFound, ParleyError, unauthenticated } from '../base/errors.js';
-import { command, type Decision, request } from './defineCommand.js';
-import { event, type Sealing } from './defineEvent.js';
-import { Id, Revision, type Time } from './fields.js';
-import { isInWindows, membersOf, windowsOf } from './groupState.js';
-import type { Actor, UserId } from './ids.js';
-import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from './limits.js';
-import { isGroup, type ReportMark, type RoomState, roomOfMember, roomStream, userStream } from './streams.js';
+import { notFound, ParleyError, unauthenticated } from '../../base/errors.js';
+import { command, type Decision, request } from '../defineCommand.js';
+import { event, type Sealing } from '../defineEvent.js';
+import { Id, Revision, type Time } from '../fields.js';
+import { isInWindows, membersOf, windowsOf } from '../groupState.js';
+import type { Actor, UserId } from '../ids.js';
+import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from '../limits.js';
+import {
+  isGroup,
+  type ReportMark,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  userStream,
+} from '../streams.js';
 
 /** Reports of messages, rooms and users to the moderators, and what these decide. Both are in the reporter's stream. */
 
