@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -24,10 +23,11 @@ import { createHandlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
-import { gatewayClock, Presence, type WritePresence } from './presence.js';
+import { createPresenceWriter, gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { ProfileChanges } from './profileChanges.js';
 import { pushText } from './protocol.js';
+import type { ReportDirectory } from './reporting.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
 import { SessionRevocation } from './sessionRevocation.js';
@@ -48,6 +48,7 @@ export interface GatewayParts {
     readonly vault: Vault;
     readonly queries: Queries;
     readonly texts: Texts;
+    readonly reports: ReportDirectory;
   };
   readonly cluster: {
     readonly bus: Bus;
@@ -134,7 +135,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
     queries,
     revisions,
-    directory: { rooms, profiles },
+    directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
     keys: vault.keys,
   });
@@ -196,19 +197,6 @@ function createMemory(
     rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, hosting, limits),
     groups,
-  };
-}
-
-function createPresenceWriter(router: CommandRouter): WritePresence {
-  return async (userId, lastSeen) => {
-    const id = randomUUID();
-    const { moment } = lastSeen
-      ? await router.execute<'go offline'>(
-          { kind: 'go offline', userId, lastSeen: lastSeen.toISOString() },
-          id,
-        )
-      : await router.execute<'go online'>({ kind: 'go online', userId }, id);
-    return moment;
   };
 }
 

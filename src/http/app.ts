@@ -22,7 +22,7 @@ import { mountProfile, type ProfileParts } from './profile.js';
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf'> & Pick<ProfileParts, 'revisions'>;
+  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }

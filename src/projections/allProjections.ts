@@ -5,6 +5,7 @@ import { membershipsProjection } from './models/membershipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
+import { reportsProjection } from './models/reportRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import type { NameOpener } from './models/userNames.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
@@ -26,6 +27,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     messageIdsProjection,
     presenceProjection,
     rolesProjection,
+    reportsProjection,
     tilesProjection,
     streamsProjection,
   ];

@@ -116,6 +116,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
         revision: ({ size }) => String(size),
       },
       erase: async () => {},
+      reports: { async *of() {} },
       async *historyOf() {},
     },
     audit: {
