@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { overloaded } from '../../src/base/errors.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
-import { ProfileChanges } from '../../src/gateway/profileChanges.js';
+import { ProfileChanges } from '../../src/gateway/membersAndProfiles.js';
 import { eventually } from '../support/eventually.js';
 
 const userOf = (userId: string, displayName: string): User => ({
