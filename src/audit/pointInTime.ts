@@ -50,6 +50,9 @@ import { mapRows, RowsInMemory } from './rowsInMemory.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from './storedRows.js';
 import { activeGenerations } from './verify/comparedModels.js';
 
+/** Members and friends are shown without the texts of their profiles: the rows have those of now, not of then. */
+const NAMES_ONLY = [] as const;
+
 /** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
   readonly rows: RowReader;
@@ -75,7 +78,7 @@ const roomOf = ({ roomId, members, createdAt }: OpenChatRow): RoomInfo => ({
 const atTime = (time: Time | undefined): At | undefined => (time === undefined ? undefined : { time });
 
 // No names: they are for searches, which do not exist here.
-const profiles = usersProjection({ usernames: async () => [] });
+const profiles = usersProjection({ notes: async () => [] });
 
 /** Folds a user's profile, presence, preferences and decision state at a time, from the user's own stream. */
 async function foldUserRows(
@@ -195,7 +198,7 @@ export async function readRoomAt(
   const messages = rows.all(messagesModel).flatMap((row) => messageOf(row) ?? []);
   return {
     room: roomOf(chat),
-    members: await requireUsers(source, chat.members),
+    members: await requireUsers(source, chat.members, NAMES_ONLY),
     messages: await openMessages(source.open, messages),
     readUpTo: chat.marks,
   };
@@ -217,6 +220,7 @@ export async function readUserAt(
     requireUsers(
       source,
       ties.filter(isWanted).map(({ other }) => other),
+      NAMES_ONLY,
     );
   return {
     user,

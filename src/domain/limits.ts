@@ -16,6 +16,10 @@ export const USERNAME_CHARACTERS = { min: 3, max: 32 } as const;
 export const PASSWORD_CHARACTERS = { min: 8, max: 256 } as const;
 export const SEARCH_CHARACTERS = 32;
 
+/** The most code points of a profile's texts. */
+export const PROFILE_CODE_POINTS = { displayName: 64, about: 500, status: 80 } as const;
+/** The most characters of a language tag. */
+export const LOCALE_CHARACTERS = 35;
 export const TOKEN_CHARACTERS = 1024;
 export const CURSOR_CHARACTERS = 4096;
 export const REVISION_CHARACTERS = 256;
@@ -68,3 +72,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 
 /** The friends, and the chats, that a sign-in shows. */
 export const FIRST_ROWS = 50;
+
+/** Messages that one report names, reports of a user within a day, and the length of a note to or of moderators. */
+export const REPORTED_MESSAGES = 20;
+export const REPORTS_A_DAY = 20;
+export const NOTE_CODE_POINTS = 1000;

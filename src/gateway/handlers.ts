@@ -16,13 +16,18 @@ import { groupHandlers, requireMembership } from './groupHandlers.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
+import { type ReportDirectory, reportHandler } from './reporting.js';
 import type { Typing } from './typing.js';
 
 export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
+  readonly directory: {
+    readonly rooms: RoomMembers;
+    readonly profiles: Profiles;
+    readonly reports: ReportDirectory;
+  };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
   /** Holds the keys of the names of groups. */
   readonly keys: Pick<KeyStore, 'create'>;
@@ -40,6 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
     ...privacyHandlers(deps, lookUps),
+    report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
       ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
       moments: (connection, revision, roomId) =>
@@ -69,15 +75,11 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
 }
 
 /** Commands whose answer is completed from the read models. */
-function contactHandlers({
-  commands,
-  queries,
-  directory: { profiles },
-}: HandlerDeps): Only<'add friend' | 'init chat'> {
+function contactHandlers({ commands, queries }: HandlerDeps): Only<'add friend' | 'init chat'> {
   return {
     'add friend': async (connection, me, { friendId }) => {
       const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
-      const friend = (await completeAnswer(() => profiles.load([friendId]))).get(friendId);
+      const friend = (await completeAnswer(() => queries.users([friendId], []))).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: commands.cursors.revision(answer.moment) };
     },

@@ -4,6 +4,7 @@ import type { ContactRule } from '../domain/defineCommand.js';
 import type { Window } from '../domain/groupMembers.js';
 import type { Period } from '../domain/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role, Ties } from '../domain/streams.js';
 import {
@@ -26,7 +27,7 @@ import {
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
-import { tiesOf } from './models/contacts.js';
+import { peerIds, tiesOf } from './models/contacts.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { PageAsked } from './models/pageToken.js';
@@ -43,6 +44,8 @@ import type { Progress } from './queryWaits.js';
 export interface Queries {
   /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
+  /** The user with what only their own devices are shown; undefined if there is none. */
+  self(userId: UserId, at: readonly Moment[]): Promise<User | undefined>;
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
@@ -80,6 +83,8 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
+  /** Those who know this user: friends, and those for whom a chat with the user is active. */
+  peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** What the user is to others, by the other one. Pairs without contact and block are left out. */
   ties(userId: UserId, at: readonly Moment[]): Promise<ReadonlyMap<UserId, Ties>>;
   preferences(userId: UserId, at: readonly Moment[]): Promise<Preferences>;
@@ -157,21 +162,14 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
   const { rows, open } = source;
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
   return {
+    ...peopleQueries(source, waitFor),
     async users(ids, at) {
       await waitFor(at);
       return usersById(source, ids);
     },
-    async friends(userId, page, at) {
+    async self(userId, at) {
       await waitFor(at);
-      return friendsPage(source, userId, page);
-    },
-    async blocked(userId, page, at) {
-      await waitFor(at);
-      return blockedPage(source, userId, page);
-    },
-    async search(me, q, limit, at) {
-      await waitFor(at);
-      return searchUsers(source, me, q, limit);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
@@ -215,18 +213,6 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       await waitFor(at);
       return rolesOf(rows, ids);
     },
-    async ties(userId, at) {
-      await waitFor(at);
-      return tiesOf(rows, userId);
-    },
-    async preferences(userId, at) {
-      await waitFor(at);
-      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
-    },
-    async presence(viewer, ids, at) {
-      await waitFor(at);
-      return presenceFor(rows, viewer, ids);
-    },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
@@ -245,6 +231,49 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+type PeopleQueries = Pick<Queries, 'friends' | 'blocked'> &
+  Pick<Queries, 'search' | 'peers'> &
+  Pick<Queries, 'ties' | 'preferences'> &
+  Pick<Queries, 'presence'>;
+
+/** What a user is to others, and what they permit. */
+function peopleQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): PeopleQueries {
+  const { rows } = source;
+  return {
+    async friends(userId, page, at) {
+      await waitFor(at);
+      return friendsPage(source, userId, page);
+    },
+    async blocked(userId, page, at) {
+      await waitFor(at);
+      return blockedPage(source, userId, page);
+    },
+    async search(me, q, limit, at) {
+      await waitFor(at);
+      return searchUsers(source, me, q, limit);
+    },
+    async peers(userId, at) {
+      await waitFor(at);
+      return peerIds(rows, userId);
+    },
+    async ties(userId, at) {
+      await waitFor(at);
+      return tiesOf(rows, userId);
+    },
+    async preferences(userId, at) {
+      await waitFor(at);
+      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
+    },
+    async presence(viewer, ids, at) {
+      await waitFor(at);
+      return presenceFor(rows, viewer, ids);
+    },
+  };
+}
 
 function groupQueries(
   source: ViewSource,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { pushesOf, pushesTo, type Recorded, tieOf } from '../../src/domain/events.js';
 import type { UserId } from '../../src/domain/ids.js';
 import { type Cursor, Cursors } from '../../src/gateway/cursor.js';
@@ -106,7 +107,7 @@ class Node {
     const content = new PushContent(this.#sources);
     const scene = { members: membersOf(this.#world.events, event.stream) };
     const [pushes, tie] = [pushesOf(event, scene), tieOf(event, scene)];
-    for (const push of pushes) if (!('about' in push)) content.want(push);
+    for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
     this.vector[event.partition] = event.offset + 1;
     this.#delivery.deliver({ event, pushes, tie, content }, [...this.vector]);

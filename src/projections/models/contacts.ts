@@ -145,3 +145,13 @@ export async function invitationsOf(
   };
   return new Map(users.map((user) => [user, invite(user)]));
 }
+
+/** The user's friends, and the others for whom a room of the user is active. */
+export async function peerIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
+  const peers = new Set<UserId>();
+  for await (const page of rowsUnder(rows, chatsModel, 'members', userId))
+    for (const pair of valuesOf(page))
+      for (const other of othersIn([pair], userId))
+        if (isFriendship(pair) || other in pair.active) peers.add(other);
+  return peers;
+}

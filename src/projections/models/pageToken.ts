@@ -4,7 +4,7 @@ import { badRequest } from '../../base/errors.js';
 /** The `next` of an answer: where its next page begins. It is opaque to clients and has a checksum. */
 
 /** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends' | 'blocked' | 'members' | 'readers';
+type PageOf = 'chats' | 'friends' | 'blocked' | 'members' | 'readers' | 'open reports' | 'closed reports';
 
 /** The last row of a page; the next page continues behind it. */
 export interface PageEnd {

@@ -1,3 +1,4 @@
+import { canBeInName } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
 import { type RowReader, valuesOf } from '../store/rowStore.js';
@@ -5,7 +6,8 @@ import { isFriendship } from './chatRows.js';
 import { blockedIds, friendIds, pairsOf } from './contacts.js';
 import type { PageAsked } from './pageToken.js';
 import { preferencesOf } from './preferenceRows.js';
-import { openUsers, type UserRow, usersById, usersModel, type ViewSource } from './userRows.js';
+import { foldCase, searchPrefixes, type UserRow } from './userNames.js';
+import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
 
@@ -15,9 +17,6 @@ async function leftOut(rows: RowReader, me: UserId, others: readonly UserId[]): 
   const isLeftOut = [...pairs].filter(([, pair]) => isFriendship(pair) || pair.blocks.length > 0);
   return new Set(isLeftOut.map(([other]) => other));
 }
-
-// The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
-const NAME_PART = /^[A-Za-z0-9_.-]+$/;
 
 const USERS_PER_READ = 100;
 
@@ -45,17 +44,24 @@ export async function blockedPage(
   return { users: [...(await usersById(source, ids)).values()], ...rest };
 }
 
+/** Returns true if the user name or the display name has this part, which is folded, or is it if it must be whole. */
+const hasPart = ({ username, displayName }: User, part: string, isWhole: boolean): boolean =>
+  [username, displayName].some(
+    (name) => name != null && (isWhole ? foldCase(name) === part : foldCase(name).includes(part)),
+  );
+
 /**
- * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
- * Leaves out `me`, `me`'s friends, erased users and, unless `q` is the whole name, those who are not findable. Where one
- * blocks the other, neither finds the other. At most `limit`.
+ * Users with `q` as any part of their user name or display name, case-insensitive and literal: exact, then prefix, then
+ * the rest. Leaves out `me`, `me`'s friends, erased users and, unless `q` is a whole name, those who are not findable.
+ * Where one blocks the other, neither finds the other. At most `limit`.
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
-  if (!NAME_PART.test(q)) return [];
-  const part = q.toLowerCase();
+  // Such a text is in no name, and must not meet the marks of the terms.
+  if (!canBeInName(q)) return [];
+  const part = foldCase(q);
   const found: User[] = [];
   const seen = new Set<UserId>([me]);
-  for await (const page of candidates(source.rows, part)) {
+  for await (const page of candidates(source.rows, q)) {
     const unseen = page.filter((user) => !seen.has(user.userId));
     for (const { userId } of unseen) seen.add(userId);
     const ids = unseen.map((user) => user.userId);
@@ -64,27 +70,24 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
       preferencesOf(source.rows, ids),
     ]);
     const strangers = unseen.filter((user) => !out.has(user.userId));
-    // Only the name itself says whether a term that an index gave is part of it.
-    for (const user of await openUsers(source.open, strangers)) {
-      const name = user.username?.toLowerCase();
-      const isFindable = preferences.get(user.userId)?.findable !== false;
-      if (name === part || (isFindable && name?.includes(part))) found.push(user);
-    }
+    // Only the names themselves say whether a term that an index gave is part of them.
+    for (const user of await openUsers(source.open, strangers))
+      if (hasPart(user, part, preferences.get(user.userId)?.findable === false)) found.push(user);
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);
 }
 
-// The exact name's term is the shortest that begins with `^q`, so it comes first.
 async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
   let pages = 0;
-  for (const prefix of [`^${q}`, q]) {
+  for (const prefix of searchPrefixes(q)) {
     let from: { term: string; key: string } | undefined;
     while (pages++ < MAX_READS) {
       const page = await rows.findPrefix(usersModel, 'suffix', prefix, USERS_PER_READ, from);
       const last = page.at(-1);
       if (last === undefined) break;
       yield valuesOf(page.map((hit) => hit.row));
+      if (page.length < USERS_PER_READ) break;
       from = { term: last.term, key: last.row.key };
     }
   }

@@ -1,8 +1,13 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
+import {
+  type Command,
+  type CommandOf,
+  decideCommand,
+  describeCommand,
+} from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
-import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import { declarationOf, foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
@@ -12,7 +17,7 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { PairState, RoomState, UserState } from '../../../src/domain/streams.js';
+import type { PairState, Role, RoomState, UserState } from '../../../src/domain/streams.js';
 import type { Preferences } from '../../../src/domain/userMessageChat.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
@@ -26,9 +31,18 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
-/** An event with its text sealed, as the writer seals it. */
-const sealedEvent = (event: NewEvent): NewEvent =>
-  event.type === 'MessageSent' ? { ...event, data: { ...event.data, text: sealed(event.data.text) } } : event;
+/** An event with its texts sealed, as the writer seals them. */
+function sealedEvent<E extends NewEvent>(event: E): E {
+  // What a field is sealed with does not matter here.
+  const fields = (declarationOf(event.type).sealed ?? []).map(({ field }) => field);
+  const texts = Object.entries(event.data).filter(
+    ([field, text]) => fields.includes(field) && typeof text === 'string',
+  );
+  return {
+    ...event,
+    data: { ...event.data, ...Object.fromEntries(texts.map(([f, text]) => [f, sealed(text)])) },
+  };
+}
 
 /**
  * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
@@ -49,7 +63,6 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
     notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
@@ -58,6 +71,14 @@ export class World {
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
     this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
+  }
+
+  changeProfile(userId: UserId, change: Omit<CommandOf<'change profile'>, 'kind' | 'userId'>): void {
+    this.#run({ kind: 'change profile', userId, ...change });
+  }
+
+  setRole(userId: UserId, role: Role, give: boolean): void {
+    this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
@@ -100,6 +121,27 @@ export class World {
     for (const { type, data } of ofRoom)
       if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
         this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+  }
+
+  /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
+  report(actor: UserId, roomId: RoomId, seq: number, note?: string): string {
+    const reportId = this.id();
+    const sent = this.events.find(
+      ({ type, data }) => type === 'MessageSent' && data.roomId === roomId && data.seq === seq,
+    );
+    const message = sent?.type === 'MessageSent' ? sent : undefined;
+    this.#run({
+      ...{ kind: 'record report', actor, reportId, roomId, category: 'spam' },
+      ...(message
+        ? { messageIds: [message.data.messageId], seqs: [seq], evidence: [{ seq, senderId: message.actor }] }
+        : {}),
+      ...(note === undefined ? {} : { note }),
+    });
+    return reportId;
+  }
+
+  decideReport(by: Actor, reporter: UserId, reportId: string, note: string): void {
+    this.#run({ kind: 'record decision', reporter, reportId, by, decision: {}, note });
   }
 
   #isDeleted(roomId: RoomId, seq: number): boolean {
