@@ -13,6 +13,7 @@ import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
+import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
@@ -22,7 +23,7 @@ export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
   readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'>;
-  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
+  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
 
@@ -48,6 +49,7 @@ export function createApp(
   mountAuditLog(router, audit.log, audited);
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
+  mountModeration(router, audit, requireRole(auditors, 'moderator'));
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);

@@ -36,6 +36,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
   'delete message': { kind: 'delete message', roomId, messageId },
   'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
+  'delete reported message': { kind: 'delete reported message', roomId, messageId, by: bob },
   'record report': {
     ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
     ...{ evidence: [{ seq: 1, senderId: bob }], userId: bob, category: 'spam', note: 'Buy!' },

@@ -25,6 +25,7 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
+import { reportPaths } from './reportRoutes.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
@@ -33,7 +34,7 @@ export interface Operation {
   readonly summary: string;
   /** What it does and what it needs, in sentences. */
   readonly about: string;
-  readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
+  readonly tag: 'Users' | 'Audit' | 'Administration' | 'Operations' | 'Documents';
   /** Needs no session. */
   readonly open?: true;
   readonly path?: readonly Json[];
@@ -287,6 +288,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       errors: auditErrors,
     },
   },
+  ...reportPaths,
   '/health': {
     get: {
       id: 'health',
