@@ -28,7 +28,7 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
         profiles: { known: idle, load: async () => new Map() },
         texts: { messages: async () => [] },
       },
-      source: { log, rooms: { members: async () => [] } },
+      source: { log, rooms: { members: async () => [] }, queries: { messagesAt: async () => [] } },
       observer: {
         logger: pino({ level: 'silent' }),
         metrics: { observePush: idle },

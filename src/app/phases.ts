@@ -184,7 +184,7 @@ export async function joinCluster(
 const COMMIT_INTERVAL_MS = 4;
 
 function createWriters(
-  { logger, metrics, retirement }: Host,
+  { config, logger, metrics, retirement }: Host,
   {
     stores: { engine, vault },
     reads: { projections },
@@ -212,6 +212,7 @@ function createWriters(
       environment: {
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
+        rules: { editWindowMs: config.EDIT_WINDOW, deleteWindowMs: config.DELETE_WINDOW },
       },
       events: {
         ...{ onFatal, report },
@@ -232,10 +233,14 @@ function createWriters(
   });
 }
 
-/** Starts the gateway: before the writers, so that it fans out all that this node commits. */
+/**
+ * Starts the gateway: before the writers, so that it fans out all that this node commits. `destroyed`: see
+ * `CommandRunnerDeps`.
+ */
 export async function startPushes(
   { config, logger, metrics, closers, retirement }: Host,
   { stores, reads, membership }: Parts,
+  destroyed: (moment: Moment) => Promise<void>,
 ): Promise<RunningGateway> {
   const { engine, vault, texts } = stores;
   const { bus, nodes, devices, commands } = membership;
@@ -245,7 +250,7 @@ export async function startPushes(
     config,
     stores: { log: engine.log, vault, queries: reads.queries, texts: texts.opener },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    router: commands,
+    commands: { router: commands, destroyed },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());

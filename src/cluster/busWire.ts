@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
@@ -27,6 +28,8 @@ const Header = z.object({
   hash: z.string(),
   /** By stream, the members of the rooms of its events. */
   members: z.array(z.tuple([z.string(), z.array(z.string())])),
+  /** By offset, the messages that pushes show. */
+  messages: z.array(z.tuple([wholeNumber, z.looseObject({ messageId: z.string() })])).default([]),
 });
 
 const LINE_BREAK = 0x0a;
@@ -46,8 +49,9 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     frontier,
     hash,
     members = [],
+    messages = [],
   } = frame;
-  const header: z.infer<typeof Header> = {
+  const header: z.input<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
     format: FRAME_FORMAT,
@@ -62,6 +66,10 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
     members: [...members].map(([stream, users]) => [stream, [...users]]),
+    // Nearly all commits have none.
+    ...(messages && [...messages].length > 0
+      ? { messages: [...messages].map(([at, one]) => [at, { ...one }]) }
+      : {}),
   };
   return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
 }
@@ -79,6 +87,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     concerns,
     subjects,
     members,
+    messages,
     ...commit
   } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
   let leaves: CommitFrame['leaves'] | undefined;
@@ -88,6 +97,8 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     receivers: { concerns, subjects },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, string[]][]),
+    // Only writers send frames.
+    messages: messages.length > 0 ? new Map(messages as unknown as [number, SealedMessage][]) : undefined,
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

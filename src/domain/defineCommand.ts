@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, SealedMessage, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { Actor, MessageRef, UserId, WriterInRoom } from './ids.js';
+import type { MessageRef, UserId, WriterInRoom } from './ids.js';
+import type { Message } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
   | { readonly events: readonly NewEventOf<string, object>[]; readonly answer: A }
   | { readonly refused: ParleyError };
+
+/** A message for `Facts.message`. */
+export interface WantedMessage extends MessageRef {
+  /** An edit of it, whose text is to be compared if it was made before. */
+  readonly editId?: string;
+}
 
 /** The facts to look up before a command is decided. */
 export interface Wants {
@@ -15,29 +22,43 @@ export interface Wants {
   readonly users?: readonly UserId[];
   /** Users for `Facts.isActive`. */
   readonly devices?: readonly UserId[];
-  readonly messages?: readonly MessageRef[];
+  readonly messages?: readonly WantedMessage[];
   /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
   readonly ownKeys?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
 }
 
-/** A message that has the id asked for already. */
-export interface EarlierMessage {
-  readonly senderId: UserId;
-  readonly seq: number;
-  readonly sentAt: Time;
-  readonly replyTo?: string;
-  /** Who deleted it. */
-  readonly deleted?: { readonly by: Actor };
-  /** Whether it has this text. False unless the command's actor sent it. */
-  hasText(text: string): boolean;
+/** What a message said in one of its revisions. */
+export interface MessageBody {
+  /** Null if its key was destroyed. */
+  readonly text: string | null;
+  readonly mentions?: readonly string[];
+}
+
+/** A message that has the id asked for already, as it is now. */
+export interface EarlierMessage extends SealedMessage {
+  /** The body of the first revision (0), the present one, or that of the wanted edit. Only of the actor's own message. */
+  bodyOf(rev: number): MessageBody;
+  /** The data, as JSON. Only of the actor's own message. */
+  openedData(): string | null;
+  /** As clients get it. Only of the actor's own message. */
+  opened(): Message;
+}
+
+/** Settings that decisions follow. */
+export interface Rules {
+  /** For how long after its sending a message can be edited; 0: never. */
+  readonly editWindowMs: number;
+  /** For how long after its sending its sender can delete it; 0: never. */
+  readonly deleteWindowMs: number;
 }
 
 /** The facts besides the stream's state that a decision may use. */
 export interface Facts {
   /** The time of the commit. */
   readonly now: Time;
+  readonly rules: Rules;
   /** Whether a wanted user is registered and not erased. */
   exists(user: UserId): boolean;
   /** Whether any node has an active device of a wanted user, or recently had one. */

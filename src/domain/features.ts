@@ -2,7 +2,10 @@ import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
 import * as history from './history.js';
-import * as messages from './messages.js';
+import * as edits from './messages/edits.js';
+import * as messages from './messages/messages.js';
+import * as pins from './messages/pins.js';
+import * as reactions from './messages/reactions.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
@@ -12,7 +15,10 @@ import * as users from './signUp.js';
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
-const features = [users, friends, chats, messages, readMarks, onlineStatus, erasure, roles, history] as const;
+const features = [
+  ...[users, friends, chats, messages, edits, reactions, pins],
+  ...[readMarks, onlineStatus, erasure, roles, history],
+] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
 type Exports = ExportsOf<(typeof features)[number]>;

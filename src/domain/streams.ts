@@ -1,8 +1,8 @@
-import { notFound, type ParleyError, unauthenticated } from '../base/errors.js';
-import type { Decision, Facts } from './defineCommand.js';
+import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import type { Decision, EarlierMessage, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { RoomId, UserId } from './ids.js';
+import type { MessageRef, RoomId, UserId } from './ids.js';
 
 /** The state of a user that decisions use. */
 export interface UserState {
@@ -36,6 +36,8 @@ export interface Room {
   readonly erased: readonly UserId[];
   /** The members who have added the other one as a friend. */
   readonly added: readonly UserId[];
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pins: readonly string[];
 }
 
 /** The state of a room that decisions use. A pair can be friends before they have a chat. */
@@ -84,3 +86,34 @@ export function roomOfMember(
   if (state.erased.includes(actor)) return { refused: unauthenticated('this user has been erased') };
   return { room: state };
 }
+
+/** Whether the user may see the message of this `seq`: a member of a pair sees all. */
+export const canSee = ({ lastSeq }: Room, _user: UserId, seq: number): boolean => seq >= 1 && seq <= lastSeq;
+
+/** Whether the user is an admin of a group: a pair has none. */
+export const isRoomAdmin = (_room: Room, _user: UserId): boolean => false;
+
+/** Whether the user may pin messages: in a pair both may. */
+export const mayPin = (_room: Room, _user: UserId): boolean => true;
+
+/** The message that a command of a member changes, and its room. It was neither deleted nor erased. */
+export function messageOfMember(
+  state: RoomState,
+  command: { readonly actor: UserId } & MessageRef,
+  facts: Facts,
+): { readonly room: Room; readonly message: EarlierMessage } | { readonly refused: ParleyError } {
+  const found = roomOfMember(state, command);
+  if ('refused' in found) return found;
+  const { room } = found;
+  const { actor, messageId } = command;
+  const message = facts.message(command);
+  if (!message || !canSee(room, actor, message.seq))
+    return { refused: notFound(`there is no message ${messageId} in this room`) };
+  if (message.deleted || room.erased.includes(message.senderId))
+    return { refused: conflict(`message ${messageId} was deleted`, 'gone') };
+  return { room, message };
+}
+
+/** The refusal of anything new in a private room whose other member was erased; undefined while both are there. */
+export const refusalIfEnded = ({ erased }: Room): { readonly refused: ParleyError } | undefined =>
+  erased.length > 0 ? { refused: forbidden('the other member has been erased') } : undefined;

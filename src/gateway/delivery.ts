@@ -1,7 +1,8 @@
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
+import type { ContactsPush, Push, Shown, StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
+import { dataPart, type SealedPart } from '../domain/messages/sealedMessages.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Cursors, Vector } from './cursor.js';
 import type { Profiles } from './membersAndProfiles.js';
@@ -10,9 +11,9 @@ import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 import type { Typing } from './typing.js';
 
-/** Opens message texts. */
+/** Opens the texts of messages. */
 export interface Texts {
-  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
 }
 
 /** The sources of the profiles and texts in pushes. */
@@ -30,7 +31,7 @@ export class PushContent implements Shown {
   #users: Map<UserId, User> | undefined;
   #texts: Map<string, string | null> | undefined;
   #missingUsers: UserId[] | undefined;
-  #missingTexts: SealedMessage[] | undefined;
+  #missingTexts: SealedPart[] | undefined;
   /** What is wanted and not loaded. */
   missing: number;
 
@@ -41,13 +42,20 @@ export class PushContent implements Shown {
     this.missing = 0;
   }
 
-  /** Takes a push's profiles and text from memory, and notes those that are missing. */
+  /** Takes a push's profiles and texts from memory, and notes those that are missing. */
   want({ users, message }: StoredPush): void {
     if (users) this.#wantUsers(users);
-    if (!message || message.text === null) return;
-    if (this.#known.has(message.text) || this.#texts?.has(message.text)) return;
+    if (!message) return;
+    this.#wantText(message);
+    const data = dataPart(message);
+    if (data) this.#wantText(data);
+  }
+
+  #wantText(part: SealedPart): void {
+    const { text } = part;
+    if (text === null || this.#known.has(text) || this.#texts?.has(text)) return;
     this.#missingTexts ??= [];
-    this.#missingTexts.push(message);
+    this.#missingTexts.push(part);
     this.missing++;
   }
 

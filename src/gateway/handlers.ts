@@ -41,6 +41,8 @@ export interface CommandRunnerDeps {
   /** The progress of this node's fan-out. */
   readonly fanout: FanoutProgress;
   readonly cursors: Cursors;
+  /** Resolves when the keys of all texts are destroyed that the log deletes before the moment. */
+  readonly destroyed: (moment: Moment) => Promise<void>;
 }
 
 /** Runs commands of connections. Their pushes are not sent to the connection that sent the command. */
@@ -48,8 +50,12 @@ export class CommandRunner {
   /** Writes the revision that a command's answer carries. */
   readonly cursors: Cursors;
 
+  /** See `CommandRunnerDeps.destroyed`. */
+  readonly destroyed: CommandRunnerDeps['destroyed'];
+
   constructor(private readonly deps: CommandRunnerDeps) {
     this.cursors = deps.cursors;
+    this.destroyed = deps.destroyed;
   }
 
   /** Resolves when the command is durable; the connection's later queries include it. */
@@ -105,6 +111,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
   return {
     ...plainHandlers(deps.commands),
+    ...deletionHandler(deps.commands),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
@@ -130,6 +137,18 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
   }
   // Plain commands are those that have a reply.
   return handlers as unknown as Only<PlainCommandName>;
+}
+
+/** The answer to a deletion means that the keys of the message's texts are destroyed. */
+function deletionHandler(commands: CommandRunner): Only<'delete message'> {
+  return {
+    'delete message': async (connection, me, { roomId, messageId }) => {
+      const command = { kind: 'delete message', actor: me, roomId, messageId } as const;
+      const { moment } = await commands.run(connection, command);
+      await completeAnswer(() => commands.destroyed(moment));
+      return { revision: commands.cursors.revision(moment) };
+    },
+  };
 }
 
 /** Commands whose answer is completed from the read models. */
@@ -188,7 +207,7 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 function queryHandlers(
   { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
+): Only<'fetch messages' | 'get edits' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
@@ -207,6 +226,14 @@ function queryHandlers(
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
+    },
+
+    'get edits': async (connection, me, { roomId, messageId, revision }) => {
+      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
+      await lookUps.requireMember(me, roomId, moments);
+      const edits = await queries.edits({ roomId, messageId }, moments);
+      if (!edits) throw notFound(`there is no message ${messageId} in this room`);
+      return { edits: [...edits] };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

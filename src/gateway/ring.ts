@@ -29,6 +29,8 @@ interface Hosted {
   readonly since: number[];
   /** The places of the user's pushes, ascending. Made by the first, because most users have none. */
   places: Deque<number> | undefined;
+  /** By partition: a push below it is replayed in another form. Made by the first such push. */
+  liveOnly: number[] | undefined;
   /** By mark, the place of the newest entry. Made by the first mark. */
   newest: Map<string, number> | undefined;
 }
@@ -38,6 +40,9 @@ export interface RingSlice {
   readonly entries: readonly MissedPush[];
   readonly isLast: boolean;
 }
+
+/** What the ring reads of a push. */
+type KeptPush = Omit<StoredPush, 'name' | 'data'>;
 
 const nobody: readonly UserId[] = [];
 
@@ -82,7 +87,8 @@ export class Ring {
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (this.#hosted.has(user)) return;
-    this.#hosted.set(user, { since: [...vector], places: undefined, newest: undefined });
+    const none = { places: undefined, liveOnly: undefined, newest: undefined };
+    this.#hosted.set(user, { since: [...vector], ...none });
   }
 
   /** The last connection of the user has gone. */
@@ -103,9 +109,10 @@ export class Ring {
   /** Keeps the event's push for those of its users who are hosted. Copies the frame. */
   add(
     { partition, offset }: Pick<Recorded, 'partition' | 'offset'>,
-    { to, onlyNewest }: Pick<StoredPush, 'to' | 'onlyNewest'>,
+    { to, onlyNewest, onlyLive }: KeptPush,
     frame: Buffer,
   ): void {
+    if (onlyLive) this.#noteLiveOnly(partition, offset, to);
     if (frame.length > this.#frames.maxBytes) {
       if (to.some((user) => this.#hosted.has(user))) this.#raiseFloor(partition, offset + 1);
       return;
@@ -133,6 +140,21 @@ export class Ring {
     this.#offsets[slot] = offset;
     this.#to[slot] = to;
     this.#marks[slot] = mark;
+  }
+
+  #noteLiveOnly(partition: number, offset: number, to: readonly UserId[]): void {
+    for (const user of to) {
+      const hosted = this.#hosted.get(user);
+      if (!hosted) continue;
+      hosted.liveOnly ??= [];
+      hosted.liveOnly[partition] = offset + 1;
+    }
+  }
+
+  /** Whether the user was sent a push since the vector that a replay gives in another form. */
+  hasLiveOnly(user: UserId, at: Vector): boolean {
+    const bound = this.#hosted.get(user)?.liveOnly;
+    return bound !== undefined && isBehind(at, bound);
   }
 
   /**

@@ -1,6 +1,8 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
+import { editsProjection } from './models/editRows.js';
+import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
@@ -19,6 +21,8 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     usersProjection(names),
     chatsProjection,
     messagesProjection,
+    editsProjection,
+    mentionsProjection,
     messageIdsProjection,
     presenceProjection,
     rolesProjection,

@@ -1,11 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import { pushesTo, type Recorded } from '../domain/events.js';
+import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { type ChatRow, chatsModel, isMember } from './models/chatRows.js';
-import { messageKey, messageOf, messagesModel } from './models/messageRows.js';
+import { messageKey } from './models/messageKeys.js';
+import { messageOf, messagesModel } from './models/messageRows.js';
 import {
   type ChangedStream,
   indexedEvents,
@@ -84,16 +85,16 @@ export class MissedEventReader {
     }
     const isAsSent = (pair?.changedAt ?? -1) <= since;
     if (isAsSent) return { events: events.map((event) => withScene(event, seen.members, nothing)), hasMore };
-    const [changed, firstSeq] = await Promise.all([
-      this.#changedMessages(events),
-      this.#firstSeqAbove(since, partition, stream),
-    ]);
-    const once = events.map((event) =>
-      // The replay has sent the message already, as it is now.
-      event.type === 'MessageDeleted' && event.data.seq >= firstSeq
-        ? { event, scene: { members: nobody } }
-        : withScene(event, seen.members, changed),
-    );
+    const now = await this.#messagesNow(events);
+    const firstSeq = await this.#firstSeqAbove(since, partition, stream);
+    const last = await this.#lastChanges(events, now, { partition, stream, upTo });
+    const once = events.map((event) => {
+      const place = changedBy(event);
+      if (!place) return withScene(event, seen.members, now);
+      // A message comes once, as it is now: when it was sent, or with the last of its changes.
+      const isShown = place.seq < firstSeq && isShownBy(event, now.get(keyOf(place)), last);
+      return isShown ? withScene(event, seen.members, now) : { event, scene: { members: nobody } };
+    });
     return { events: once, hasMore };
   }
 
@@ -106,12 +107,49 @@ export class MissedEventReader {
   }
 
   /** By key, the messages of these events that are not as they were sent. */
-  async #changedMessages(events: readonly Recorded[]): Promise<ReadonlyMap<string, SealedMessage>> {
-    const keys = events.flatMap((event) => messageKeyOf(event) ?? []);
-    const found = await this.rows.get(messagesModel, keys);
-    const messages = [...found.values()].flatMap((row) => messageOf(row) ?? []);
-    const changed = messages.filter(({ deleted }) => deleted !== undefined);
-    return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
+  async #messagesNow(events: readonly Recorded[]): Promise<ReadonlyMap<string, ChangedMessage>> {
+    const keys = events.flatMap((event) => {
+      const place = event.type === 'MessageSent' ? event.data : changedBy(event);
+      return place ? [keyOf(place)] : [];
+    });
+    const sent = new Set(events.flatMap(({ type, offset }) => (type === 'MessageSent' ? [offset] : [])));
+    const found = await this.rows.get(messagesModel, [...new Set(keys)]);
+    const changed = new Map<string, ChangedMessage>();
+    for (const [key, row] of found) {
+      const message = messageOf(row);
+      // The row of a message that was not changed is at the event that sent it.
+      if (message && !sent.has(row.offset)) changed.set(key, { message, offset: row.offset });
+    }
+    return changed;
+  }
+
+  /**
+   * By key, the offset of the last change up to `upTo` of each message among these events. The row says it, unless the
+   * message was changed behind `upTo` too: then the log does.
+   */
+  async #lastChanges(
+    events: readonly Recorded[],
+    now: ReadonlyMap<string, ChangedMessage>,
+    { partition, stream, upTo }: { partition: number; stream: StreamName; upTo: number },
+  ): Promise<ReadonlyMap<string, number>> {
+    const last = new Map<string, number>();
+    let isOpen = false;
+    for (const event of events) {
+      const place = changedBy(event);
+      if (!place) continue;
+      const offset = now.get(keyOf(place))?.offset ?? event.offset;
+      if (offset > upTo) isOpen = true;
+      last.set(keyOf(place), offset > upTo ? event.offset : offset);
+    }
+    const end = events.at(-1)?.offset ?? upTo;
+    if (!isOpen) return last;
+    const after = await this.#placeBelow(partition, end);
+    for await (const { event } of indexedEvents(this.log, this.rows, { partition, stream, after })) {
+      if (event.offset > upTo) break;
+      const place = event.offset > end ? changedBy(event) : undefined;
+      if (place && last.has(keyOf(place))) last.set(keyOf(place), event.offset);
+    }
+    return last;
   }
 
   async #placeBelow(partition: number, above: number): Promise<number> {
@@ -147,14 +185,32 @@ const isMissed = (event: Recorded, { user, members, newest }: Seen): boolean =>
     ({ onlyNewest }) => onlyNewest === undefined || newest.get(onlyNewest) === event.offset,
   );
 
-const messageKeyOf = (event: Recorded): string | undefined =>
-  event.type === 'MessageSent' ? messageKey(event.data.roomId, event.data.seq) : undefined;
+/** A message that is not as it was sent, and the offset of its last change. */
+interface ChangedMessage {
+  readonly message: SealedMessage;
+  readonly offset: number;
+}
+
+const keyOf = ({ roomId, seq }: MessagePlace): string => messageKey(roomId, seq);
+
+/** Whether a replay shows a message that was sent before its cursor with this change of it. */
+function isShownBy(
+  event: Recorded,
+  now: ChangedMessage | undefined,
+  last: ReadonlyMap<string, number>,
+): boolean {
+  // Of a deleted message only the deletion is told.
+  if (!now || now.message.deleted) return event.type === 'MessageDeleted';
+  const place = changedBy(event);
+  return place !== undefined && last.get(keyOf(place)) === event.offset;
+}
 
 function withScene(
   event: Recorded,
   members: readonly UserId[],
-  changed: ReadonlyMap<string, SealedMessage>,
+  changed: ReadonlyMap<string, ChangedMessage>,
 ): MissedEvent {
-  const message = changed.get(messageKeyOf(event) ?? '');
-  return { event, scene: message ? { members, message } : { members } };
+  const place = event.type === 'MessageSent' ? event.data : changedBy(event);
+  const now = place && changed.get(keyOf(place));
+  return { event, scene: now ? { members, message: now.message } : { members } };
 }

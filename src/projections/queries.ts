@@ -1,10 +1,18 @@
 import type { Moment } from '../domain/commands.js';
-import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
+import { type MessageRef, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
-import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { type OpenedEdit, openEdits } from './models/editRows.js';
+import {
+  findMessage,
+  messagePage,
+  messagesAt,
+  openMessages,
+  type PageRequest,
+} from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
   hasAuditorRow,
@@ -54,6 +62,10 @@ export interface Queries {
     page: PageRequest,
     at: readonly Moment[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** The messages of these `seq`s, sealed, as they are now. */
+  messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
+  /** The texts of a message from the first one on; undefined if the room has no such message. */
+  edits(ref: MessageRef, at: readonly Moment[]): Promise<readonly OpenedEdit[] | undefined>;
   /** Whether the user has the role of an auditor. */
   isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
   /** Friends, and users who share a chat with a message with this user. */
@@ -135,6 +147,16 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       const found = await messagePage(rows, roomId, page);
       return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
+    },
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(rows, roomId, seqs);
+    },
+    async edits(ref, at) {
+      await waitFor(at);
+      const partition = partitionOf(streamOf('room', ref.roomId), log.partitions);
+      const message = await findMessage(rows, ref, (await log.tail(partition))?.size ?? 0);
+      return message && openEdits(source, message);
     },
     async isAuditor(userId, at) {
       await waitFor(at);

@@ -1,7 +1,7 @@
 import { ExpiringCache } from '../base/collections.js';
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId, UserId } from '../domain/ids.js';
-import { messageContext } from '../domain/messages.js';
+import type { UserId } from '../domain/ids.js';
+import { type SealedPart, textContext } from '../domain/messages/sealedMessages.js';
 import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
@@ -48,16 +48,6 @@ export function createPlaintextCache(): PlaintextCache {
   };
 }
 
-/** A message's text at its place in its writer's tree of keys. */
-export interface SealedMessage {
-  readonly senderId: UserId;
-  readonly roomId: RoomId;
-  readonly messageId: string;
-  readonly seq: number;
-  /** Null when the message was deleted. */
-  readonly text: Sealed | null;
-}
-
 export interface SealedName {
   readonly userId: UserId;
   readonly username: Sealed;
@@ -68,7 +58,7 @@ export interface SealedName {
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
-  messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
 }
 
@@ -97,15 +87,17 @@ export function createTextOpener(
     });
   }
 
-  async function loadTextKeys(uncached: readonly SealedMessage[]) {
+  async function loadTextKeys(uncached: readonly SealedPart[]) {
     const keyOf = await keys.getRoomKeys(
       uncached.map(({ senderId, roomId }) => ({ owner: senderId, roomId })),
     );
-    return ({ senderId, roomId, messageId, seq, text }: SealedMessage): string | null => {
+    return (part: SealedPart): string | null => {
+      const { senderId, roomId, seq, rev = 0, isData, text } = part;
       const found = keyOf.get(roomKeysId({ owner: senderId, roomId }));
       if (found === undefined) throw new TypeError(`the keys of ${senderId} were not requested`);
       if (found === 'destroyed' || text === null) return null;
-      return openText(found, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+      // The data has the key of the first text.
+      return openText(found, { seq, rev: isData ? 0 : rev }, text, textContext(part));
     };
   }
 
@@ -119,11 +111,13 @@ export function createTextOpener(
   }
 
   return {
-    messages: (messages) =>
+    messages: (parts) =>
       openAll(
-        messages,
-        ({ text, senderId: owner, roomId, messageId, seq }) =>
-          text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
+        parts,
+        (part) => {
+          const { text, senderId: owner, seq } = part;
+          return text === null ? null : { sealed: text, context: textContext(part), owner, seq };
+        },
         loadTextKeys,
       ),
     usernames: (names) =>

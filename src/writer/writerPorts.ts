@@ -2,9 +2,10 @@ import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
+import type { Rules } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
+import { editsModel } from '../projections/models/editRows.js';
 import {
   type FilterPlace,
   filterRowKey,
@@ -13,7 +14,12 @@ import {
   messageIdsModel,
   readFilter,
 } from '../projections/models/messageIdIndex.js';
-import { type AskedMessage, messageFacts, messagesModel } from '../projections/models/messageRows.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messagesModel,
+  type StoredMessage,
+} from '../projections/models/messageRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';
@@ -41,7 +47,8 @@ export function readModels(
       );
     },
     // Not from memory: another node may have folded the partition until a moment ago.
-    foldedPosition: async (partition) => (await foldedBy([statesModel, messagesModel], partition)).position,
+    foldedPosition: async (partition) =>
+      (await foldedBy([statesModel, messagesModel, editsModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -63,7 +70,7 @@ export interface ReadModels {
   messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
-  /** A position up to which both `states` and `messages` have stored everything. */
+  /** A position up to which `states`, `messages` and their edits have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -130,6 +137,8 @@ export interface WriterEnvironment {
   readonly newId: () => string;
   /** Whether every live node can read an event type, in the version it names. No other type is written. */
   readonly knownToAll: Pick<ReadonlySet<string>, 'has'>;
+  /** Settings that deciders follow. */
+  readonly rules: Rules;
 }
 
 /** The receiver of a writer's failures and measurements. */

@@ -32,8 +32,18 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
-  'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
-  'delete message': { kind: 'delete message', roomId, messageId },
+  'send message': {
+    ...{ kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
+    ...{ mentions: [bob], data: JSON.parse('{"of":["any",{"kind":1}],"__proto__":"too"}') },
+  },
+  'remove message': { kind: 'remove message', roomId, messageId },
+  'delete message': { kind: 'delete message', actor: ada, roomId, messageId },
+  'edit message': {
+    ...{ kind: 'edit message', actor: ada, roomId, messageId, editId: ada },
+    ...{ message: 'Ho', mentions: ['all'] },
+  },
+  react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
+  'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
 };
@@ -114,7 +124,8 @@ describe('the declarations', () => {
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
-      MessageSent: { roomId, messageId, seq: 1, text: '' },
+      MessageSent: { roomId, messageId, seq: 1, text: '', data: '{}' },
+      MessageEdited: { roomId, messageId, seq: 1, editId: ada, rev: 1, text: '' },
     };
     for (const { type } of declaredEvents) {
       const { sealed } = declarationOf(type);

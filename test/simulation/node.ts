@@ -16,6 +16,7 @@ import { roomKeysId } from '../../src/vault/textKeys.js';
 import { Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import { routeToWriters } from '../../src/writer/writers.js';
+import { factsOf } from '../support/facts.js';
 import { newRoomKeys } from '../support/fakeVault.js';
 import type { Database } from './database.js';
 import { Link } from './databaseLink.js';
@@ -206,6 +207,7 @@ export class Node {
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
         knownToAll: this.#knownToAll,
+        rules: factsOf().rules,
       },
       events: {
         onDeposed: (partition) => this.#ownership?.release(partition),

@@ -22,6 +22,7 @@ import type { DataKey } from '../../src/vault/vault.js';
 import { Writer } from '../../src/writer/writer.js';
 import { readModels, type WriterDeps } from '../../src/writer/writerPorts.js';
 import { routeToWriters } from '../../src/writer/writers.js';
+import { factsOf } from '../support/facts.js';
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -185,6 +186,7 @@ export class World<L extends EventLog = MemoryLog> {
         now: () => this.clock,
         newId: () => `commit ${++this.#ids}`,
         knownToAll: { has: (type) => !this.unknownTypes.has(type) },
+        rules: factsOf().rules,
       },
       events: {
         onDeposed: (partition) => this.deposed.push(partition),

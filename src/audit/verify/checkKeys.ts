@@ -2,7 +2,7 @@ import { leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
-import { messageContext } from '../../domain/messages.js';
+import { textContext } from '../../domain/messages/sealedMessages.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { readRange } from '../../log/checkLog.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';
@@ -29,6 +29,7 @@ import { type Mismatch, MismatchError } from './report.js';
 interface Sample {
   readonly generation: number;
   readonly seq: number;
+  readonly rev: number;
   readonly messageId: string;
   readonly text: Sealed;
 }
@@ -65,6 +66,7 @@ export const keyUses: Projection<KeyUse> = {
       case 'UserErased':
         return [event.data.userId];
       case 'MessageSent':
+      case 'MessageEdited':
         return [roomKeysId({ owner: event.actor, roomId: event.data.roomId })];
       case 'MessageDeleted':
         return [roomKeysId({ owner: event.data.senderId, roomId: event.data.roomId })];
@@ -87,20 +89,27 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
       const samples = use.samples.filter((sample) => sample.seq !== seq);
       return { ...use, samples, deleted: [...use.deleted, [seq, offset]] };
     }
-    case 'MessageSent': {
-      const { seq, messageId, text } = event.data;
-      const generation = generationOf(text);
-      const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
-      // Most texts are no samples, because nearly all events come here.
-      if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
-      const others = use.samples.filter((sample) => sample.generation !== generation);
-      const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
-      const samples = [...others, ...own, { generation, seq, messageId, text }];
-      return { ...use, samples };
-    }
+    case 'MessageSent':
+      return addSample(use, event.data, 0);
+    case 'MessageEdited':
+      return addSample(use, event.data, event.data.rev);
     default:
       return use;
   }
+}
+
+function addSample(
+  use: KeyUse,
+  { seq, messageId, text }: Pick<Sample, 'seq' | 'messageId'> & { readonly text: Sealed },
+  rev: number,
+): KeyUse {
+  const generation = generationOf(text);
+  const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
+  // Most texts are no samples, because nearly all events come here.
+  if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
+  const others = use.samples.filter((sample) => sample.generation !== generation);
+  const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
+  return { ...use, samples: [...others, ...own, { generation, seq, rev, messageId, text }] };
 }
 
 const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
@@ -292,9 +301,10 @@ function compareSamples(
 ): void {
   const keys = RoomKeys.from(encodeTrees(trees));
   const tried = new Set<number>();
-  for (const { generation, seq, messageId, text } of samples.toReversed()) {
+  for (const { generation, seq, rev, messageId, text } of samples.toReversed()) {
     if (tried.has(generation)) continue;
-    const opened = openOr(() => openText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId)));
+    const context = textContext({ roomId, messageId, rev });
+    const opened = openOr(() => openText(keys, { seq, rev }, text, context));
     if (opened === undefined)
       throw new MismatchError({
         what: `the keys of user ${owner} in room ${roomId} do not open message ${seq}`,

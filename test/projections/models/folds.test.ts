@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Recorded } from '../../../src/domain/events.js';
 import { streamOf } from '../../../src/domain/ids.js';
-import { sealedMessage } from '../../../src/domain/messages.js';
+import { sealedMessage } from '../../../src/domain/messages/messages.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import {
@@ -11,7 +11,8 @@ import {
   hasChat,
   lastSeqOf,
 } from '../../../src/projections/models/chatRows.js';
-import { messageKey, messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
+import { messageKey } from '../../../src/projections/models/messageKeys.js';
+import { messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
 import { loadStates } from '../../../src/projections/models/streamIndex.js';
 import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/userRows.js';
 import { runs } from '../../support/lanes.js';

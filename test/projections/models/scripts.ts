@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
-import { World } from './world.js';
+import { type Sent, World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
 
@@ -13,12 +13,24 @@ export interface Scripted {
 }
 
 const pair = fc.constantFrom<readonly [number, number]>([0, 1], [1, 0], [1, 2], [2, 1], [0, 2], [2, 0]);
+const seq = fc.nat(12);
+const emoji = fc.constantFrom('👍', '🎉', '👩‍👩‍👧');
+const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an', 'integrator'] } });
 const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
-  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
+  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair, body }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constant('edit' as const), pair, seq, mentions: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constant('react' as const), pair, seq, emoji, on: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('pin' as const), pair, seq, on: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
@@ -37,7 +49,11 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (!rooms.has(room)) continue;
-      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
+      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`, act.body);
+      else if (act.does === 'edit')
+        world.edit(room, act.seq, `edited ${world.events.length}`, act.mentions ? [other] : undefined);
+      else if (act.does === 'react') world.react(me, room, act.seq, act.emoji, act.on);
+      else if (act.does === 'pin') world.pin(me, room, act.seq, act.on);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));
     }
