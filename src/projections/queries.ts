@@ -1,18 +1,12 @@
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import { type MessageRef, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
 import { type OpenedEdit, openEdits } from './models/editRows.js';
-import {
-  findMessage,
-  messagePage,
-  messagesAt,
-  openMessages,
-  type PageRequest,
-} from './models/messageRows.js';
+import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
   hasAuditorRow,
@@ -64,8 +58,8 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The messages of these `seq`s, sealed, as they are now. */
   messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
-  /** The texts of a message from the first one on; undefined if the room has no such message. */
-  edits(ref: MessageRef, at: readonly Moment[]): Promise<readonly OpenedEdit[] | undefined>;
+  /** The texts of a message from the first one on; none of a deleted message. */
+  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
   /** Whether the user has the role of an auditor. */
   isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
   /** Friends, and users who share a chat with a message with this user. */
@@ -152,11 +146,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return messagesAt(rows, roomId, seqs);
     },
-    async edits(ref, at) {
+    async edits(roomId, seq, at) {
       await waitFor(at);
-      const partition = partitionOf(streamOf('room', ref.roomId), log.partitions);
-      const message = await findMessage(rows, ref, (await log.tail(partition))?.size ?? 0);
-      return message && openEdits(source, message);
+      const [message] = await messagesAt(rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
     },
     async isAuditor(userId, at) {
       await waitFor(at);

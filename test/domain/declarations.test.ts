@@ -42,6 +42,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     ...{ kind: 'edit message', actor: ada, roomId, messageId, editId: ada },
     ...{ message: 'Ho', mentions: ['all'] },
   },
+  'find message': { kind: 'find message', actor: ada, roomId, messageId },
   react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
   'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },

@@ -2,13 +2,13 @@ import type { WantedMessage } from '../../domain/defineCommand.js';
 import type { ReactionsOf, SealedMessage } from '../../domain/defineEvent.js';
 import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
-import type { MessageRef, RoomId } from '../../domain/ids.js';
+import type { RoomId } from '../../domain/ids.js';
 import { messageTerm, openedMessage, partsOf } from '../../domain/messages/sealedMessages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
 import { editsModel } from './editRows.js';
-import { messageIdHash, messageIdKeys, messageIdsModel } from './messageIdIndex.js';
+import { messageIdsModel } from './messageIdIndex.js';
 import { editKey, longId, MAX_SEQ, messageKey, shortId } from './messageKeys.js';
 import type { ContentOpener } from './userRows.js';
 
@@ -222,17 +222,6 @@ export async function messagesAt(
     seqs.map((seq) => messageKey(roomId, seq)),
   );
   return [...found.values()].flatMap((row) => messageOf(row) ?? []);
-}
-
-/** The message of this id; undefined if the room has none. `size`: the number of events of its partition. */
-export async function findMessage(
-  rows: RowReader,
-  ref: MessageRef,
-  size: number,
-): Promise<SealedMessage | undefined> {
-  const keys = messageIdKeys(messageIdHash(ref), 0, size);
-  const facts = await messageFacts(rows, [{ ...ref, keys, seqs: [] }]);
-  return facts.get(messageTerm(ref))?.message;
 }
 
 /** Opens messages all at once, in their order. */
