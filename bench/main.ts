@@ -7,6 +7,8 @@ import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
+import { groups } from './measures/groups.js';
+import { manyGroups } from './measures/manyGroups.js';
 import type { Context, Row } from './measures/measure.js';
 import { memory } from './measures/memory.js';
 import { nodes } from './measures/nodes.js';
@@ -46,6 +48,8 @@ const measures = [
   auditMemory,
   signIns,
   resume,
+  groups,
+  manyGroups,
   nodes,
   textKeys,
 ];

@@ -17,7 +17,7 @@ export async function appointAuditor(running: Running): Promise<Auditor> {
   const [user] = await running.signUp(1);
   if (!user) throw new Error('signing up a user returned no user');
   const { role } = remoteOperator(controlSocketOf(running.directory));
-  await role({ username: user.username, isAuditor: true });
+  await role({ username: user.username, role: 'auditor', give: true });
   const headers = { authorization: `Bearer ${user.token}` };
   const get = (path: string) => ask(running.server.origin + path, headers);
   return {

@@ -54,7 +54,8 @@ export class PeerStore {
     return users;
   }
 
-  addRooms(pairs: readonly (readonly [string, string])[]): string[] {
+  /** A room for each list of members. */
+  addRooms(pairs: readonly (readonly string[])[]): string[] {
     const rooms = pairs.map((pair) => ({ roomId: randomUUID(), pair }));
     this.#transaction(() => {
       for (const { roomId, pair } of rooms)

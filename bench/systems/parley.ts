@@ -18,6 +18,8 @@ export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'app',
 export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli', 'bin.js');
 const password = 'a long benchmark passphrase';
 const atOnce = 16;
+/** Users that one command names at most. */
+const membersOfCommand = 100;
 const readyTimeoutMs = 120_000;
 const catchUpTimeoutMs = 60_000;
 
@@ -44,6 +46,7 @@ function startParley(
     RATE_LIMIT: 'off',
     AUTH_RATE_LIMIT: 'off',
     BCRYPT_COST: String(bcryptCost),
+    GROUP_SIZE: '1000',
     ...(engine.kind === 'mongodb' ? { MONGO_URL: engine.url } : {}),
     ...env,
   });
@@ -87,6 +90,19 @@ class RunningParley implements Running {
       connection.close();
       return (answer as { room: { roomId: string } }).room.roomId; // the contract
     });
+  }
+
+  async group([owner, ...others]: readonly BenchUser[]): Promise<string> {
+    if (!owner) throw new Error('a group needs an owner');
+    const connection = await this.connect(owner);
+    const roomId = randomUUID();
+    const ids = others.map(({ userId }) => userId);
+    const first = ids.slice(0, membersOfCommand);
+    await connection.request('create group', { roomId, name: 'a group', memberIds: first });
+    for (let at = membersOfCommand; at < ids.length; at += membersOfCommand)
+      await connection.request('add members', { roomId, userIds: ids.slice(at, at + membersOfCommand) });
+    connection.close();
+    return roomId;
   }
 
   async fill(roomId: string, sender: BenchUser, count: number): Promise<void> {

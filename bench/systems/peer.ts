@@ -32,6 +32,13 @@ class RunningPeer implements Running {
     return (await post(`${this.server.origin}/rooms`, { pairs: ids })) as string[]; // the peer is ours
   }
 
+  async group(members: readonly BenchUser[]): Promise<string> {
+    const ids = members.map(({ userId }) => userId);
+    const [roomId] = (await post(`${this.server.origin}/rooms`, { pairs: [ids] })) as string[]; // the peer is ours
+    if (roomId === undefined) throw new Error('the peer made no room');
+    return roomId;
+  }
+
   async fill(roomId: string, sender: BenchUser, count: number): Promise<void> {
     await post(`${this.server.origin}/fill`, { roomId, senderId: sender.userId, count });
   }

@@ -39,6 +39,8 @@ export interface Running {
   signUp(count: number): Promise<BenchUser[]>;
   /** Opens a room for each pair and returns the room ids. */
   rooms(pairs: readonly (readonly [BenchUser, BenchUser])[]): Promise<string[]>;
+  /** Makes a room of all these users, the first of whom it belongs to, and returns its id. */
+  group(members: readonly BenchUser[]): Promise<string>;
   /** Sends `count` messages of this member to a room. */
   fill(roomId: string, sender: BenchUser, count: number): Promise<void>;
   /** Opens an identified connection. */

@@ -6,7 +6,8 @@ import type { Heads } from '../audit/proof/heads.js';
 import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
-import type { MessageRef } from '../domain/ids.js';
+import type { MessageRef, UserId } from '../domain/ids.js';
+import { ROLES } from '../domain/streams.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import { type EventLog, NotExtended } from '../log/log.js';
@@ -16,9 +17,9 @@ import { findLostErasures, type LostErasures } from './restore.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
-  /** Gives or takes the role `auditor`. `not_found`: no user has this name. */
+  /** Gives a role, or takes it. `not_found`: no user has this name. */
   role: {
-    input: z.strictObject({ username: z.string(), isAuditor: z.boolean() }),
+    input: z.strictObject({ username: z.string(), role: z.enum(ROLES), give: z.boolean() }),
     answer: z.strictObject({ changed: z.boolean() }),
   },
   /** Answers when the new table is read and the old one deleted. `conflict`: another rebuild is under way. */
@@ -96,15 +97,13 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
   const { commands, deletedTexts, erasures } = messages;
   const { partitions } = log;
   return {
-    async role({ username, isAuditor }) {
-      const found = await vault.credentials.find(username);
-      if (found === undefined || found === 'erased') throw notFound(`no user is called ${username}`);
-      const { userId } = found;
+    async role({ username, role, give }) {
+      const userId = await findUser(vault.credentials, username);
       const commandId = randomUUID();
       const { changed } = await retry(() =>
-        isAuditor
-          ? commands.execute<'appoint auditor'>({ kind: 'appoint auditor', userId }, commandId)
-          : commands.execute<'dismiss auditor'>({ kind: 'dismiss auditor', userId }, commandId),
+        give
+          ? commands.execute<'give role'>({ kind: 'give role', userId, role }, commandId)
+          : commands.execute<'take role'>({ kind: 'take role', userId, role }, commandId),
       );
       return { changed };
     },
@@ -155,6 +154,13 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       return { keys: await heads.keys() };
     },
   };
+}
+
+/** The user of this name. Throws `not_found` when there is none, or no more. */
+async function findUser(credentials: OpenVault['credentials'], username: string): Promise<UserId> {
+  const found = await credentials.find(username);
+  if (found === undefined || found === 'erased') throw notFound(`no user is called ${username}`);
+  return found.userId;
 }
 
 /** Appends what the log has lost. Returns the number of erased users and deleted messages. */

@@ -7,8 +7,9 @@ import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
+import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
-import { httpParts, listen } from './httpServer.js';
+import { httpParts, listen, listenForMetrics } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
@@ -160,6 +161,15 @@ async function serve(
   const app = createApp(parts, new Origins(config), logger);
   const listening = await listen(config, app, gateway);
   closers.add(() => listening.stop());
+  const { HOST, METRICS_PORT } = config;
+  if (METRICS_PORT !== undefined) {
+    const forMetrics = await listenForMetrics(
+      { HOST, METRICS_PORT },
+      createOperationsApp(parts.operations, logger),
+    );
+    closers.add(() => forMetrics.stop());
+    logger.info(`metrics are at ${forMetrics.url}/metrics`);
+  }
   const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));
   closers.add(() => control.close());
   return listening.url;

@@ -119,10 +119,12 @@ const nats = z.string().transform((text, ctx) => {
 });
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const FORMATS = ['json', 'pretty'] as const;
 
 const Settings = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
   DATA_DIR: z.string().min(1).default('./data'),
   MASTER_KEY: masterKey.optional(),
   MONGO_URL: mongo.optional(),
@@ -142,6 +144,7 @@ const Settings = z.object({
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('info'),
+  LOG_FORMAT: z.enum(FORMATS, `must be one of ${FORMATS.join(', ')}`).default('json'),
 });
 
 /**
@@ -162,6 +165,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)
     throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
+  if (config.METRICS_PORT === config.PORT && config.PORT !== 0)
+    throw new ConfigError(`METRICS_PORT: must be another port than PORT, which is ${config.PORT}`);
   return config;
 }
 

@@ -2,14 +2,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import { type ErasureList, makeBackup, readErasures, writeErasures } from '../app/backup.js';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
+import { createLogger, LogOutput } from '../app/logOutput.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { type Accepted, controlSocketOf, type Operator } from '../app/operator.js';
 import { beginHistory, type RestoreStep, stageBackup } from '../app/restore.js';
-import { createLogger, exitOn } from '../app/serve.js';
+import { exitOn } from '../app/serve.js';
 import { type SystemOptions, startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever, messageOf } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
+import { ROLES, type Role } from '../domain/streams.js';
 import { projectionNames } from '../projections/allProjections.js';
 import { parseId, parsePartition, printLine } from './commandLine.js';
 
@@ -46,7 +48,7 @@ async function withOwnSystem<T>(
   work: (operator: Operator) => Promise<T>,
   options: SystemOptions,
 ): Promise<T> {
-  const logger = createLogger(2, 'error');
+  const logger = createLogger(new LogOutput(2), 'error');
   const system = await startSystem(config, logger, exitOn(logger), { ...options, isServing: false });
   try {
     return await work(system.operator);
@@ -59,18 +61,18 @@ export function addRole(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('role')
     .description(
-      'give a user a role, or take it away; an auditor may read everything that happened, and each read is recorded',
+      'give a user a role, or take it away: an auditor may read everything that happened, a moderator decides reports and suspensions, an admin also manages users; each read and decision is recorded',
     )
-    .addArgument(new Argument('<role>', 'the role').choices(['auditor']))
+    .addArgument(new Argument('<role>', 'the role').choices(ROLES))
     .argument('<username>', 'the name of a user who has signed up')
     .option('--remove', 'take the role away')
-    .action(async (_role: string, username: string, { remove = false }: { remove?: boolean }) => {
-      const isAuditor = !remove;
+    .action(async (role: Role, username: string, { remove = false }: { remove?: boolean }) => {
       const { changed } = await withOperator(readConfig(env), (operator) =>
-        operator.role({ username, isAuditor }),
+        operator.role({ username, role, give: !remove }),
       );
-      if (isAuditor) printLine(`${username} is ${changed ? 'an auditor now' : 'already an auditor'}`);
-      else printLine(`${username} is ${changed ? 'no longer an auditor' : 'not an auditor'}`);
+      const noun = `${role === 'moderator' ? 'a' : 'an'} ${role}`;
+      if (remove) printLine(`${username} is ${changed ? 'no longer' : 'not'} ${noun}`);
+      else printLine(`${username} is ${changed ? `${noun} now` : `already ${noun}`}`);
     });
 }
 

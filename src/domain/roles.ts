@@ -2,27 +2,45 @@ import { z } from 'zod';
 import { forbidden } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event } from './defineEvent.js';
-import { changed, existingUser, unchanged, userStream } from './streams.js';
+import { changed, existingUser, ROLES, type Role, unchanged, userStream } from './streams.js';
 
-/** The role of an auditor, and the record of each read of an auditor. */
+/** Roles, and the record of each read that a role permits. */
 
-/** The resources that an auditor can read. */
-const AuditResource = z.enum(['events', 'room', 'user']);
+/** Returns true if a user with these roles may do what `role` permits. An admin may all that a moderator may. */
+export const hasRole = (roles: readonly Role[], role: Role): boolean =>
+  roles.includes(role) || (role === 'moderator' && roles.includes('admin'));
+
+/** The resources of which each read is recorded, with the role that permits it. */
+const READ_ROLES = {
+  events: 'auditor',
+  room: 'auditor',
+  user: 'auditor',
+  report: 'moderator',
+  reports: 'moderator',
+  users: 'admin',
+} as const satisfies Record<string, Role>;
+
+const AuditResource = z.enum(['events', 'room', 'user', 'report', 'reports', 'users']);
 export type AuditResource = z.infer<typeof AuditResource>;
 
-export const AuditorAppointed = event('AuditorAppointed', userStream, {
-  data: z.strictObject({ userId: z.string() }),
-  evolve: (state) => ({ ...state, auditor: true as const }),
-  line: ({ data }, { who }) => `${who(data.userId)} became an auditor`,
+const RoleData = z.strictObject({ userId: z.string(), role: z.enum(ROLES) });
+
+export const RoleGiven = event('RoleGiven', userStream, {
+  data: RoleData,
+  evolve: ({ roles = [], ...state }, { data }) => ({ ...state, roles: [...roles, data.role] }),
+  line: ({ data }, { who }) => `${who(data.userId)} was given the role ${data.role}`,
 });
 
-export const AuditorDismissed = event('AuditorDismissed', userStream, {
-  data: z.strictObject({ userId: z.string() }),
-  evolve: ({ auditor: _, ...rest }) => rest,
-  line: ({ data }, { who }) => `${who(data.userId)} is no longer an auditor`,
+export const RoleTaken = event('RoleTaken', userStream, {
+  data: RoleData,
+  evolve({ roles = [], ...state }, { data }) {
+    const left = roles.filter((role) => role !== data.role);
+    return left.length === 0 ? state : { ...state, roles: left };
+  },
+  line: ({ data }, { who }) => `the role ${data.role} was taken from ${who(data.userId)}`,
 });
 
-/** An auditor's read, with its query. It is in the auditor's own stream, with the auditor as the actor. */
+/** A read, with its query. It is in the stream of the reader, who is the actor. */
 export const AuditRead = event('AuditRead', userStream, {
   data: z.strictObject({
     userId: z.string(),
@@ -33,32 +51,33 @@ export const AuditRead = event('AuditRead', userStream, {
     `${who(data.userId)} asked to see ${data.resource}: ${quoted(data.query)}`,
 });
 
-export const appointAuditor = command('appoint auditor', userStream, {
-  fields: { userId: z.string() },
+export const giveRole = command('give role', userStream, {
+  fields: { userId: z.string(), role: z.enum(ROLES) },
   actor: 'system',
   streamId: ({ userId }) => userId,
-  decide: existingUser(({ userId }, { auditor }) =>
-    auditor ? unchanged : changed(AuditorAppointed.of(userId, { userId })),
+  decide: existingUser(({ userId, role }, { roles = [] }) =>
+    roles.includes(role) ? unchanged : changed(RoleGiven.of(userId, { userId, role })),
   ),
 });
 
-export const dismissAuditor = command('dismiss auditor', userStream, {
-  fields: { userId: z.string() },
+export const takeRole = command('take role', userStream, {
+  fields: { userId: z.string(), role: z.enum(ROLES) },
   actor: 'system',
   streamId: ({ userId }) => userId,
-  decide: existingUser(({ userId }, { auditor }) =>
-    auditor ? changed(AuditorDismissed.of(userId, { userId })) : unchanged,
+  decide: existingUser(({ userId, role }, { roles = [] }) =>
+    roles.includes(role) ? changed(RoleTaken.of(userId, { userId, role })) : unchanged,
   ),
 });
 
-/** `userId` is the auditor. Refused as `forbidden` when the user does not have the role. */
+/** `userId` is the reader. Refused as `forbidden` when none of the user's roles permits the read. */
 export const recordAuditRead = command('record audit read', userStream, {
   fields: { userId: z.string(), resource: AuditResource, query: z.record(z.string(), z.string()).readonly() },
   actor: 'userId',
   streamId: ({ userId }) => userId,
-  decide: existingUser(({ userId, resource, query }, { auditor }) =>
-    auditor
+  decide: existingUser(({ userId, resource, query }, { roles = [] }) => {
+    const role = READ_ROLES[resource];
+    return hasRole(roles, role)
       ? changed(AuditRead.of(userId, { userId, resource, query }))
-      : { refused: forbidden('this is for auditors') },
-  ),
+      : { refused: forbidden(`only a user with the role ${role} may see this`) };
+  }),
 });

@@ -4,12 +4,17 @@ import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
 import type { MessageRef, RoomId, UserId } from './ids.js';
 
+/** What a user may be permitted beside the rights of every user. */
+export const ROLES = ['auditor', 'moderator', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
 /** The state of a user that decisions use. */
 export interface UserState {
   readonly registered: boolean;
   readonly online: boolean;
   readonly erased?: true;
-  readonly auditor?: true;
+  /** Absent for a user without a role. */
+  readonly roles?: readonly Role[];
 }
 
 /** `user:<id>`: sign-up, presence, roles and the end of one user. */

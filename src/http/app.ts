@@ -10,13 +10,7 @@ import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
-import {
-  type AuditorParts,
-  PasswordGuard,
-  type PasswordLimits,
-  requireAuditor,
-  requireSession,
-} from './auth.js';
+import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';
@@ -28,7 +22,7 @@ export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
   readonly users: UserParts & Pick<ExportParts, 'historyOf'>;
-  readonly audit: Pick<AuditorParts, 'isAuditor'> & ReadParts & { readonly log: LogParts };
+  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
 
@@ -42,8 +36,8 @@ export function createApp(
   const router = new Router({ sensitive: true, strict: true });
   const { sessions } = accounts.vault;
   const signedIn = requireSession(sessions);
-  const auditors = { sessions, isAuditor: audit.isAuditor };
-  const audited = requireAuditor(auditors);
+  const auditors = { sessions, hasRole: audit.hasRole };
+  const audited = requireRole(auditors, 'auditor');
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);

@@ -4,6 +4,8 @@ import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import { networkOf } from '../base/origins.js';
 import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
+import type { Role } from '../domain/streams.js';
+import type { RoleCheck } from '../projections/queries.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
@@ -51,19 +53,18 @@ export function requireSelf(ctx: RouterContext, { userId }: Session, refusal: st
   return userId;
 }
 
-export interface AuditorParts {
+export interface RoleParts {
   readonly sessions: SessionStore;
-  /** Whether the user has the role, by everything in the log now. */
-  readonly isAuditor: (userId: UserId) => Promise<boolean>;
+  readonly hasRole: RoleCheck;
 }
 
-/** Makes a handler that only auditors reach; others get `forbidden`. */
-export const requireAuditor = ({ sessions, isAuditor }: AuditorParts): RequireSession => {
+/** Makes a handler that only users with this role reach; others get `forbidden`. */
+export const requireRole = ({ sessions, hasRole }: RoleParts, role: Role): RequireSession => {
   const signedIn = requireSession(sessions);
   return (handler) =>
     signedIn(async (ctx, session) => {
-      if (!(await isAuditor(session.userId)))
-        throw forbidden('only auditors may see this: an operator can give you the role');
+      if (!(await hasRole(session.userId, role)))
+        throw forbidden(`this is for users with the role ${role}: an operator can give it to you`);
       return handler(ctx, session);
     });
 };

@@ -1,6 +1,8 @@
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { hasRole } from '../domain/roles.js';
+import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
@@ -9,10 +11,10 @@ import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
-  hasAuditorRow,
   onlineUsers,
   openedErased,
   presenceOf,
+  rolesOf,
   usersById,
   type ViewSource,
 } from './models/userRows.js';
@@ -60,8 +62,8 @@ export interface Queries {
   messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
   /** The texts of a message from the first one on; none of a deleted message. */
   edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
-  /** Whether the user has the role of an auditor. */
-  isAuditor(userId: UserId, at: readonly Moment[]): Promise<boolean>;
+  /** The roles of these users; none of a user who has none. */
+  roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -151,9 +153,9 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const [message] = await messagesAt(rows, roomId, [seq]);
       return message ? openEdits(source, message) : [];
     },
-    async isAuditor(userId, at) {
+    async roles(ids, at) {
       await waitFor(at);
-      return hasAuditorRow(rows, userId);
+      return rolesOf(rows, ids);
     },
     async contacts(userId, at) {
       await waitFor(at);
@@ -179,21 +181,24 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
   };
 }
 
-/** The log and the read model that decide whether a user is an auditor. */
+/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
+export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** The log and the read model that decide which roles a user has. */
 export interface RoleSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'isAuditor'>;
+  readonly queries: Pick<Queries, 'roles'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
-/** Checks the role of an auditor against everything in the log at the time of the call. */
-export function auditorsOf({ log, queries, progress }: RoleSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
+export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
+  return async (userId, role) => {
     const partition = partitionOf(streamOf('user', userId), log.partitions);
     const folded = progress.folded(partition);
     // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, isAuditor] = await Promise.all([log.tail(partition), queries.isAuditor(userId, [])]);
+    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
     const size = tail?.size ?? 0;
-    return size <= folded ? isAuditor : queries.isAuditor(userId, [{ partition, size }]);
+    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
+    return hasRole(roles.get(userId) ?? [], role);
   };
 }

@@ -114,9 +114,9 @@ async function eventsOf(
   await register(bob, 'bob');
   await register(cid, 'cid');
   add('system', {
-    type: 'AuditorAppointed',
+    type: 'RoleGiven',
     stream: streamOf('user', cid),
-    data: { userId: cid },
+    data: { userId: cid, role: 'auditor' },
   });
   add(ann, {
     type: 'FriendAdded',

@@ -32,7 +32,16 @@ for (const engine of commandEngines)
       await server.start();
       const again = await parley(['role', 'auditor', 'ann', '--remove'], env);
       expect(again.out).to.equal('ann is not an auditor\n');
+      for (const [role, noun] of [
+        ['moderator', 'a moderator'],
+        ['admin', 'an admin'],
+      ] as const)
+        expect((await parley(['role', role, 'ann'], env)).out).to.equal(`ann is ${noun} now\n`);
       (await newDevice(server, ann)).close();
+    });
+
+    it('exit with 2 for a role that does not exist', async () => {
+      expect(await parley(['role', 'owner', 'ann'], env)).to.include({ code: 2, out: '' });
     });
 
     it('print one line for a user who does not exist', async () => {

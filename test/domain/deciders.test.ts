@@ -5,7 +5,7 @@ import type { Facts } from '../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, pushesOf, type Recorded, type State } from '../../src/domain/events.js';
 import type { PolicyState } from '../../src/domain/history.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
-import type { RoomState, UserState } from '../../src/domain/streams.js';
+import { ROLES, type Role, type RoomState, type UserState } from '../../src/domain/streams.js';
 import { earlierMessage, factsOf, NOW as now } from '../support/facts.js';
 import { runs } from '../support/lanes.js';
 
@@ -24,8 +24,8 @@ type UserCommand = CommandOf<
   | 'go online'
   | 'go offline'
   | 'erase user'
-  | 'appoint auditor'
-  | 'dismiss auditor'
+  | 'give role'
+  | 'take role'
   | 'record audit read'
 >;
 
@@ -332,12 +332,12 @@ describe('a user with a role', () => {
   it('is shown things, and that is recorded, only while an auditor', () => {
     const auditor = user();
     expect(auditor.run(ada, read, nowhere)).to.deep.equal({ code: 'forbidden', made: 0 });
-    const made = (['appoint auditor', 'appoint auditor', 'dismiss auditor', 'dismiss auditor'] as const).map(
-      (kind) => auditor.run('system', { kind, userId: ada }, nowhere).made,
+    const made = (['give role', 'give role', 'take role', 'take role'] as const).map(
+      (kind) => auditor.run('system', { kind, userId: ada, role: 'auditor' }, nowhere).made,
     );
     expect(made).to.deep.equal([1, 0, 1, 0]);
     expect(auditor.run(ada, read, nowhere)).to.include({ code: 'forbidden' });
-    auditor.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    auditor.run('system', { kind: 'give role', userId: ada, role: 'auditor' }, nowhere);
     expect(auditor.run(ada, read, nowhere)).to.include({ made: 1 });
     expect(auditor.events.at(-1)).to.containSubset({
       type: 'AuditRead',
@@ -345,10 +345,29 @@ describe('a user with a role', () => {
     });
   });
 
+  it('may as an admin what a moderator may, and not what an auditor may', () => {
+    const resources = { events: 'auditor', report: 'moderator', users: 'admin' } as const;
+    const permitted = ROLES.map((role) => {
+      const holder = user();
+      holder.run('system', { kind: 'give role', userId: ada, role }, nowhere);
+      return Object.entries(resources).flatMap(([resource, wanted]) => {
+        const query = {};
+        const asked = {
+          kind: 'record audit read',
+          userId: ada,
+          resource: resource as keyof typeof resources,
+          query,
+        } as const;
+        return holder.run(ada, asked, nowhere).made === 1 ? [wanted] : [];
+      });
+    });
+    expect(permitted).to.deep.equal([['auditor'], ['moderator'], ['moderator', 'admin']]);
+  });
+
   it('goes offline when erased, and nothing more is written of them', () => {
     const gone = user();
     gone.run(ada, { kind: 'go online', userId: ada }, nowhere);
-    gone.run('system', { kind: 'appoint auditor', userId: ada }, nowhere);
+    gone.run('system', { kind: 'give role', userId: ada, role: 'auditor' }, nowhere);
     const erase: UserCommand = { kind: 'erase user', userId: ada };
     expect(gone.run(ada, erase, nowhere)).to.deep.equal({ answer: { changed: true }, made: 2 });
     expect(gone.types().slice(-2)).to.deep.equal(['UserWentOffline', 'UserErased']);
@@ -356,7 +375,7 @@ describe('a user with a role', () => {
     for (const command of [
       { kind: 'go online', userId: ada },
       { kind: 'go offline', userId: ada, lastSeen: now },
-      { kind: 'appoint auditor', userId: ada },
+      { kind: 'give role', userId: ada, role: 'auditor' },
       read,
     ] as const)
       expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
@@ -365,9 +384,10 @@ describe('a user with a role', () => {
   it('keeps these promises whatever is asked of it', () => {
     const kinds = [
       ...(['register user', 'go online', 'go offline', 'erase user'] as const),
-      ...(['appoint auditor', 'dismiss auditor', 'record audit read'] as const),
+      ...(['give role', 'take role', 'record audit read'] as const),
     ];
-    const commandOf = (kind: (typeof kinds)[number]): UserCommand => {
+    const commandOf = (kind: (typeof kinds)[number], role: Role): UserCommand => {
+      if (kind === 'give role' || kind === 'take role') return { kind, userId: ada, role };
       if (kind === 'record audit read') return read;
       if (kind === 'go offline') return { kind, userId: ada, lastSeen: now };
       if (kind === 'register user')
@@ -377,28 +397,35 @@ describe('a user with a role', () => {
     /** What must not come twice without its opposite in between. */
     const opposites: Record<string, string> = {
       UserWentOnline: 'UserWentOffline',
-      AuditorAppointed: 'AuditorDismissed',
+      ...Object.fromEntries(ROLES.map((role) => [`RoleGiven ${role}`, `RoleTaken ${role}`])),
     };
-    const command = fc.record({ kind: fc.constantFrom(...kinds), isActive: fc.boolean() });
+    const command = fc.record({
+      kind: fc.constantFrom(...kinds),
+      role: fc.constantFrom(...ROLES),
+      isActive: fc.boolean(),
+    });
     fc.assert(
       fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
         const stream = newUser();
-        for (const { kind, isActive } of commands) {
-          stream.run(ada, commandOf(kind), factsOf({ isActive: () => isActive }));
-          const again = stream.run(ada, commandOf(kind), factsOf({ isActive: () => isActive }));
+        for (const { kind, role, isActive } of commands) {
+          stream.run(ada, commandOf(kind, role), factsOf({ isActive: () => isActive }));
+          const again = stream.run(ada, commandOf(kind, role), factsOf({ isActive: () => isActive }));
           if (kind !== 'record audit read') expect(again.made).to.equal(0);
         }
         const types = stream.types();
         expect(types.filter((type) => type === 'UserRegistered').length).to.equal(Math.min(1, types.length));
         if (types.includes('UserErased')) expect(types.indexOf('UserErased')).to.equal(types.length - 1);
+        const turned = stream.events.map(({ type, data }) =>
+          'role' in data ? `${type} ${data.role}` : type,
+        );
         for (const [on, off] of Object.entries(opposites)) {
-          const turns = types.filter((type) => type === on || type === off);
+          const turns = turned.filter((type) => type === on || type === off);
           expect(turns).to.deep.equal(turns.map((_, i) => (i % 2 === 0 ? on : off)));
         }
         let isAuditor = false;
-        for (const type of types) {
-          if (type === 'AuditorAppointed' || type === 'AuditorDismissed')
-            isAuditor = type === 'AuditorAppointed';
+        for (const type of turned) {
+          if (type === 'RoleGiven auditor' || type === 'RoleTaken auditor')
+            isAuditor = type === 'RoleGiven auditor';
           if (type === 'AuditRead') expect(isAuditor, 'read by an auditor').to.equal(true);
         }
         if (stream.state.erased) expect(stream.state).to.include({ online: false });

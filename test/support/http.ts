@@ -115,13 +115,13 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       async *historyOf() {},
     },
     audit: {
-      isAuditor: async () => false,
+      hasRole: async () => false,
       commands,
       // There is no auditor, so that nobody gets as far as these two.
       reader: {} as AuditReader,
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },
-    operations: { ready, metrics: new Metrics() },
+    operations: { ready, metrics: new Metrics(), isMetricsPublic: true },
   };
 }
 

@@ -11,7 +11,7 @@ import type { AuditResource } from '../../domain/roles.js';
 import { Message, User } from '../../domain/userMessageChat.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
-import { type AuditorParts, type RequireSession, requireAuditor, serveResource } from '../auth.js';
+import { type RequireSession, type RoleParts, requireRole, serveResource } from '../auth.js';
 import { readId, readQuery, sendLines } from '../problems.js';
 import { NoFields } from '../schemas.js';
 
@@ -112,12 +112,8 @@ export interface ReadParts {
 }
 
 /** The log's events by query: a page, or all of them as JSON lines. */
-export function mountAuditEvents(
-  router: Router,
-  { commands, reader }: ReadParts,
-  auditors: AuditorParts,
-): void {
-  const audited = requireAuditor(auditors);
+export function mountAuditEvents(router: Router, { commands, reader }: ReadParts, auditors: RoleParts): void {
+  const audited = requireRole(auditors, 'auditor');
   let streams = 0;
 
   serveResource(router, '/audit/events', {
@@ -217,7 +213,7 @@ async function recordRead(
  * After `until` it is read once more, for events that are late.
  */
 function watchReader(
-  { sessions, isAuditor }: AuditorParts,
+  { sessions, hasRole }: RoleParts,
   { userId }: Session,
   ctx: RouterContext,
   until: Time | undefined,
@@ -230,6 +226,6 @@ function watchReader(
     isLast = until !== undefined && Date.now() > Date.parse(until) + LATE_MS;
     if (performance.now() - checked < CHECK_MS) return true;
     checked = performance.now();
-    return (await sessions.find(token, new Date())) !== undefined && (await isAuditor(userId));
+    return (await sessions.find(token, new Date())) !== undefined && (await hasRole(userId, 'auditor'));
   };
 }

@@ -2,6 +2,7 @@ import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
+import type { Role } from '../../domain/streams.js';
 import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
@@ -171,7 +172,7 @@ export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<
 
 /** A user's special roles; a user who never had one has no row. */
 export interface RoleRow {
-  readonly isAuditor: boolean;
+  readonly roles: readonly Role[];
 }
 
 /** Roles, by user id. */
@@ -182,20 +183,30 @@ export const rolesProjection: Projection<RoleRow> = {
   model: rolesModel,
   keys(event) {
     switch (event.type) {
-      case 'AuditorAppointed':
-      case 'AuditorDismissed':
+      case 'RoleGiven':
+      case 'RoleTaken':
       case 'UserErased':
         return [event.data.userId];
       default:
         return [];
     }
   },
-  evolve: (_, event) => ({ isAuditor: event.type === 'AuditorAppointed' }),
+  evolve(value, event) {
+    const roles = value?.roles ?? [];
+    if (event.type === 'RoleGiven') return { roles: [...roles, event.data.role] };
+    if (event.type === 'RoleTaken') return { roles: roles.filter((role) => role !== event.data.role) };
+    // An erased user has none.
+    return { roles: [] };
+  },
 };
 
-/** Whether the folded row of this user has the role of an auditor. */
-export async function hasAuditorRow(rows: RowReader, userId: UserId): Promise<boolean> {
-  return (await rows.get(rolesModel, [userId])).get(userId)?.value?.isAuditor ?? false;
+/** The folded roles of each user asked for. */
+export async function rolesOf(
+  rows: RowReader,
+  ids: readonly UserId[],
+): Promise<Map<UserId, readonly Role[]>> {
+  const found = ids.length === 0 ? undefined : await rows.get(rolesModel, ids);
+  return new Map(ids.map((id) => [id, found?.get(id)?.value?.roles ?? []]));
 }
 
 /** The only term of the index `online`. */
