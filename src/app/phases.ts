@@ -206,13 +206,17 @@ function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
+        limits: {
+          groupSize: config.GROUP_SIZE,
+          editWindowMs: config.EDIT_WINDOW,
+          deleteWindowMs: config.DELETE_WINDOW,
+        },
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },
       environment: {
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
-        rules: { editWindowMs: config.EDIT_WINDOW, deleteWindowMs: config.DELETE_WINDOW },
       },
       events: {
         ...{ onFatal, report },

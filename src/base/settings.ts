@@ -138,6 +138,7 @@ const Settings = z.object({
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
   EDIT_WINDOW: windowOf('3650d').default(UNIT_MS.d),
   DELETE_WINDOW: windowOf('3650d').default(UNIT_MS.d),
+  GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()

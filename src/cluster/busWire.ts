@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { SealedMessage } from '../domain/defineEvent.js';
+import type { Audience, SealedMessage } from '../domain/defineEvent.js';
 import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
@@ -26,8 +26,10 @@ const Header = z.object({
   root: z.string(),
   frontier: z.array(z.string()).exactOptional(),
   hash: z.string(),
-  /** By stream, the members of the rooms of its events. */
-  members: z.array(z.tuple([z.string(), z.array(z.string())])),
+  /** By stream, the members of the rooms of its events; of a group only its id. */
+  members: z.array(
+    z.tuple([z.string(), z.union([z.array(z.string()).readonly(), z.object({ group: z.string() })])]),
+  ),
   /** By offset, the messages that pushes show. */
   messages: z.array(z.tuple([wholeNumber, z.looseObject({ messageId: z.string() })])).default([]),
 });
@@ -65,7 +67,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     root,
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
-    members: [...members].map(([stream, users]) => [stream, [...users]]),
+    members: [...members].map(([stream, who]) => [stream, who]),
     // Nearly all commits have none.
     ...(messages && [...messages].length > 0
       ? { messages: [...messages].map(([at, one]) => [at, { ...one }]) }
@@ -96,7 +98,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     ...commit,
     receivers: { concerns, subjects },
     // Only writers send frames, and they name streams.
-    members: new Map(members as [StreamName, string[]][]),
+    members: new Map(members as [StreamName, Audience][]),
     // Only writers send frames.
     messages: messages.length > 0 ? new Map(messages as unknown as [number, SealedMessage][]) : undefined,
     get leaves() {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, SealedMessage, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { MessageRef, UserId, WriterInRoom } from './ids.js';
+import type { MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
 import type { Message } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
@@ -25,6 +25,10 @@ export interface Wants {
   readonly messages?: readonly WantedMessage[];
   /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
   readonly ownKeys?: readonly UserId[];
+  /** Groups whose keys seal or open a text. Their keys may be destroyed: see `Facts.isText`. */
+  readonly groupKeys?: readonly RoomId[];
+  /** Users for `Facts.groupsOf`. */
+  readonly groupsOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
 }
@@ -46,25 +50,31 @@ export interface EarlierMessage extends SealedMessage {
   opened(): Message;
 }
 
-/** Settings that decisions follow. */
-export interface Rules {
-  /** For how long after its sending a message can be edited; 0: never. */
-  readonly editWindowMs: number;
-  /** For how long after its sending its sender can delete it; 0: never. */
-  readonly deleteWindowMs: number;
-}
-
 /** The facts besides the stream's state that a decision may use. */
 export interface Facts {
   /** The time of the commit. */
   readonly now: Time;
-  readonly rules: Rules;
   /** Whether a wanted user is registered and not erased. */
   exists(user: UserId): boolean;
   /** Whether any node has an active device of a wanted user, or recently had one. */
   isActive(user: UserId): boolean;
   /** A wanted message, if it exists. */
   message(ref: MessageRef): EarlierMessage | undefined;
+  /** The number of groups that a wanted user is in. It may be some seconds old. */
+  groupsOf(user: UserId): number;
+  /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
+  isText(note: SealedNote, text: string): boolean | undefined;
+  readonly limits: DecisionLimits;
+}
+
+/** Limits that are settings of the server. */
+export interface DecisionLimits {
+  /** The most members of a group. */
+  readonly groupSize: number;
+  /** For how long after its sending a message can be edited; 0: never. */
+  readonly editWindowMs: number;
+  /** For how long after its sending its sender can delete it; 0: never. */
+  readonly deleteWindowMs: number;
 }
 
 interface Deciding<C, S, A> {

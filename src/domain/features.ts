@@ -1,6 +1,8 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
+import * as groupEvents from './groupEvents.js';
+import * as groups from './groups.js';
 import * as history from './history.js';
 import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';
@@ -16,8 +18,9 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...[users, friends, chats, messages, edits, reactions, pins],
-  ...[readMarks, onlineStatus, erasure, roles, history],
+  ...([users, friends, chats, groups, groupEvents] as const),
+  ...([messages, edits, reactions, pins, readMarks] as const),
+  ...([onlineStatus, erasure, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -2,6 +2,7 @@ import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from
 import type { Decision, EarlierMessage, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
+import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groupState.js';
 import type { MessageRef, RoomId, UserId } from './ids.js';
 
 /** What a user may be permitted beside the rights of every user. */
@@ -27,6 +28,7 @@ export const userStream: StreamDeclaration<UserState> = {
 /** A private room: its members never change, marks and `lastSeq` never go back. */
 export interface Room {
   readonly exists: true;
+  readonly roomType: 'PRIVATE';
   readonly roomId: RoomId;
   /** Ascending. */
   readonly members: readonly [UserId, UserId];
@@ -45,21 +47,44 @@ export interface Room {
   readonly pins: readonly string[];
 }
 
-/** The state of a room that decisions use. A pair can be friends before they have a chat. */
-export type RoomState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
+/** The state of a pair. They can be friends before they have a chat. */
+export type PairState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
 
-/** `room:<id>`: a pair's chat and friendship, their messages and read marks. */
+/** The state of a room that decisions use. */
+export type RoomState = PairState | Group;
+
+export const isGroup = (state: object): state is Group => 'roomType' in state && state.roomType === 'GROUP';
+
+/** `room:<id>`: a pair's chat and friendship or a group, its messages and read marks. */
 export const roomStream: StreamDeclaration<RoomState> = {
   kind: 'room',
   idField: 'roomId',
   initial: { exists: false, added: [] },
+  // A row for each member holds the members.
+  stored: (state) => (isGroup(state) && state.members ? { ...state, members: undefined } : state),
 };
 
-/** An event's effect on a room that exists; one that does not exist stays so. */
-export const inRoom =
+/** An event's effect on a pair's room that exists; any other state stays as it is. */
+export const inPair =
   <E>(evolve: (room: Room, event: E) => Room) =>
   (state: RoomState, event: E): RoomState =>
-    state.exists ? evolve(state, event) : state;
+    state.exists && state.roomType === 'PRIVATE' ? evolve(state, event) : state;
+
+/** An event's effect on a group; any other state stays as it is. */
+export const inGroup =
+  <E>(evolve: (group: Group, event: E) => Group) =>
+  (state: RoomState, event: E): RoomState =>
+    isGroup(state) ? evolve(state, event) : state;
+
+/** The state of a room with other pins; any other state stays as it is. */
+export const withPins = (state: RoomState, pins: readonly string[]): RoomState =>
+  state.exists ? { ...state, pins } : state;
+
+/** The state of a pair, for commands whose stream follows from two users: no group can have its id. */
+export function pairIn(state: RoomState): PairState {
+  if (isGroup(state)) throw new TypeError(`room ${state.roomId} is a group`);
+  return state;
+}
 
 type Changed = Decision<{ readonly changed: boolean }>;
 
@@ -81,32 +106,59 @@ export const existingUser =
     return decide(command, state, facts);
   };
 
-/** The room of a member who may act in it. For other users the room does not exist. */
+type InRoom = { readonly actor: UserId; readonly roomId: RoomId };
+type Refused = { readonly refused: ParleyError };
+
+/**
+ * The room of a member who may act in it. For other users the room does not exist. Who has left a group may see what
+ * they saw, and do nothing more.
+ */
 export function roomOfMember(
   state: RoomState,
-  { actor, roomId }: { readonly actor: UserId; readonly roomId: RoomId },
-): { readonly room: Room } | { readonly refused: ParleyError } {
-  if (!state.exists || !state.members.includes(actor))
-    return { refused: notFound(`there is no room ${roomId}`) };
+  { actor, roomId }: InRoom,
+): { readonly room: Room | Group } | Refused {
+  if (isGroup(state)) {
+    const member = membersOf(state).get(actor);
+    if (!member) return noRoom(roomId);
+    if (member.role === undefined) return { refused: notMember() };
+    return { room: state };
+  }
+  if (!state.exists || !state.members.includes(actor)) return noRoom(roomId);
   if (state.erased.includes(actor)) return { refused: unauthenticated('this user has been erased') };
   return { room: state };
 }
 
-/** Whether the user may see the message of this `seq`: a member of a pair sees all. */
-export const canSee = ({ lastSeq }: Room, _user: UserId, seq: number): boolean => seq >= 1 && seq <= lastSeq;
+const noRoom = (roomId: RoomId): Refused => ({ refused: notFound(`there is no room ${roomId}`) });
 
-/** Whether the user is an admin of a group: a pair has none. */
-export const isRoomAdmin = (_room: Room, _user: UserId): boolean => false;
+/** The refusal of a command to a group that its actor has left. */
+export const notMember = (): ParleyError => forbidden('you have left this group', 'not_member');
 
-/** Whether the user may pin messages: in a pair both may. */
-export const mayPin = (_room: Room, _user: UserId): boolean => true;
+/** Whether a member of the room may see its message of this `seq`. */
+export function canSee(room: Room | Group, user: UserId, seq: number): boolean {
+  if (seq < 1 || seq > room.lastSeq) return false;
+  if (room.roomType === 'PRIVATE') return room.members.includes(user);
+  const member = membersOf(room).get(user);
+  return member?.role !== undefined && isInWindows(windowsOf(member), seq);
+}
 
-/** The message that a command of a member changes, and its room. It was neither deleted nor erased. */
+/** Whether the user is an owner or an admin of the room. A private room has none. */
+export const isRoomAdmin = (room: Room | Group, user: UserId): boolean =>
+  room.roomType === 'GROUP' && isAdminRole(membersOf(room).roleOf(user));
+
+/** Whether the user may pin messages: in a pair both may, in a group its admins. */
+export const mayPin = (room: Room | Group, user: UserId): boolean =>
+  room.roomType === 'PRIVATE' || isRoomAdmin(room, user);
+
+/** Whether somebody who has written in the room was erased since. */
+export const isErasedIn = (room: Room | Group, sender: UserId): boolean =>
+  room.roomType === 'PRIVATE' ? room.erased.includes(sender) : !membersOf(room).get(sender)?.hasWritten;
+
+/** The message that a command of a member changes, and its room. It was not deleted, and its sender not erased. */
 export function messageOfMember(
   state: RoomState,
   command: { readonly actor: UserId } & MessageRef,
   facts: Facts,
-): { readonly room: Room; readonly message: EarlierMessage } | { readonly refused: ParleyError } {
+): { readonly room: Room | Group; readonly message: EarlierMessage } | Refused {
   const found = roomOfMember(state, command);
   if ('refused' in found) return found;
   const { room } = found;
@@ -114,11 +166,13 @@ export function messageOfMember(
   const message = facts.message(command);
   if (!message || !canSee(room, actor, message.seq))
     return { refused: notFound(`there is no message ${messageId} in this room`) };
-  if (message.deleted || room.erased.includes(message.senderId))
+  if (message.deleted || isErasedIn(room, message.senderId))
     return { refused: conflict(`message ${messageId} was deleted`, 'gone') };
   return { room, message };
 }
 
-/** The refusal of anything new in a private room whose other member was erased; undefined while both are there. */
-export const refusalIfEnded = ({ erased }: Room): { readonly refused: ParleyError } | undefined =>
-  erased.length > 0 ? { refused: forbidden('the other member has been erased') } : undefined;
+/** The refusal of anything new in a private room whose other member was erased; undefined in any other room. */
+export const refusalIfEnded = (room: Room | Group): Refused | undefined =>
+  room.roomType === 'PRIVATE' && room.erased.length > 0
+    ? { refused: forbidden('the other member has been erased') }
+    : undefined;

@@ -2,6 +2,8 @@ import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
 import { editsProjection } from './models/editRows.js';
+import { groupsProjection } from './models/groupRows.js';
+import { membershipsProjection } from './models/membershipRows.js';
 import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
@@ -20,6 +22,8 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     statesProjection,
     usersProjection(names),
     chatsProjection,
+    groupsProjection,
+    membershipsProjection,
     messagesProjection,
     editsProjection,
     mentionsProjection,

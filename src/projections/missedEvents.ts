@@ -1,10 +1,19 @@
 import { LRUCache } from 'lru-cache';
-import type { SealedMessage } from '../domain/defineEvent.js';
+import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { type ChatRow, chatsModel, isMember } from './models/chatRows.js';
+import { chatsModel, isMember } from './models/chatRows.js';
+import { groupRows, isGroupStream } from './models/groupRows.js';
+import {
+  type MembershipRow,
+  membershipIn,
+  membershipOf,
+  membershipsModel,
+  membershipsOf,
+  periodsOf,
+} from './models/membershipRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel } from './models/messageRows.js';
 import {
@@ -32,13 +41,42 @@ export async function changedStreams(
 ): Promise<ChangedStream[]> {
   const terms = [`${userId}/${partition}`];
   const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const found = await findChecked(rows, chatsModel, 'changed', {
-    find: { terms, above, limit, ...from },
-    isWanted: (row) =>
-      row.partition === partition && row.offset > above && row.value !== null && isMember(row.value, userId),
-  });
-  return found.map(({ key }) => ({ key }));
+  const [pairs, groups] = await Promise.all([
+    findChecked(rows, chatsModel, 'changed', {
+      find: { terms, above, limit, ...from },
+      isWanted: (row) =>
+        row.partition === partition &&
+        row.offset > above &&
+        row.value !== null &&
+        isMember(row.value, userId),
+    }),
+    changedGroups(rows, userId, partition, above, after),
+  ]);
+  const keys = [...pairs.map(({ key }) => key), ...groups].sort();
+  return keys.slice(0, limit).map((key) => ({ key }));
 }
+
+/** The user's groups of a partition, behind `after`, in which something may have happened for them above an offset. */
+async function changedGroups(
+  rows: RowReader,
+  userId: UserId,
+  partition: number,
+  above: number,
+  after: string | undefined,
+): Promise<StreamName[]> {
+  // The key of a stream that was visited is its name.
+  const behind = after === undefined ? undefined : parseStream(after as StreamName).id;
+  const mine = (await membershipsOf(rows, userId, behind)).filter(
+    (row) => row.partition === partition && row.value && (row.value.role || lastLeft(row.value) > above),
+  );
+  const rooms = mine.map(({ key }) => membershipIn(key).roomId);
+  const found = await groupRows(rows, rooms);
+  const changed = rooms.filter((room) => (found.get(room)?.offset ?? -1) > above);
+  return changed.map((room) => streamOf('room', room));
+}
+
+/** The offset at which somebody left who is no member any more. */
+const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 /**
  * Reads from the log the events that a user has missed of one stream. What each means to the user follows from its
@@ -61,11 +99,11 @@ export class MissedEventReader {
     limit: number,
   ): Promise<MissedEvents> {
     const partition = partitionOf(stream, this.log.partitions);
-    const [after, pair] = await Promise.all([
+    const [after, seen] = await Promise.all([
       this.#placeBelow(partition, above),
-      this.rows.get(chatsModel, [stream]).then((found) => found.get(stream)?.value ?? undefined),
+      isGroupStream(stream) ? seenInGroup(this.rows, userId, stream) : seenInPair(this.rows, stream),
     ]);
-    const seen = { user: userId, members: pair?.members ?? [], newest: newestMarks(pair) };
+    const { scene } = seen;
     const events: Recorded[] = [];
     let hasMore = false;
     for await (const { event, position } of indexedEvents(this.log, this.rows, {
@@ -73,8 +111,8 @@ export class MissedEventReader {
       stream,
       after,
     })) {
-      if (event.offset > upTo) break;
-      if (event.offset <= above || !isMissed(event, seen)) continue;
+      if (event.offset > Math.min(upTo, seen.upTo)) break;
+      if (event.offset <= above || !(await isMissed(userId, event, seen))) continue;
       if (events.length === limit) {
         // The next page begins above the last event of this one, in this commit or behind it.
         this.#places.set(`${partition}/${events.at(-1)?.offset}`, position - 1);
@@ -83,17 +121,23 @@ export class MissedEventReader {
       }
       events.push(event);
     }
-    const isAsSent = (pair?.changedAt ?? -1) <= since;
-    if (isAsSent) return { events: events.map((event) => withScene(event, seen.members, nothing)), hasMore };
+    const isAsSent = seen.changedAt <= since;
+    if (isAsSent) return { events: events.map((event) => withScene(event, scene, nothing)), hasMore };
     const now = await this.#messagesNow(events);
     const firstSeq = await this.#firstSeqAbove(since, partition, stream);
-    const last = await this.#lastChanges(events, now, { partition, stream, upTo });
+    const within = {
+      partition,
+      stream,
+      upTo: Math.min(upTo, seen.upTo),
+      isGroup: scene.periods !== undefined,
+    };
+    const last = await this.#lastChanges(events, now, within, (event) => isMissed(userId, event, seen));
     const once = events.map((event) => {
       const place = changedBy(event);
-      if (!place) return withScene(event, seen.members, now);
+      if (!place) return withScene(event, scene, now);
       // A message comes once, as it is now: when it was sent, or with the last of its changes.
       const isShown = place.seq < firstSeq && isShownBy(event, now.get(keyOf(place)), last);
-      return isShown ? withScene(event, seen.members, now) : { event, scene: { members: nobody } };
+      return isShown ? withScene(event, scene, now) : { event, scene: { members: nobody } };
     });
     return { events: once, hasMore };
   }
@@ -124,30 +168,33 @@ export class MissedEventReader {
   }
 
   /**
-   * By key, the offset of the last change up to `upTo` of each message among these events. The row says it, unless the
-   * message was changed behind `upTo` too: then the log does.
+   * By key, the offset of the last change up to `upTo` of each message among these events that is for the user. The row
+   * says it, unless the message was changed behind `upTo` too, or while the user was no member: then the log does.
    */
   async #lastChanges(
     events: readonly Recorded[],
     now: ReadonlyMap<string, ChangedMessage>,
-    { partition, stream, upTo }: { partition: number; stream: StreamName; upTo: number },
+    { partition, stream, upTo, isGroup }: ChangedWithin,
+    isForUser: (event: Recorded) => Promise<boolean>,
   ): Promise<ReadonlyMap<string, number>> {
     const last = new Map<string, number>();
     let isOpen = false;
+    const shown = new Set(events.map(({ offset }) => offset));
+    const end = events.at(-1)?.offset ?? upTo;
     for (const event of events) {
       const place = changedBy(event);
       if (!place) continue;
       const offset = now.get(keyOf(place))?.offset ?? event.offset;
-      if (offset > upTo) isOpen = true;
-      last.set(keyOf(place), offset > upTo ? event.offset : offset);
+      const isKnown = shown.has(offset) || (!isGroup && offset <= upTo);
+      if (!isKnown) isOpen = true;
+      last.set(keyOf(place), isKnown ? offset : event.offset);
     }
-    const end = events.at(-1)?.offset ?? upTo;
     if (!isOpen) return last;
     const after = await this.#placeBelow(partition, end);
     for await (const { event } of indexedEvents(this.log, this.rows, { partition, stream, after })) {
       if (event.offset > upTo) break;
       const place = event.offset > end ? changedBy(event) : undefined;
-      if (place && last.has(keyOf(place))) last.set(keyOf(place), event.offset);
+      if (place && last.has(keyOf(place)) && (await isForUser(event))) last.set(keyOf(place), event.offset);
     }
     return last;
   }
@@ -168,22 +215,60 @@ export class MissedEventReader {
 const nothing: ReadonlyMap<string, never> = new Map<string, never>();
 const nobody: readonly UserId[] = [];
 
-/** By the key of a read mark's push, the offset of the newest one. */
-function newestMarks(pair: ChatRow | undefined): ReadonlyMap<string, number> {
-  const marks = Object.entries(pair?.reads ?? {});
-  return new Map(marks.map(([member, { offset }]) => [`${pair?.roomId}/${member}`, offset]));
-}
-
+/** What a user sees of the events of a room. */
 interface Seen {
-  readonly user: UserId;
-  readonly members: readonly UserId[];
-  readonly newest: ReadonlyMap<string, number>;
+  readonly scene: Scene;
+  /** The offset of the newest mark of the member whose push has this key. */
+  readonly newestMark: (key: string) => number | undefined | Promise<number | undefined>;
+  readonly changedAt: number;
+  /** Nothing behind this offset is for the user. */
+  readonly upTo: number;
 }
 
-const isMissed = (event: Recorded, { user, members, newest }: Seen): boolean =>
-  pushesTo(user, event, { members }).some(
-    ({ onlyNewest }) => onlyNewest === undefined || newest.get(onlyNewest) === event.offset,
-  );
+async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
+  const pair = (await rows.get(chatsModel, [stream])).get(stream)?.value ?? undefined;
+  const marks = Object.entries(pair?.reads ?? {});
+  const newest = new Map(marks.map(([member, { offset }]) => [`${pair?.roomId}/${member}`, offset]));
+  return {
+    scene: { members: pair?.members ?? nobody },
+    newestMark: (key) => newest.get(key),
+    changedAt: pair?.changedAt ?? -1,
+    upTo: Number.POSITIVE_INFINITY,
+  };
+}
+
+async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
+  const { id } = parseStream(stream);
+  const [membership, groups] = await Promise.all([membershipOf(rows, id, userId), groupRows(rows, [id])]);
+  // The keys of these pushes are those of memberships. In a large group there are marks of the user alone.
+  const marks = new Map<string, Promise<number | undefined>>();
+  const readMark = async (key: string) => (await rows.get(membershipsModel, [key])).get(key)?.value?.read;
+  return {
+    scene: { members: { group: id }, periods: membership ? periodsOf(membership) : [] },
+    newestMark(key) {
+      const mark = marks.get(key) ?? readMark(key);
+      marks.set(key, mark);
+      return mark;
+    },
+    changedAt: groups.get(id)?.changedAt ?? -1,
+    upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
+  };
+}
+
+async function isMissed(user: UserId, event: Recorded, { scene, newestMark }: Seen): Promise<boolean> {
+  for (const { onlyNewest } of pushesTo(user, event, scene))
+    if (onlyNewest === undefined || (await newestMark(onlyNewest)) === event.offset) return true;
+  return false;
+}
+
+/** The part of a stream in which a replay looks for the last change of a message. */
+interface ChangedWithin {
+  readonly partition: number;
+  readonly stream: StreamName;
+  readonly upTo: number;
+  /** The user may not have been a member at every change. */
+  readonly isGroup: boolean;
+}
 
 /** A message that is not as it was sent, and the offset of its last change. */
 interface ChangedMessage {
@@ -205,12 +290,8 @@ function isShownBy(
   return place !== undefined && last.get(keyOf(place)) === event.offset;
 }
 
-function withScene(
-  event: Recorded,
-  members: readonly UserId[],
-  changed: ReadonlyMap<string, ChangedMessage>,
-): MissedEvent {
+function withScene(event: Recorded, scene: Scene, changed: ReadonlyMap<string, ChangedMessage>): MissedEvent {
   const place = event.type === 'MessageSent' ? event.data : changedBy(event);
   const now = place && changed.get(keyOf(place));
-  return { event, scene: now ? { members, message: now.message } : { members } };
+  return { event, scene: now ? { ...scene, message: now.message } : scene };
 }

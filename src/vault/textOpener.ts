@@ -1,4 +1,5 @@
 import { ExpiringCache } from '../base/collections.js';
+import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 import { type SealedPart, textContext } from '../domain/messages/sealedMessages.js';
@@ -60,6 +61,7 @@ export interface SealedName {
 export interface TextOpener {
   messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
+  notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
 export function createTextOpener(
@@ -101,6 +103,15 @@ export function createTextOpener(
     };
   }
 
+  async function loadNoteKeys(uncached: readonly SealedNote[]) {
+    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
+    return ({ owner, sealed, context }: SealedNote): string | null => {
+      const key = keyOf.get(owner);
+      if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
+      return key === 'destroyed' ? null : open(key, sealed, context);
+    };
+  }
+
   async function loadNameKeys(uncached: readonly SealedName[]) {
     const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
     return ({ userId, username }: SealedName): string | null => {
@@ -126,5 +137,6 @@ export function createTextOpener(
         ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
         loadNameKeys,
       ),
+    notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };
 }

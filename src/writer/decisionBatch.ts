@@ -3,10 +3,15 @@ import type { AdmissionQueue } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { Decision } from '../domain/defineCommand.js';
-import type { NewEventOf, SealedMessage } from '../domain/defineEvent.js';
+import {
+  type Audience,
+  isGroupAudience,
+  type NewEventOf,
+  type SealedMessage,
+} from '../domain/defineEvent.js';
 import { declarationOf, membersIn, type Recorded, shownBy } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import type { StreamName } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
 import { decide, messageNow, type Prepared, type SealedText, sealField, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
@@ -32,7 +37,6 @@ const NO_FIELDS: readonly never[] = [];
 /** What a batch needs of its writer. */
 interface BatchDeps {
   readonly knownToAll: WriterEnvironment['knownToAll'];
-  readonly rules: WriterEnvironment['rules'];
   /** Left by each command when its outcome is told. */
   readonly admission: AdmissionQueue;
 }
@@ -50,7 +54,7 @@ export class Batch {
   /** By offset, the messages that pushes of its events show. */
   messages: Map<number, SealedMessage> | undefined;
   /** The members of the rooms of its events. */
-  readonly members = new Map<StreamName, readonly UserId[]>();
+  readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
@@ -75,8 +79,7 @@ export class Batch {
   take(prepared: Prepared): boolean {
     const { task, stream } = prepared;
     try {
-      const { rules } = this.deps;
-      const decision = decide(prepared, { recent: this.term, now: this.recordedAt, rules });
+      const decision = decide(prepared, this.term, this.recordedAt);
       if ('events' in decision && decision.events.length > 0 && !this.#add(decision.events, prepared))
         return false;
       const { partition, size } = this.term.head;
@@ -120,7 +123,7 @@ export class Batch {
       for (const { sealed, text } of texts) this.texts.set(sealed, text);
     }
     const members = membersIn(stream.state);
-    if (members.length > 0) this.members.set(stream.name, members);
+    if (isGroupAudience(members) || members.length > 0) this.members.set(stream.name, members);
     stream.isDirty = true;
     this.#dirty.add(stream);
     return true;

@@ -207,9 +207,9 @@ export class Writer {
 
   /** Decides what is ready, until a batch has events to append. Returns whether one has. */
   #commit(term: WriterTerm): boolean {
-    const { clock, now, knownToAll, rules } = this.deps.environment;
+    const { clock, now, knownToAll } = this.deps.environment;
     while (this.#ready.length > 0) {
-      const deps = { knownToAll, rules, admission: this.#admission };
+      const deps = { knownToAll, admission: this.#admission };
       const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), deps);
       let taken = 0;
       for (const prepared of this.#ready) {

@@ -2,10 +2,11 @@ import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { Rules } from '../domain/defineCommand.js';
+import type { DecisionLimits } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { editsModel } from '../projections/models/editRows.js';
+import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
   filterRowKey,
@@ -46,9 +47,10 @@ export function readModels(
         }),
       );
     },
+    groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) =>
-      (await foldedBy([statesModel, messagesModel, editsModel], partition)).position,
+      (await foldedBy([statesModel, membershipsModel, messagesModel, editsModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -70,7 +72,9 @@ export interface ReadModels {
   messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
-  /** A position up to which `states`, `messages` and their edits have stored everything. */
+  /** The number of groups that each of these users is in. */
+  groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
+  /** A position up to which `states`, `memberships`, `messages` and their edits have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -121,6 +125,7 @@ export type WriterKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'> &
 export interface DecisionLookups {
   readonly reads: ReadModels;
   readonly keys: WriterKeys;
+  readonly limits: DecisionLimits;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
 }
@@ -137,8 +142,6 @@ export interface WriterEnvironment {
   readonly newId: () => string;
   /** Whether every live node can read an event type, in the version it names. No other type is written. */
   readonly knownToAll: Pick<ReadonlySet<string>, 'has'>;
-  /** Settings that deciders follow. */
-  readonly rules: Rules;
 }
 
 /** The receiver of a writer's failures and measurements. */

@@ -28,6 +28,7 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['-1', '65536', 'http', '1.5', '1e3', '9'.repeat(400)],
     range: 'from 0 to 65535',
   },
+  GROUP_SIZE: { accepted: numbers(2, 1000), refused: ['1', '1001', '-2', 'all'], range: 'from 2 to 1000' },
   // Whether there is such an address is known when the server listens.
   HOST: { accepted: same('::', 'chat.example.org'), refused: [] },
   METRICS_PORT: {

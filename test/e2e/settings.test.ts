@@ -109,6 +109,7 @@ const lowest: Env = {
     SESSION_TTL: '1s',
     RATE_LIMIT: '1:1',
     AUTH_RATE_LIMIT: '1:1',
+    GROUP_SIZE: '2',
     PRESENCE_GRACE: '0s',
     LOG_LEVEL: 'info',
     METRICS_PORT: '0',
@@ -117,7 +118,8 @@ const lowest: Env = {
 const highest: Env = {
   ...{ PORT: '0', HOST: '0.0.0.0', PARTITIONS: '64', TRUST_PROXY: '32' },
   ...{ SESSION_TTL: '3650d', RATE_LIMIT: '1000000:1000000', AUTH_RATE_LIMIT: '1:1000000' },
-  ...{ PRESENCE_GRACE: '30d', LOG_LEVEL: 'trace', LOG_ORIGIN: 'p'.repeat(128), METRICS_PORT: '0' },
+  ...{ GROUP_SIZE: '1000', PRESENCE_GRACE: '30d', LOG_LEVEL: 'trace', LOG_ORIGIN: 'p'.repeat(128) },
+  METRICS_PORT: '0',
 };
 
 for (const engine of allEngines) {

@@ -18,6 +18,7 @@ import { membersOf } from '../projections/models/expectedChanges.js';
 import { type Folded, folded } from '../projections/models/fold.js';
 import { scripts } from '../projections/models/scripts.js';
 import { unsealed, type World } from '../projections/models/world.js';
+import { noGroups } from '../support/groups.js';
 import { runs } from '../support/lanes.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
@@ -51,7 +52,8 @@ class Receiver {
 }
 
 const sourcesOf = (world: World, queries: Queries): ContentSources => ({
-  texts: { messages: world.open.messages },
+  texts: world.open,
+  chats: queries,
   profiles: { known: () => undefined, load: (ids) => queries.users(ids, []) },
 });
 
@@ -97,6 +99,7 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
     ring,
     cursors,
     typing: { timers: new Map(), endByMessage: () => {} },
+    groups: noGroups(),
   });
   const sources = sourcesOf(world, queries);
   const vector = [...nowhere];

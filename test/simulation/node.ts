@@ -193,6 +193,7 @@ export class Node {
       storage: { log: this.#log, bus: { publish }, folding },
       lookups: {
         reads,
+        limits: factsOf().limits,
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
@@ -207,7 +208,6 @@ export class Node {
         now: () => database.time.getTime(),
         newId: () => world.random.uuid(),
         knownToAll: this.#knownToAll,
-        rules: factsOf().rules,
       },
       events: {
         onDeposed: (partition) => this.#ownership?.release(partition),

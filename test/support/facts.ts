@@ -10,10 +10,12 @@ const DAY_MS = 86_400_000;
 /** What a decider is told: everybody exists, nobody is active, and no message has been sent; but for `known`. */
 export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   now: NOW,
-  rules: { editWindowMs: DAY_MS, deleteWindowMs: DAY_MS },
   exists: () => true,
   isActive: () => false,
   message: () => undefined,
+  groupsOf: () => 0,
+  isText: ({ sealed }, text) => sealed === text,
+  limits: { groupSize: 256, editWindowMs: DAY_MS, deleteWindowMs: DAY_MS },
   ...known,
 });
 

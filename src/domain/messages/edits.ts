@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conflict, forbidden, notFound } from '../../base/errors.js';
 import { clientCommand, command, type Decision, request } from '../defineCommand.js';
-import { event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
+import { type Audience, event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
 import { Id, Revision, Time } from '../fields.js';
 import { MESSAGE_EDITS } from '../limits.js';
 import { canSee, messageOfMember, refusalIfEnded, roomOfMember, roomStream } from '../streams.js';
@@ -22,9 +22,10 @@ export const editMessagePush = push('edit message', {
  * The push that shows a message as it is now: of an edit, and in a replay of every change. A ring keeps it only for
  * connections that are nearly live, because the message may change again.
  */
-export const showChanged = (message: SealedMessage, to: readonly string[]) =>
+export const showChanged = (message: SealedMessage, to: Audience) =>
   editMessagePush.of({
     to,
+    seq: message.seq,
     room: message.roomId,
     message,
     onlyLive: true,
@@ -67,6 +68,7 @@ export const MessageEdited = event('MessageEdited', roomStream, {
       ? showChanged(message, members)
       : editMessagePush.of({
           to: members,
+          seq: data.seq,
           room: data.roomId,
           data: () => {
             throw new Error(`the push of an edit of message ${data.messageId} lacks the message`);
@@ -104,7 +106,7 @@ export const editMessage = clientCommand('edit message', roomStream, {
   text: 'message',
   decide(command, state, facts): Decision<{ readonly message: Message }> {
     const { actor, roomId, messageId, editId, message: text } = command;
-    const { now, rules } = facts;
+    const { now, limits } = facts;
     const found = messageOfMember(state, command, facts);
     if ('refused' in found) return found;
     const { room, message } = found;
@@ -118,7 +120,7 @@ export const editMessage = clientCommand('edit message', roomStream, {
     }
     const ended = refusalIfEnded(room);
     if (ended) return ended;
-    if (!isWithin(rules.editWindowMs, message.sentAt, now))
+    if (!isWithin(limits.editWindowMs, message.sentAt, now))
       return { refused: forbidden('this message can no longer be edited') };
     const rev = (message.rev ?? 0) + 1;
     if (rev > MESSAGE_EDITS)

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { badRequest, forbidden, type ParleyError, utf8Length } from '../../base/errors.js';
 import { Id } from '../fields.js';
+import { type Group, membersOf } from '../groupState.js';
 import { countCodePoints, MESSAGE_CODE_POINTS, MESSAGE_DATA_BYTES, MESSAGE_MENTIONS } from '../limits.js';
 import type { Room } from '../streams.js';
 
@@ -65,20 +66,23 @@ export const MessageData = AnyData as unknown as z.ZodType<Record<string, unknow
 
 /** The mentions as they are stored, each once; none is no field. */
 export function checkMentions(
-  room: Room,
+  room: Room | Group,
   mentions: readonly string[] = [],
 ): { readonly mentions?: string[] } | { readonly refused: ParleyError } {
   const users = [...new Set(mentions)];
   if (users.length === 0) return {};
   if (users.length > MESSAGE_MENTIONS)
     return { refused: forbidden(`a message mentions at most ${MESSAGE_MENTIONS} users`, 'too_many') };
-  const stranger = users[0] === EVERYBODY ? -1 : users.findIndex((user) => !isAmong(room.members, user));
+  const stranger = users[0] === EVERYBODY ? -1 : users.findIndex((user) => !isMember(room, user));
   if (stranger < 0) return { mentions: users };
   const message = 'must be members of the room';
   return { refused: badRequest(`mentions ${message}`, [{ path: 'mentions', message }]) };
 }
 
-const isAmong = (members: readonly string[], user: string): boolean => members.includes(user);
+const isMember = (room: Room | Group, user: string): boolean =>
+  room.roomType === 'PRIVATE'
+    ? (room.members as readonly string[]).includes(user)
+    : membersOf(room).roleOf(user) !== undefined;
 
 /** Whether a message with these mentions mentions the user. */
 export const isMentioned = (mentions: readonly string[], user: string): boolean =>

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, conflict, forbidden, notFound } from '../../base/errors.js';
+import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../../base/errors.js';
 import { openChat } from '../chats.js';
 import {
   clientCommand,
@@ -9,25 +9,38 @@ import {
   type EarlierMessage,
   request,
 } from '../defineCommand.js';
-import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
+import {
+  event,
+  isGroupAudience,
+  type NewEventOf,
+  push,
+  type RecordedOf,
+  type SealedMessage,
+} from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
-import type { Actor } from '../ids.js';
+import { type Group, membersOf } from '../groupState.js';
+import type { Actor, UserId } from '../ids.js';
 import {
   canSee,
   changed,
-  inRoom,
+  isGroup,
   isRoomAdmin,
+  notMember,
   type Room,
+  type RoomState,
   refusalIfEnded,
   roomOfMember,
   roomStream,
   unchanged,
+  withPins,
 } from '../streams.js';
 import { Message } from '../userMessageChat.js';
 import { checkMentions, MessageBodyFields, MessageData, sameData, sameMentions } from './messageBody.js';
 import { dataPart, openedMessage, textContext } from './sealedMessages.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
+
+const nobody: readonly UserId[] = [];
 
 export const sendMessagePush = push('send message', {
   isStored: true,
@@ -63,10 +76,13 @@ export const MessageSent = event('MessageSent', roomStream, {
     },
   ],
   // Field by field, as nearly all events come here: spreading the old state takes several times as long.
-  evolve(room, { actor, data: { seq } }) {
+  evolve(room, { actor, data: { seq } }): RoomState {
     if (!room.exists) return room;
+    if (room.roomType === 'GROUP')
+      return { ...room, lastSeq: seq, members: room.members?.withMessage(actor, seq) };
     return {
       exists: true,
+      roomType: 'PRIVATE',
       roomId: room.roomId,
       members: room.members,
       createdAt: room.createdAt,
@@ -80,14 +96,14 @@ export const MessageSent = event('MessageSent', roomStream, {
   },
   push(sent, { members, message = sealedMessage(sent) }) {
     const { actor, data } = sent;
-    const [a, b] = members;
+    const [a, b] = data.seq === 1 && !isGroupAudience(members) ? members : nobody;
     return [
       sendMessagePush.of({
         to: members,
         room: data.roomId,
         message,
         endsTypingOf: actor,
-        ...(data.seq === 1 && a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
+        ...(a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
         data: (shown) => ({ message: openedMessage(message, (text) => shown.text(text)) }),
       }),
     ];
@@ -116,14 +132,16 @@ export const MessageDeleted = event('MessageDeleted', roomStream, {
     senderId: z.string(),
     by: z.string(),
   }),
-  evolve: inRoom((room, { data }) =>
-    room.pins.includes(data.messageId)
-      ? { ...room, pins: room.pins.filter((messageId) => messageId !== data.messageId) }
+  evolve: (room, { data }): RoomState =>
+    room.exists && room.pins.includes(data.messageId)
+      ? withPins(
+          room,
+          room.pins.filter((messageId) => messageId !== data.messageId),
+        )
       : room,
-  ),
   changes: (message, event) => deletedMessage(message, event),
   push: ({ data: { roomId, messageId, seq, by } }, { members }) => [
-    deleteMessagePush.of({ to: members, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
+    deleteMessagePush.of({ to: members, seq, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
   ],
   line: ({ data }, { who }) => `${who(data.by)} deleted message ${data.seq} of room ${data.roomId}`,
 });
@@ -145,17 +163,19 @@ export const sendMessage = clientCommand('send message', roomStream, {
   }),
   text: 'message',
   decide(command, state, facts): Decision<SentAnswer> {
-    const found = roomOfMember(state, command);
-    if ('refused' in found) return found;
-    const { room } = found;
     const { actor, roomId, messageId, message, replyTo } = command;
+    // A repeat gets its answer even from somebody who has left since.
+    const found = roomOfMember(state, command);
+    if ('refused' in found && !hasLeft(state, actor)) return found;
+    const room = 'refused' in found ? state : found.room;
+    if (!room.exists) return { refused: notMember() };
     const earlier = facts.message({ roomId, messageId });
     if (earlier) {
       if (isSameBody(command, earlier)) return { events: [], answer: sentAnswer(room, earlier.opened()) };
       return { refused: conflict(`message ${messageId} exists with another body or sender`) };
     }
-    const ended = refusalIfEnded(room);
-    if (ended) return ended;
+    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor);
+    if (refused) return { refused };
     if (replyTo !== undefined) {
       const quoted = facts.message({ roomId, messageId: replyTo });
       if (!quoted || !canSee(room, actor, quoted.seq)) {
@@ -165,7 +185,9 @@ export const sendMessage = clientCommand('send message', roomStream, {
     }
     const seq = room.lastSeq + 1;
     const events: NewEventOf<string, object>[] = [];
-    for (const member of room.members) if (!room.active.includes(member)) events.push(openChat(room, member));
+    if (room.roomType === 'PRIVATE')
+      for (const member of room.members)
+        if (!room.active.includes(member)) events.push(openChat(room, member));
     // Written out: to spread objects took longer than the rest of this function.
     if (command.mentions === undefined && command.data === undefined) {
       const data = { roomId, messageId, seq, text: message };
@@ -215,8 +237,18 @@ interface SentAnswer {
   readonly contacts?: Room['members'];
 }
 
-const sentAnswer = (room: Room, message: Message): SentAnswer =>
-  message.seq === 1 ? { message, contacts: room.members } : { message };
+const sentAnswer = (room: Room | Group, message: Message): SentAnswer =>
+  message.seq === 1 && room.roomType === 'PRIVATE' ? { message, contacts: room.members } : { message };
+
+const hasLeft = (state: RoomState, user: UserId): boolean =>
+  isGroup(state) && membersOf(state).get(user) !== undefined;
+
+/** Why a member of the room may not send. */
+function refusalToSend(room: Room | Group, actor: UserId): ParleyError | undefined {
+  if (room.roomType === 'PRIVATE') return refusalIfEnded(room)?.refused;
+  if (room.settings.whoSends === 'members' || isRoomAdmin(room, actor)) return undefined;
+  return forbidden('only admins send messages to this group', 'admins_only');
+}
 
 /**
  * Deletes a message of mine, or as an admin of the group any. The answer of the gateway waits until the keys of its
@@ -228,7 +260,7 @@ export const deleteMessage = completedCommand('delete message', roomStream, {
   note: 'Mine within `DELETE_WINDOW`, or I am an admin of the group. Answered when the keys of its texts are destroyed.',
   streamId: ({ roomId }) => roomId,
   wants: (message) => ({ messages: [message] }),
-  decide(command, state, { now, rules, message }): Decision<{ readonly changed: boolean }> {
+  decide(command, state, { now, limits, message }): Decision<{ readonly changed: boolean }> {
     const found = roomOfMember(state, command);
     if ('refused' in found) return found;
     const { room } = found;
@@ -241,7 +273,7 @@ export const deleteMessage = completedCommand('delete message', roomStream, {
     if (senderId !== actor && !isAdmin)
       return { refused: forbidden('only its sender can delete this message') };
     if (earlier.deleted) return unchanged;
-    if (!isAdmin && !isWithin(rules.deleteWindowMs, sentAt, now))
+    if (!isAdmin && !isWithin(limits.deleteWindowMs, sentAt, now))
       return { refused: forbidden('this message can no longer be deleted') };
     return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by: actor }));
   },

@@ -6,12 +6,13 @@ import { Id, Revision } from '../fields.js';
 import { ROOM_PINS } from '../limits.js';
 import {
   changed,
-  inRoom,
   mayPin,
   messageOfMember,
+  type RoomState,
   refusalIfEnded,
   roomStream,
   unchanged,
+  withPins,
 } from '../streams.js';
 import { showChanged } from './edits.js';
 
@@ -37,7 +38,7 @@ export const MessagePinned = event('MessagePinned', roomStream, {
     seq: z.int().min(1),
     on: z.boolean(),
   }),
-  evolve: inRoom((room, { data }) => ({ ...room, pins: changePins(room.pins, data) })),
+  evolve: (room, { data }): RoomState => (room.exists ? withPins(room, changePins(room.pins, data)) : room),
   changes({ pinned: _, ...message }, { data }) {
     return data.on ? { ...message, pinned: true } : message;
   },
@@ -46,6 +47,7 @@ export const MessagePinned = event('MessagePinned', roomStream, {
       ? showChanged(message, members)
       : pinMessagePush.of({
           to: members,
+          seq: data.seq,
           room: data.roomId,
           onlyLive: true,
           data: () => ({ ...data, by: actor }),

@@ -61,6 +61,7 @@ export const ReactionChanged = event('ReactionChanged', roomStream, {
       ? showChanged(message, members)
       : reactPush.of({
           to: members,
+          seq: data.seq,
           room: data.roomId,
           onlyLive: true,
           data: () => ({ ...data, userId: actor }),

@@ -1,4 +1,4 @@
-import { changedBy, type MessagePlace, pushesOf, type Recorded } from '../../../src/domain/events.js';
+import { changedBy, isFor, type MessagePlace, pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
 
 /** Whether a message was sent above an offset. */
@@ -62,7 +62,7 @@ export function expectedChanges(
     if (changedBy(event) && !shown) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
-      if ('about' in push || !push.to.includes(userId)) continue;
+      if ('about' in push || !isFor(userId, push, event.offset, [])) continue;
       const given = streams[event.stream] ?? [];
       given.push([event.offset, shown ?? push.name]);
       streams[event.stream] = given;
