@@ -153,6 +153,13 @@ const Settings = z.object({
  */
 export type Config = z.infer<typeof Settings>;
 
+/** The settings that decisions follow. */
+export const limitsIn = ({ GROUP_SIZE, EDIT_WINDOW, DELETE_WINDOW }: Config) => ({
+  groupSize: GROUP_SIZE,
+  editWindowMs: EDIT_WINDOW,
+  deleteWindowMs: DELETE_WINDOW,
+});
+
 /** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(

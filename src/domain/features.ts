@@ -8,6 +8,7 @@ import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';
 import * as pins from './messages/pins.js';
 import * as reactions from './messages/reactions.js';
+import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
@@ -20,7 +21,7 @@ import * as users from './signUp.js';
 const features = [
   ...([users, friends, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, erasure, roles, history] as const),
+  ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

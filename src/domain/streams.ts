@@ -16,6 +16,16 @@ export interface UserState {
   readonly erased?: true;
   /** Absent for a user without a role. */
   readonly roles?: readonly Role[];
+  /** The user's reports of the last day. */
+  readonly reports?: readonly ReportMark[];
+  /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */
+  readonly decisions?: readonly ReportMark[];
+}
+
+/** When something was done with a report. */
+export interface ReportMark {
+  readonly reportId: string;
+  readonly at: Time;
 }
 
 /** `user:<id>`: sign-up, presence, roles and the end of one user. */
@@ -150,7 +160,7 @@ export const mayPin = (room: Room | Group, user: UserId): boolean =>
   room.roomType === 'PRIVATE' || isRoomAdmin(room, user);
 
 /** Whether somebody who has written in the room was erased since. */
-export const isErasedIn = (room: Room | Group, sender: UserId): boolean =>
+const isErasedIn = (room: Room | Group, sender: UserId): boolean =>
   room.roomType === 'PRIVATE' ? room.erased.includes(sender) : !membersOf(room).get(sender)?.hasWritten;
 
 /** The message that a command of a member changes, and its room. It was not deleted, and its sender not erased. */

@@ -8,6 +8,7 @@ import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
+import { reportsProjection } from './models/reportRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
@@ -30,6 +31,7 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     messageIdsProjection,
     presenceProjection,
     rolesProjection,
+    reportsProjection,
     tilesProjection,
     streamsProjection,
   ];

@@ -43,9 +43,17 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     ...{ kind: 'edit message', actor: ada, roomId, messageId, editId: ada },
     ...{ message: 'Ho', mentions: ['all'] },
   },
-  'find message': { kind: 'find message', actor: ada, roomId, messageId },
   react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
   'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
+  'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
+  'record report': {
+    ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
+    ...{ evidence: [{ seq: 1, senderId: bob }], userId: bob, category: 'spam', note: 'Buy!' },
+  },
+  'record decision': {
+    ...{ kind: 'record decision', reporter: ada, reportId: messageId, by: bob, note: 'Spam' },
+    decision: { delete: [messageId], suspend: true },
+  },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'create group': {
     kind: 'create group',
@@ -142,6 +150,8 @@ describe('the declarations', () => {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
       MessageSent: { roomId, messageId, seq: 1, text: '', data: '{}' },
       MessageEdited: { roomId, messageId, seq: 1, editId: ada, rev: 1, text: '' },
+      MessageReported: { reportId: messageId, userId: bob, category: 'spam', note: '' },
+      ReportDecided: { reportId: messageId, by: bob, decision: {}, note: '' },
       GroupCreated: { roomId: groupId, name: '', about: '', settings: {}, named: 0 },
       GroupChanged: { roomId: groupId, name: '', about: '', at: 0 },
     };

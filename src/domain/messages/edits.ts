@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { conflict, forbidden, notFound } from '../../base/errors.js';
-import { clientCommand, command, type Decision, request } from '../defineCommand.js';
+import { conflict, forbidden } from '../../base/errors.js';
+import { clientCommand, type Decision, request } from '../defineCommand.js';
 import { type Audience, event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
 import { Id, Revision, Time } from '../fields.js';
 import { MESSAGE_EDITS } from '../limits.js';
-import { canSee, messageOfMember, refusalIfEnded, roomOfMember, roomStream } from '../streams.js';
+import { messageOfMember, refusalIfEnded, roomStream } from '../streams.js';
 import { Message } from '../userMessageChat.js';
 import { checkMentions, MessageBodyFields, sameMentions } from './messageBody.js';
 import { isWithin } from './messages.js';
@@ -134,22 +134,6 @@ export const editMessage = clientCommand('edit message', roomStream, {
     return { events: [edited], answer };
   },
   reply: (_, { message }, revision) => ({ message, revision }),
-});
-
-/** Finds the place of a message that the actor may see. It has no events. */
-export const findMessage = command('find message', roomStream, {
-  fields: { actor: z.string(), roomId: z.string(), messageId: z.string() },
-  actor: 'actor',
-  streamId: ({ roomId }) => roomId,
-  wants: (message) => ({ messages: [message] }),
-  decide(ref, state, { message }): Decision<{ readonly seq: number }> {
-    const found = roomOfMember(state, ref);
-    if ('refused' in found) return found;
-    const known = message(ref);
-    if (!known || !canSee(found.room, ref.actor, known.seq))
-      return { refused: notFound(`there is no message ${ref.messageId} in this room`) };
-    return { events: [], answer: { seq: known.seq } };
-  },
 });
 
 export const getEdits = request('get edits', {

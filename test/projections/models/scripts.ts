@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
+import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
 import { type Sent, World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
@@ -31,6 +32,14 @@ const step = fc.oneof(
     arbitrary: fc.record({ does: fc.constant('react' as const), pair, seq, emoji, on: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('pin' as const), pair, seq, on: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constantFrom('report' as const, 'decide' as const),
+      pair,
+      seq: fc.nat(3),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
@@ -41,6 +50,8 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
     const rooms = new Set<RoomId>();
+    const reports: { readonly by: UserId; readonly id: string }[] = [];
+    let decided = 0;
     for (const act of steps) {
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
@@ -48,7 +59,13 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
-      else if (!rooms.has(room)) continue;
+      else if (act.does === 'decide') {
+        const open = reports.shift();
+        if (open) decided++;
+        if (open) world.decideReport(other, open.by, open.id, 'seen');
+      } else if (!rooms.has(room)) continue;
+      else if (act.does === 'report' && reports.length + decided < REPORTS_A_DAY)
+        reports.push({ by: me, id: world.report(me, room, act.seq, act.seq % 2 === 0 ? 'look' : undefined) });
       else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`, act.body);
       else if (act.does === 'edit')
         world.edit(room, act.seq, `edited ${world.events.length}`, act.mentions ? [other] : undefined);

@@ -146,6 +146,27 @@ export class World {
         this.#run({ kind: 'remove message', roomId, messageId: data.messageId });
   }
 
+  /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
+  report(actor: UserId, roomId: RoomId, seq: number, note?: string): string {
+    const reportId = this.id();
+    const sent = this.events.find(
+      ({ type, data }) => type === 'MessageSent' && data.roomId === roomId && data.seq === seq,
+    );
+    const message = sent?.type === 'MessageSent' ? sent : undefined;
+    this.#run({
+      ...{ kind: 'record report', actor, reportId, roomId, category: 'spam' },
+      ...(message
+        ? { messageIds: [message.data.messageId], seqs: [seq], evidence: [{ seq, senderId: message.actor }] }
+        : {}),
+      ...(note === undefined ? {} : { note }),
+    });
+    return reportId;
+  }
+
+  decideReport(by: Actor, reporter: UserId, reportId: string, note: string): void {
+    this.#run({ kind: 'record decision', reporter, reportId, by, decision: {}, note });
+  }
+
   #isDeleted(roomId: RoomId, seq: number): boolean {
     return this.events.some(
       ({ type, data }) => type === 'MessageDeleted' && data.roomId === roomId && data.seq === seq,
