@@ -15,6 +15,7 @@ const wholeNumber = z.int().min(0);
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
+  profiles: z.array(z.string()),
   format: z.literal(FRAME_FORMAT),
   partition: wholeNumber,
   position: wholeNumber,
@@ -38,7 +39,7 @@ const LINE_BREAK = 0x0a;
 
 /** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
-  const { concerns, subjects } = receiversOf(frame);
+  const { concerns, subjects, profiles } = receiversOf(frame);
   const {
     partition,
     position,
@@ -56,6 +57,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
   const header: z.input<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
+    profiles: [...profiles],
     format: FRAME_FORMAT,
     partition,
     position,
@@ -88,6 +90,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     format: _,
     concerns,
     subjects,
+    profiles,
     members,
     messages,
     ...commit
@@ -96,7 +99,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   let events: CommitFrame['events'] | undefined;
   return {
     ...commit,
-    receivers: { concerns, subjects },
+    receivers: { concerns, subjects, profiles },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, Audience][]),
     // Only writers send frames.

@@ -10,6 +10,7 @@ import * as pins from './messages/pins.js';
 import * as reactions from './messages/reactions.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
+import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as users from './signUp.js';
@@ -19,7 +20,7 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, friends, chats, groups, groupEvents] as const),
+  ...([users, profiles, friends, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
   ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;

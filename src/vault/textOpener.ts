@@ -3,7 +3,6 @@ import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 import { type SealedPart, textContext } from '../domain/messages/sealedMessages.js';
-import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
@@ -49,18 +48,12 @@ export function createPlaintextCache(): PlaintextCache {
   };
 }
 
-export interface SealedName {
-  readonly userId: UserId;
-  readonly username: Sealed;
-}
-
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
   messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
-  usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
   notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -104,20 +97,11 @@ export function createTextOpener(
   }
 
   async function loadNoteKeys(uncached: readonly SealedNote[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
+    const keyOf = await keys.getKeys([...new Set(uncached.map(({ owner }) => owner))]);
     return ({ owner, sealed, context }: SealedNote): string | null => {
       const key = keyOf.get(owner);
       if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
       return key === 'destroyed' ? null : open(key, sealed, context);
-    };
-  }
-
-  async function loadNameKeys(uncached: readonly SealedName[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
-    return ({ userId, username }: SealedName): string | null => {
-      const key = keyOf.get(userId);
-      if (key === undefined) throw new TypeError(`the key of ${userId} was not requested`);
-      return key === 'destroyed' ? null : open(key, username, usernameContext(userId));
     };
   }
 
@@ -130,12 +114,6 @@ export function createTextOpener(
           return text === null ? null : { sealed: text, context: textContext(part), owner, seq };
         },
         loadTextKeys,
-      ),
-    usernames: (names) =>
-      openAll(
-        names,
-        ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
-        loadNameKeys,
       ),
     notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { SealedMessage } from '../../src/domain/defineEvent.js';
+import { isStoredPush, type SealedMessage } from '../../src/domain/defineEvent.js';
 import { changedBy, changeMessage, pushesOf, type Recorded, shownBy } from '../../src/domain/events.js';
 import { roomIdOf, type UserId } from '../../src/domain/ids.js';
 import { sealedMessage } from '../../src/domain/messages/messages.js';
@@ -76,7 +76,7 @@ async function* pushedBy(world: World, sources: ContentSources) {
     const members = membersOf(world.events, event.stream);
     const message = shownBy(event) && messageAfter(world, event);
     const pushes = pushesOf(event, message ? { members, message } : { members });
-    for (const push of pushes) if (!('about' in push)) content.want(push);
+    for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
     yield { event, pushes, content };
   }
@@ -208,7 +208,7 @@ describe('a stored push', () => {
         const { queries } = await folded(world, new MemoryRows());
         for await (const { pushes, content } of pushedBy(world, sourcesOf(world, queries)))
           for (const push of pushes) {
-            if ('about' in push) continue;
+            if (!isStoredPush(push)) continue;
             const text = JSON.stringify(push.data(content));
             const { users = [], message } = push;
             const ids = message ? [...users, message.senderId, message.messageId] : users;

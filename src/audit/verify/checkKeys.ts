@@ -13,6 +13,7 @@ import type { OpenVault } from '../../vault/openVault.js';
 import {
   addBranches,
   encodeTrees,
+  generationOf,
   listCutOut,
   openText,
   type Person,
@@ -116,27 +117,15 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
 }
 
 function addSample(use: KeyUse, said: Omit<Sample, 'generation' | 'rev'>, rev: number): KeyUse {
-  const generation = generationOf(said.text);
+  const { seq, messageId, text } = said;
+  const generation = generationOf(text);
   const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
   // Most texts are no samples, because nearly all events come here.
-  if (!isNew && said.seq % SAMPLE_EVERY !== 0) return use;
+  if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
   const others = use.samples.filter((sample) => sample.generation !== generation);
   const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
-  return {
-    ...use,
-    samples: [
-      ...others,
-      ...own,
-      { generation, rev, seq: said.seq, messageId: said.messageId, text: said.text },
-    ],
-  };
+  return { ...use, samples: [...others, ...own, { generation, seq, rev, messageId, text }] };
 }
-
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
-/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
-const generationOf = (text: Sealed): number =>
-  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);
 
 /** Uses of keys, by the key of their row. */
 export type KeyUses = ReadonlyMap<string, KeyUse>;

@@ -1,29 +1,13 @@
 import { z } from 'zod';
 import { badRequest, forbidden, type ParleyError, utf8Length } from '../../base/errors.js';
-import { Id } from '../fields.js';
+import { Id, textOf } from '../fields.js';
 import { type Group, membersOf } from '../groupState.js';
-import { countCodePoints, MESSAGE_CODE_POINTS, MESSAGE_DATA_BYTES, MESSAGE_MENTIONS } from '../limits.js';
+import { MESSAGE_CODE_POINTS, MESSAGE_DATA_BYTES, MESSAGE_MENTIONS } from '../limits.js';
 import type { Room } from '../streams.js';
 
 /** The body of a message: its text, whom it mentions, and the integrator's data. */
 
-const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
-
-const MessageText = z
-  .string()
-  .min(1, 'must not be empty')
-  .check(({ value: text, issues }) => {
-    const add = (message: string) => issues.push({ code: 'custom', message, input: text });
-    if (text.length > MESSAGE_CODE_POINTS && countCodePoints(text) > MESSAGE_CODE_POINTS)
-      add(`must be at most ${limit} code points`);
-    // The client checks texts too, in browsers without `isWellFormed`.
-    if (/\p{Surrogate}/u.test(text)) add('must not contain lone surrogates');
-    if (!/\P{White_Space}/u.test(text)) add('must not be only white space');
-  })
-  .meta({
-    description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
-    maxLength: MESSAGE_CODE_POINTS,
-  });
+const MessageText = textOf(MESSAGE_CODE_POINTS);
 
 const EVERYBODY = 'all';
 

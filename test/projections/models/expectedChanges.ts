@@ -1,3 +1,4 @@
+import { isStoredPush } from '../../../src/domain/defineEvent.js';
 import { changedBy, isFor, type MessagePlace, pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
 
@@ -62,7 +63,7 @@ export function expectedChanges(
     if (changedBy(event) && !shown) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
-      if ('about' in push || !isFor(userId, push, event.offset, [])) continue;
+      if (!isStoredPush(push) || !isFor(userId, push, event.offset, [])) continue;
       const given = streams[event.stream] ?? [];
       given.push([event.offset, shown ?? push.name]);
       streams[event.stream] = given;

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
+
 import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
+import { ROLES } from '../../../src/domain/streams.js';
 import { type Sent, World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
@@ -17,6 +19,12 @@ const pair = fc.constantFrom<readonly [number, number]>([0, 1], [1, 0], [1, 2], 
 const seq = fc.nat(12);
 const emoji = fc.constantFrom('👍', '🎉', '👩‍👩‍👧');
 const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an', 'integrator'] } });
+const field = fc.option(fc.constantFrom('Zoë', 'Ben van Dam', 'annA', '安娜 😀'));
+/** Fields that are absent stay, those of null are removed. */
+const profile = fc.record(
+  { displayName: field, about: field, status: field, locale: fc.option(fc.constantFrom('nl', 'pt-BR')) },
+  { requiredKeys: [] },
+);
 const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
@@ -41,6 +49,16 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('profile' as const), pair, change: profile }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant('role' as const),
+      pair,
+      role: fc.constantFrom(...ROLES),
+      give: fc.boolean(),
+    }),
+  },
 );
 
 /** A short random history of three users, without the commands that deciders refuse. */
@@ -58,6 +76,8 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
+      else if (act.does === 'profile') world.changeProfile(me, act.change);
+      else if (act.does === 'role') world.setRole(me, act.role, act.give);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (act.does === 'decide') {
         const open = reports.shift();

@@ -1,6 +1,11 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
+import {
+  type Command,
+  type CommandOf,
+  decideCommand,
+  describeCommand,
+} from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
 import type { SealedMessage } from '../../../src/domain/defineEvent.js';
 import {
@@ -21,7 +26,7 @@ import {
   type UserId,
 } from '../../../src/domain/ids.js';
 import { sealedMessage } from '../../../src/domain/messages/messages.js';
-import type { RoomState } from '../../../src/domain/streams.js';
+import type { Role, RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
@@ -71,7 +76,6 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
     notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
@@ -80,6 +84,14 @@ export class World {
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
     this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
+  }
+
+  changeProfile(userId: UserId, change: Omit<CommandOf<'change profile'>, 'kind' | 'userId'>): void {
+    this.#run({ kind: 'change profile', userId, ...change });
+  }
+
+  setRole(userId: UserId, role: Role, give: boolean): void {
+    this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
