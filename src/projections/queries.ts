@@ -210,15 +210,7 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
-    async messagesAt(roomId, seqs, at) {
-      await waitFor(at);
-      return messagesAt(rows, roomId, seqs);
-    },
-    async edits(roomId, seq, at) {
-      await waitFor(at);
-      const [message] = await messagesAt(rows, roomId, [seq]);
-      return message ? openEdits(source, message) : [];
-    },
+    ...messageQueries(source, waitFor),
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
@@ -253,6 +245,25 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** Reads of single messages. */
+function messageQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'messagesAt' | 'edits'> {
+  const { rows } = source;
+  return {
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(rows, roomId, seqs);
+    },
+    async edits(roomId, seq, at) {
+      await waitFor(at);
+      const [message] = await messagesAt(rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
+    },
+  };
+}
 
 function groupQueries(
   source: ViewSource,
