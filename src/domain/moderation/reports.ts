@@ -6,7 +6,7 @@ import { Id, Revision, type Time } from '../fields.js';
 import { isInWindows, membersOf, windowsOf } from '../groupState.js';
 import type { Actor, UserId } from '../ids.js';
 import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from '../limits.js';
-import { MessageDeleted } from '../messages.js';
+import { MessageDeleted } from '../messages/messages.js';
 import {
   changed,
   isGroup,

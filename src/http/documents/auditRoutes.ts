@@ -113,7 +113,7 @@ export const auditPaths = {
       tag,
       status: 200,
       answer: 'text/plain',
-      errors: ['bad_request', 'forbidden', 'overloaded'],
+      errors: ['bad_request', 'forbidden', 'overloaded'] as const,
     },
   },
   '/audit/log/{partition}/checkpoint': {
