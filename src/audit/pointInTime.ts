@@ -16,13 +16,13 @@ import {
   hasChat,
   type OpenChatRow,
 } from '../projections/models/chatRows.js';
+import { preferencesModel, preferencesProjection } from '../projections/models/contacts.js';
 import {
   messageOf,
   messagesModel,
   messagesProjection,
   openMessages,
 } from '../projections/models/messageRows.js';
-import { preferencesModel, preferencesProjection } from '../projections/models/preferenceRows.js';
 import { statesModel, statesProjection, streamsModel } from '../projections/models/streamIndex.js';
 import {
   type ContentOpener,

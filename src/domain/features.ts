@@ -3,11 +3,13 @@ import * as erasure from './erasure.js';
 import * as groupEvents from './groupEvents.js';
 import * as groups from './groups.js';
 import * as history from './history.js';
-import * as messages from './messages.js';
+import * as edits from './messages/edits.js';
+import * as messages from './messages/messages.js';
+import * as pins from './messages/pins.js';
+import * as reactions from './messages/reactions.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as friends from './people/friends.js';
-import * as preferences from './people/preferences.js';
 import * as profiles from './people/profiles.js';
 import * as safety from './people/safety.js';
 import * as readMarks from './readMarks.js';
@@ -19,8 +21,9 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, profiles, friends, chats, groups, groupEvents, messages, readMarks] as const),
-  ...([onlineStatus, safety, preferences, erasure, reports, roles, history] as const),
+  ...([users, profiles, friends, chats, groups, groupEvents] as const),
+  ...([messages, edits, reactions, pins, readMarks] as const),
+  ...([onlineStatus, safety, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

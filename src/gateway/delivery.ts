@@ -4,7 +4,6 @@ import {
   type ContactsPush,
   isStoredPush,
   type Push,
-  type SealedMessage,
   type SealedNote,
   type Shown,
   type StoredPush,
@@ -12,7 +11,8 @@ import {
 } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
-import { preferencesIn } from '../domain/people/preferences.js';
+import { dataPart, type SealedPart } from '../domain/messages/sealedMessages.js';
+import { preferencesIn } from '../domain/people/safety.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Cursors, Vector } from './cursor.js';
@@ -23,9 +23,9 @@ import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 import type { Typing } from './typing.js';
 
-/** Opens message texts. */
+/** Opens the texts of messages. */
 export interface Texts {
-  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   notes(sealed: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -45,7 +45,7 @@ export class PushContent implements Shown {
   #users: Map<UserId, User> | undefined;
   #texts: Map<string, string | null> | undefined;
   #missingUsers: UserId[] | undefined;
-  #missingTexts: SealedMessage[] | undefined;
+  #missingTexts: SealedPart[] | undefined;
   #missingNotes: SealedNote[] | undefined;
   /** By room and user; undefined: it is missing. Made by the first. */
   #chats: Map<string, { readonly roomId: RoomId; readonly userId: UserId; chat?: Chat }> | undefined;
@@ -63,15 +63,22 @@ export class PushContent implements Shown {
     this.missing = 0;
   }
 
-  /** Takes a push's profiles and text from memory, and notes those that are missing. */
+  /** Takes a push's profiles and texts from memory, and notes those that are missing. */
   want({ users, message, notes, chat }: StoredPush): void {
     if (users) this.#wantUsers(users);
     if (notes) this.#wantNotes(notes);
     if (chat) this.#wantChat(chat);
-    if (!message || message.text === null) return;
-    if (this.#known.has(message.text) || this.#texts?.has(message.text)) return;
+    if (!message) return;
+    this.#wantText(message);
+    const data = dataPart(message);
+    if (data) this.#wantText(data);
+  }
+
+  #wantText(part: SealedPart): void {
+    const { text } = part;
+    if (text === null || this.#known.has(text) || this.#texts?.has(text)) return;
     this.#missingTexts ??= [];
-    this.#missingTexts.push(message);
+    this.#missingTexts.push(part);
     this.missing++;
   }
 
@@ -237,6 +244,6 @@ export class Delivery {
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);
     }
-    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest }, frame);
+    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest, onlyLive: push.onlyLive }, frame);
   }
 }

@@ -1,11 +1,13 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
+import { preferencesProjection } from './models/contacts.js';
+import { editsProjection } from './models/editRows.js';
 import { groupsProjection } from './models/groupRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
+import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
-import { preferencesProjection } from './models/preferenceRows.js';
 import { reportsProjection } from './models/reportRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import type { NameOpener } from './models/userNames.js';
@@ -25,6 +27,8 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     groupsProjection,
     membershipsProjection,
     messagesProjection,
+    editsProjection,
+    mentionsProjection,
     messageIdsProjection,
     presenceProjection,
     preferencesProjection,

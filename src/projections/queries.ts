@@ -1,6 +1,7 @@
 import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { ContactRule } from '../domain/defineCommand.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groupMembers.js';
 import type { Period } from '../domain/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
@@ -27,11 +28,11 @@ import {
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
-import { peerIds, tiesOf } from './models/contacts.js';
+import { peerIds, preferencesOf, presenceFor, tiesOf } from './models/contacts.js';
+import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
-import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { PageAsked } from './models/pageToken.js';
-import { preferencesOf, presenceFor } from './models/preferenceRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import { onlineUsers, openedErased, rolesOf, usersById, type ViewSource } from './models/userRows.js';
 import { blockedPage, friendsPage, searchUsers } from './models/userSearch.js';
@@ -81,6 +82,10 @@ export interface Queries {
     at: readonly Moment[],
     windows?: readonly Window[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** The messages of these `seq`s, sealed, as they are now. */
+  messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
+  /** The texts of a message from the first one on; none of a deleted message. */
+  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
@@ -149,7 +154,7 @@ export interface PlacedMembership extends Membership {
   readonly offset: number;
 }
 
-/** The rows that queries read, the opener of texts, and the progress of the models. */
+/** What queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
   readonly log: ReplayedLog;
@@ -209,6 +214,7 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
+    ...messageQueries(source, waitFor),
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
@@ -231,6 +237,24 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** Reads of single messages. */
+function messageQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'messagesAt' | 'edits'> {
+  return {
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(source.rows, roomId, seqs);
+    },
+    async edits(roomId, seq, at) {
+      await waitFor(at);
+      const [message] = await messagesAt(source.rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
+    },
+  };
+}
 
 type PeopleQueries = Pick<Queries, 'friends' | 'blocked'> &
   Pick<Queries, 'search' | 'peers'> &

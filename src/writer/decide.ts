@@ -1,15 +1,14 @@
 import { unauthenticated } from '../base/errors.js';
-import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
 import type {
   Decision,
   DecisionLimits,
   EarlierMessage,
   Facts,
-  Invitation,
+  MessageBody,
   Wants,
 } from '../domain/defineCommand.js';
-import type { SealedField } from '../domain/defineEvent.js';
+import type { SealedField, SealedMessage } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
 import {
@@ -19,15 +18,27 @@ import {
   type UserId,
   type WriterInRoom,
 } from '../domain/ids.js';
-import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
-import type { Preferences } from '../domain/userMessageChat.js';
-import type { AskedMessage } from '../projections/models/messageRows.js';
+import {
+  dataPart,
+  firstBody,
+  messageTerm,
+  openedMessage,
+  type SealedPart,
+  textContext,
+} from '../domain/messages/sealedMessages.js';
+import type { AskedMessage, StoredEdit, StoredMessage } from '../projections/models/messageRows.js';
 import { open, seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
 import type { StreamCache, StreamState, Tail } from './streamState.js';
-import type { DecisionLookups, ReadModels } from './writerPorts.js';
+import {
+  type DecisionLookups,
+  fetchRelations,
+  invitationKey,
+  PreferencesMissing,
+  type Relations,
+} from './writerPorts.js';
 
 /** A command on its way through a writer. Its caller gets the outcome once. */
 export interface Task extends CommandDescription {
@@ -42,12 +53,6 @@ export interface Task extends CommandDescription {
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
 export const MAX_ROUND_COMMANDS = 128;
-
-/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
-export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
-  const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
-  return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
-}
 
 /** A command with everything needed to decide it. */
 export interface Prepared {
@@ -64,40 +69,16 @@ export interface Prepared {
 }
 
 /** The results of the look-ups of one round. Messages are as of the query: later ones are in the tail. */
-export interface Found {
+export interface Found extends Relations {
   readonly ownKeys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
   /** By `messageTerm`. */
   readonly messages: ReadonlyMap<string, StoredMessage>;
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
   readonly active: ReadonlySet<UserId>;
-  readonly preferences: ReadonlyMap<UserId, Preferences>;
-  /** By `invitationKey`. */
-  readonly invitations: ReadonlyMap<string, Invitation>;
   readonly groups: ReadonlyMap<UserId, number>;
   readonly limits: DecisionLimits;
 }
-
-/** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
-export class PreferencesMissing extends Error {
-  override readonly name = 'PreferencesMissing';
-  constructor(readonly user: UserId) {
-    super(`the preferences of ${user} were not looked up`);
-  }
-}
-
-/** The prepared command with the preferences of one more user. Rejects if they cannot be read. */
-export async function withPreferences(
-  prepared: Prepared,
-  { user }: PreferencesMissing,
-  reads: Pick<ReadModels, 'preferences'>,
-): Promise<Prepared> {
-  const { found } = prepared;
-  const preferences = new Map([...found.preferences, ...(await reads.preferences([user]))]);
-  return { ...prepared, found: { ...found, preferences } };
-}
-
-const invitationKey = (by: UserId, user: UserId): string => `${by}/${user}`;
 
 /** The parts of a writer's memory that `prepare` uses. */
 interface Memory {
@@ -165,14 +146,8 @@ export function prepare(
 }
 
 const nothingFound = (limits: DecisionLimits): Found => ({
-  ownKeys: nothing,
-  messages: nothing,
-  users: nobody,
-  active: nobody,
-  preferences: nothing,
-  invitations: nothing,
-  groups: nothing,
-  limits,
+  ...{ ownKeys: nothing, messages: nothing, users: nobody, active: nobody },
+  ...{ preferences: nothing, invitations: nothing, groups: nothing, limits },
 });
 
 const wantsOf = (
@@ -223,27 +198,15 @@ async function fetchFound(
   const now = prepared.map((each) =>
     missing.has(each.stream) ? { ...each, wants: wantsOf(each.task, each.stream, limits) } : each,
   );
-  const relations = await fetchRelations(now, lookups);
+  const relations = await fetchRelations(
+    now.map(({ wants }) => wants),
+    lookups,
+  );
   const found = { ownKeys, messages, users, active, groups, limits, ...relations };
   return now.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
   });
-}
-
-/** Fetches what the users of a round permit each other. Most rounds ask nothing. */
-async function fetchRelations(
-  prepared: readonly Prepared[],
-  { reads, limits: { contactRule } }: DecisionLookups,
-): Promise<Pick<Found, 'preferences' | 'invitations'>> {
-  const asked = new Set(prepared.flatMap(({ wants }) => wants.preferences ?? NONE));
-  const invited = prepared.flatMap(({ wants }) => wants.invited ?? NONE);
-  const preferences = asked.size > 0 ? await reads.preferences([...asked]) : nothing;
-  const invitations = new Map<string, Invitation>();
-  for (const each of invited)
-    for (const [user, invitation] of await reads.invitations(each, contactRule))
-      invitations.set(invitationKey(each.by, user), invitation);
-  return { preferences, invitations };
 }
 
 /** A sealed text of an event, and what it holds. */
@@ -281,13 +244,40 @@ export function sealField(
   return { sealed, text };
 }
 
-/** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
-export function decide(
+/** The parts of a writer's memory that hold what the read models may lack. */
+type RecentEvents = Pick<Memory, 'tail' | 'ids'>;
+
+/** A wanted message as it is now, and what was read of it. */
+interface FoundMessage {
+  readonly message: SealedMessage;
+  readonly stored: StoredMessage | undefined;
+}
+
+/**
+ * Finds a wanted message: the tail holds each message that the history lacked at the query, those of this batch, and all
+ * later changes.
+ */
+function findMessage(
+  ref: MessageRef,
+  { named, found }: Prepared,
+  { tail, ids }: RecentEvents,
+): FoundMessage | undefined {
+  const recent = ids.findInTail(ids.nameOf(ref, named));
+  if (recent) return { message: tail.completeMessage(recent, -1), stored: undefined };
+  const stored = found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined;
+  return stored && { message: tail.completeMessage(stored.message, stored.offset), stored };
+}
+
+/** A message that a prepared command wanted, as it is now; undefined if there is none. */
+export const messageNow = (
+  ref: MessageRef,
   prepared: Prepared,
-  { tail, ids }: Pick<Memory, 'tail' | 'ids'>,
-  now: Time,
-): Decision<Answers[CommandKind]> {
-  const { task, stream, wants, named, roomKeys, found } = prepared;
+  recent: RecentEvents,
+): SealedMessage | undefined => findMessage(ref, prepared, recent)?.message;
+
+/** Decides a prepared command against its stream's state; `now` is the time of the commit to be. */
+export function decide(prepared: Prepared, recent: RecentEvents, now: Time): Decision<Answers[CommandKind]> {
+  const { task, stream, wants, roomKeys, found } = prepared;
   let isErased = roomKeys.includes('destroyed');
   for (const owner of wants.ownKeys ?? NONE) isErased ||= found.ownKeys.get(owner) === 'destroyed';
   if (isErased) return { refused: unauthenticated('this user has been erased') };
@@ -296,11 +286,8 @@ export function decide(
     exists: (user) => found.users.has(user),
     isActive: (user) => found.active.has(user),
     message(ref) {
-      // The tail holds each message that the history lacked at the query, those of this batch, and later deletions.
-      const earlier =
-        ids.findInTail(ids.nameOf(ref, named)) ??
-        (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
-      return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
+      const earlier = findMessage(ref, prepared, recent);
+      return earlier && earlierMessage(earlier, prepared, recent.tail);
     },
     preferencesOf(user) {
       const preferences = found.preferences.get(user);
@@ -319,20 +306,43 @@ export function decide(
   return task.declaration.decide(task.command, stream.state, facts);
 }
 
-function withFacts(
-  earlier: StoredMessage,
-  deleted: StoredMessage['deleted'],
-  { roomId, messageId }: MessageRef,
-  prepared: Prepared,
-): EarlierMessage {
-  const { senderId, seq, text: sealed } = earlier;
-  return {
-    ...earlier,
-    ...(deleted ? { deleted } : {}),
-    hasText(text) {
-      const keys = roomKeysOf(prepared, senderId, roomId);
-      if (sealed === null || !(keys instanceof RoomKeys)) return false;
-      return openText(keys, { seq, rev: 0 }, sealed, messageContext(roomId, messageId)) === text;
-    },
+/** A message as deciders are told of it. */
+function earlierMessage({ message, stored }: FoundMessage, prepared: Prepared, tail: Tail): EarlierMessage {
+  const { senderId, roomId, seq } = message;
+  const open = (part: SealedPart): string | null => {
+    const keys = roomKeysOf(prepared, senderId, roomId);
+    if (!(keys instanceof RoomKeys))
+      throw new Error(`the keys that open message ${message.messageId} were not fetched`);
+    const { text, rev = 0, isData } = part;
+    return text === null ? null : openText(keys, { seq, rev: isData ? 0 : rev }, text, textContext(part));
   };
+  const bodyOf = (rev: number): MessageBody => {
+    const { text, mentions } =
+      rev === 0 ? firstBody(message) : rev === message.rev ? message : editOf(message, rev, stored, tail);
+    const opened = open({ ...message, text, rev });
+    return { text: opened, ...(mentions ? { mentions } : {}) };
+  };
+  const data = dataPart(message);
+  return {
+    ...message,
+    bodyOf,
+    openedData: () => (data ? open(data) : null),
+    opened: () =>
+      openedMessage(message, (text) => open(data && text === data.text ? data : { ...message, text })),
+  };
+}
+
+/** An edit between the first and the newest one: the tail or the history has it. */
+function editOf(
+  { edits = [], messageId, ...place }: SealedMessage,
+  rev: number,
+  stored: StoredMessage | undefined,
+  tail: Tail,
+): StoredEdit {
+  const editId = edits[rev - 1] ?? '';
+  for (const { type, data } of tail.changesOf({ ...place, messageId }))
+    if (type === 'MessageEdited' && data.editId === editId) return data;
+  const known = stored?.edits?.get(editId);
+  if (!known) throw new Error(`edit ${rev} of message ${messageId} was not fetched`);
+  return known;
 }

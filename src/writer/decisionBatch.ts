@@ -1,25 +1,30 @@
 import { overloaded } from '../base/errors.js';
-import type { AdmissionQueue } from '../base/rateLimits.js';
+import { type AdmissionQueue, takeInTurn } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { Decision } from '../domain/defineCommand.js';
-import { type Audience, isGroupAudience, type NewEventOf } from '../domain/defineEvent.js';
-import { declarationOf, membersIn, type Recorded } from '../domain/events.js';
+import {
+  type Audience,
+  isGroupAudience,
+  type NewEventOf,
+  type SealedMessage,
+} from '../domain/defineEvent.js';
+import { declarationOf, membersIn, type Recorded, shownBy } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
 import type { StreamName } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
 import {
   decide,
-  PreferencesMissing,
+  MAX_ROUND_COMMANDS,
+  messageNow,
   type Prepared,
   type SealedText,
   sealField,
   type Task,
-  withPreferences,
 } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
-import type { ReadModels, WriterEnvironment } from './writerPorts.js';
+import { PreferencesMissing, type ReadModels, type WriterEnvironment } from './writerPorts.js';
 
 /** A decision that its caller is told when the batch is durable. */
 interface Waiting {
@@ -54,6 +59,8 @@ export class Batch {
   readonly leaves: string[] = [];
   /** The texts of its events, by their sealed form. */
   readonly texts = new Map<string, string>();
+  /** By offset, the messages that pushes of its events show. */
+  messages: Map<number, SealedMessage> | undefined;
   /** The members of the rooms of its events. */
   readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
@@ -126,6 +133,7 @@ export class Batch {
       ids.add(event, named);
       this.events.push(event);
       this.leaves.push(leaf);
+      this.#keepShown(event, prepared);
       for (const { sealed, text } of texts) this.texts.set(sealed, text);
     }
     const members = membersIn(stream.state);
@@ -133,6 +141,17 @@ export class Batch {
     stream.isDirty = true;
     this.#dirty.add(stream);
     return true;
+  }
+
+  /** Keeps the message that the event's push shows, as it is after the event. */
+  #keepShown(event: Recorded, prepared: Prepared): void {
+    const shown = shownBy(event);
+    const message = shown && messageNow(shown, prepared, this.term);
+    if (!message) return;
+    // Pushes show neither the earlier texts nor the ids of edits.
+    const { first: _, edits: __, ...rest } = message;
+    this.messages ??= new Map();
+    this.messages.set(event.offset, rest);
   }
 
   /** The decision's event number `i` as it is stored; `first` is the offset of the decision's first event. */
@@ -184,6 +203,23 @@ export class Batch {
     // A caller takes what its command's kind is answered with, and a writer gives no other.
     else task.resolve({ ...decision.answer, moment } as never);
   }
+}
+
+/** The prepared command with the preferences of one more user. Rejects if they cannot be read. */
+async function withPreferences(
+  prepared: Prepared,
+  { user }: PreferencesMissing,
+  reads: Pick<ReadModels, 'preferences'>,
+): Promise<Prepared> {
+  const { found } = prepared;
+  const preferences = new Map([...found.preferences, ...(await reads.preferences([user]))]);
+  return { ...prepared, found: { ...found, preferences } };
+}
+
+/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
+export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
+  const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
+  return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
 }
 
 interface ReadyOwner {

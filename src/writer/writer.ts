@@ -3,8 +3,8 @@ import { AdmissionQueue } from '../base/rateLimits.js';
 import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
-import { MAX_ROUND_COMMANDS, type Prepared, prepare, splitRound, type Task } from './decide.js';
-import { Batch, ReadyCommands } from './decisionBatch.js';
+import { MAX_ROUND_COMMANDS, type Prepared, prepare, type Task } from './decide.js';
+import { Batch, ReadyCommands, splitRound } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
@@ -251,8 +251,8 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      const { events, members, texts } = batch;
-      this.deps.storage.bus.publish({ ...commit, events, members, texts });
+      const { events, members, texts, messages } = batch;
+      this.deps.storage.bus.publish({ ...commit, events, members, texts, messages });
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

@@ -4,10 +4,10 @@ import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
 import type { ContactRule, DecisionLimits, Invitation, Wants } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import type { StoredMessage } from '../domain/messages.js';
 import type { Preferences } from '../domain/userMessageChat.js';
 import type { EventLog } from '../log/log.js';
-import { invitationsOf } from '../projections/models/contacts.js';
+import { invitationsOf, preferencesOf } from '../projections/models/contacts.js';
+import { editsModel } from '../projections/models/editRows.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
@@ -17,8 +17,12 @@ import {
   messageIdsModel,
   readFilter,
 } from '../projections/models/messageIdIndex.js';
-import { type AskedMessage, messageFacts, messagesModel } from '../projections/models/messageRows.js';
-import { preferencesOf } from '../projections/models/preferenceRows.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messagesModel,
+  type StoredMessage,
+} from '../projections/models/messageRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';
@@ -50,7 +54,7 @@ export function readModels(
     groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) =>
-      (await foldedBy([statesModel, membershipsModel, messagesModel], partition)).position,
+      (await foldedBy([statesModel, membershipsModel, messagesModel, editsModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -80,7 +84,7 @@ export interface ReadModels {
   ): Promise<ReadonlyMap<UserId, Invitation>>;
   /** The number of groups that each of these users is in. */
   groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
-  /** A position up to which `states`, `memberships` and `messages` have stored everything. */
+  /** A position up to which `states`, `memberships`, `messages` and their edits have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -160,4 +164,36 @@ export interface WriterEvents {
   readonly report: (message: string, error: unknown) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
   readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
+}
+
+/** What users permit, as far as it was looked up. */
+export interface Relations {
+  readonly preferences: ReadonlyMap<UserId, Preferences>;
+  /** By `invitationKey`. */
+  readonly invitations: ReadonlyMap<string, Invitation>;
+}
+
+/** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
+export class PreferencesMissing extends Error {
+  override readonly name = 'PreferencesMissing';
+  constructor(readonly user: UserId) {
+    super(`the preferences of ${user} were not looked up`);
+  }
+}
+
+export const invitationKey = (by: UserId, user: UserId): string => `${by}/${user}`;
+
+/** Fetches what the users of a round permit each other. Most rounds ask nothing. */
+export async function fetchRelations(
+  wants: readonly Wants[],
+  { reads, limits: { contactRule } }: DecisionLookups,
+): Promise<Relations> {
+  const asked = new Set(wants.flatMap(({ preferences }) => preferences ?? []));
+  const invited = wants.flatMap(({ invited }) => invited ?? []);
+  const preferences = asked.size > 0 ? await reads.preferences([...asked]) : new Map<UserId, Preferences>();
+  const invitations = new Map<string, Invitation>();
+  for (const each of invited)
+    for (const [user, invitation] of await reads.invitations(each, contactRule))
+      invitations.set(invitationKey(each.by, user), invitation);
+  return { preferences, invitations };
 }

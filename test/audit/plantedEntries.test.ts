@@ -7,12 +7,8 @@ import { changedStreams } from '../../src/projections/missedEvents.js';
 import { activeChats } from '../../src/projections/models/chatViews.js';
 import { blockedIds, friendIds, tiesOf } from '../../src/projections/models/contacts.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
-import {
-  messageFacts,
-  messageKey,
-  messagePage,
-  openMessages,
-} from '../../src/projections/models/messageRows.js';
+import { messageKey } from '../../src/projections/models/messageKeys.js';
+import { messageFacts, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
 import { onlineUsers, openedErased, type ViewSource } from '../../src/projections/models/userRows.js';
 import { searchUsers } from '../../src/projections/models/userSearch.js';
 import { type Engine, openEngine } from '../../src/projections/store/engine.js';

@@ -151,6 +151,7 @@ describe('the messages that are reported', () => {
     added: [],
     contacts: [],
     blocks: [],
+    pins: [],
   };
   const sent = (seq: number, more: object = {}) =>
     earlierMessage({ senderId: bob, seq, sentAt: at(0), text: '', ...more });

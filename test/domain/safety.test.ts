@@ -174,7 +174,7 @@ describe('a pair', () => {
             const expected = model.apply(one, rule);
             const done = story.run(
               commandOf(one),
-              factsOf({ limits: { groupSize: 256, contactRule: rule }, preferencesOf, exists }),
+              factsOf({ limits: { ...factsOf().limits, contactRule: rule }, preferencesOf, exists }),
             );
             seen.add(`${one.does} ${typeof done === 'string' ? done : 'done'}`);
             expect(typeof done === 'string' ? done : undefined, JSON.stringify(one)).to.equal(expected);

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded, tieOf } from '../../src/domain/events.js';
-import { MessageDeleted, MessageSent } from '../../src/domain/messages.js';
+import { MessageDeleted, MessageSent } from '../../src/domain/messages/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { FriendAdded, FriendRemoved } from '../../src/domain/people/friends.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';

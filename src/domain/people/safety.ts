@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
+import { badRequest, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
 import {
   type ContactRule,
   clientCommand,
@@ -9,20 +9,25 @@ import {
   request,
 } from '../defineCommand.js';
 import { event, push } from '../defineEvent.js';
-import { Id, Limit, Revision } from '../fields.js';
+import { Empty, Id, Limit, Revision } from '../fields.js';
 import { roomIdOf, type UserId } from '../ids.js';
+import { tellContacts } from '../onlineStatus.js';
 import {
   changed,
+  existingUser,
+  notTaken,
   otherOf,
   pairIn,
   type Room,
   type RoomState,
+  refusalIfEnded,
   roomOfMember,
   roomStream,
   unchanged,
+  userStream,
   withUser,
 } from '../streams.js';
-import { User } from '../userMessageChat.js';
+import { DEFAULT_PREFERENCES, Preferences, User } from '../userMessageChat.js';
 
 /**
  * Consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
@@ -50,15 +55,11 @@ export function strangerTo(
 
 /** The refusal to a member who may not write in a private room. */
 export function refusalToWrite(room: Room, writer: UserId, facts: Facts): ParleyError | undefined {
-  if (room.blocks.length > 0) return refusalOfBlock(room, writer);
+  const ended = refusalIfEnded(room, writer);
+  if (ended) return ended.refused;
   const other = strangerTo(room, writer, facts.limits.contactRule);
   return other === undefined || facts.preferencesOf(other).whoWrites === 'everyone' ? undefined : notTaken();
 }
-
-const refusalOfBlock = ({ blocks }: Room, member: UserId): ParleyError =>
-  blocks.includes(member) ? forbidden('you have blocked the other member', 'blocked') : notTaken();
-
-const notTaken = () => forbidden('the other member does not take this from you', 'not_taken');
 
 export const acceptChatPush = push('accept chat', {
   isStored: true,
@@ -94,8 +95,8 @@ export const acceptChat = clientCommand('accept chat', roomStream, {
       const message = 'must be a private chat';
       return { refused: badRequest(`roomId ${message}`, [{ path: 'roomId', message }]) };
     }
-    if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
-    if (room.blocks.length > 0) return { refused: refusalOfBlock(room, actor) };
+    const ended = refusalIfEnded(room, actor);
+    if (ended) return ended;
     const other = otherOf(room, actor);
     if (room.contacts.includes(actor)) return { events: [], answer: { other } };
     return { events: [ChatAccepted.of(roomId, { roomId, by: actor, target: other })], answer: { other } };
@@ -164,4 +165,70 @@ export const getBlocked = request('get blocked', {
   data: z.strictObject({ limit: Limit, next: z.string().min(1).max(256).exactOptional() }),
   answer: z.strictObject({ users: z.array(User), next: z.string().exactOptional() }),
   note: 'The users whom I have blocked, in an order that does not change. `next` as for `get friends`.',
+});
+
+export const changePreferencesPush = push('change preferences', {
+  isStored: true,
+  data: z.strictObject({ preferences: Preferences }),
+  note: 'I have changed my preferences on another device.',
+});
+
+/** All preferences as they are from here on. `shownOnline`: what the change of `visible` shows to contacts, if anything. */
+export const PreferencesChanged = event('PreferencesChanged', userStream, {
+  data: z.strictObject({
+    userId: z.string(),
+    ...Preferences.shape,
+    shownOnline: z.boolean().exactOptional(),
+  }),
+  evolve: (state, { data }) => ({ ...state, preferences: preferencesIn(data) }),
+  push: ({ data }) => [
+    changePreferencesPush.of({ to: [data.userId], data: () => ({ preferences: preferencesIn(data) }) }),
+    ...(data.shownOnline === undefined ? [] : tellContacts(data.userId, data.shownOnline, null)),
+  ],
+  line: ({ data }, { who, quoted }) =>
+    `${who(data.userId)} changed their preferences to ${quoted(preferencesIn(data))}`,
+});
+
+/** The preferences that an event records. */
+export const preferencesIn = (data: Preferences): Preferences => ({
+  whoWrites: data.whoWrites,
+  whoInvites: data.whoInvites,
+  findable: data.findable,
+  visible: data.visible,
+  receipts: data.receipts,
+});
+
+const { whoWrites, whoInvites, findable, visible, receipts } = Preferences.shape;
+
+export const changePreferences = completedCommand('change preferences', userStream, {
+  data: {
+    whoWrites: whoWrites.exactOptional(),
+    whoInvites: whoInvites.exactOptional(),
+    findable: findable.exactOptional(),
+    visible: visible.exactOptional(),
+    receipts: receipts.exactOptional(),
+  },
+  answer: z.strictObject({ preferences: Preferences, revision: Revision }),
+  note: 'Changes those that are named.',
+  streamId: ({ actor }) => actor,
+  decide: (command, state, facts): Decision<{ readonly preferences: Preferences }> =>
+    existingUser<{ readonly userId: string }, { readonly preferences: Preferences }>(({ userId }) => {
+      const before = state.preferences ?? DEFAULT_PREFERENCES;
+      const preferences = preferencesIn({ ...before, ...command });
+      const answer = { preferences };
+      if (names.every((name) => preferences[name] === before[name])) return { events: [], answer };
+      // Contacts were told that a hidden user is offline.
+      const isShown = state.online && preferences.visible !== before.visible;
+      const shown = isShown ? { shownOnline: preferences.visible } : {};
+      return { events: [PreferencesChanged.of(userId, { userId, ...preferences, ...shown })], answer };
+    })({ userId: command.actor }, state, facts),
+});
+
+// The keys of an object of this shape.
+const names = Object.keys(DEFAULT_PREFERENCES) as (keyof Preferences)[];
+
+export const getPreferences = request('get preferences', {
+  data: Empty,
+  answer: z.strictObject({ preferences: Preferences }),
+  note: 'All of them, those that I have never changed too.',
 });

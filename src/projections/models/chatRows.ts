@@ -1,8 +1,9 @@
 import type { SealedMessage } from '../../domain/defineEvent.js';
-import type { Recorded } from '../../domain/events.js';
+import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
-import { deletedMessage, sealedMessage } from '../../domain/messages.js';
+import { sealedMessage } from '../../domain/messages/messages.js';
+import { changePins } from '../../domain/messages/pins.js';
 import { type Ties, withUser } from '../../domain/streams.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
@@ -31,6 +32,10 @@ export interface ChatRow extends Ties {
   readonly reads: Readonly<Record<UserId, ReadOffsets>>;
   /** The offset of each member's erasure. */
   readonly erased: Readonly<Record<UserId, number>>;
+  /** The `seq` of the newest message that mentions somebody; 0 if none does. */
+  readonly lastMention: number;
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pins: readonly string[];
   /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
   readonly changedAt: number | null;
 }
@@ -95,6 +100,8 @@ const emptyPair = (roomId: RoomId, members: ChatRow['members']): ChatRow => ({
   marks: {},
   reads: {},
   erased: {},
+  lastMention: 0,
+  pins: [],
   changedAt: null,
 });
 
@@ -146,6 +153,11 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
     }
     case 'MessageSent':
       return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
+    case 'MessageEdited': {
+      const { mentions, seq } = event.data;
+      const lastMention = mentions ? Math.max(seq, chat.lastMention) : chat.lastMention;
+      return { ...withChange(chat, event), lastMention };
+    }
     case 'MessagesRead': {
       const { userId, upTo } = event.data;
       const read = readAt(event.offset, event.data, chat.reads[userId]);
@@ -155,20 +167,28 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
         reads: { ...chat.reads, [userId]: read },
       };
     }
-    case 'MessageDeleted': {
-      const { lastMessage } = chat;
-      const isLast = lastMessage?.seq === event.data.seq;
-      return {
-        ...chat,
-        lastMessage: isLast ? deletedMessage(lastMessage, event) : lastMessage,
-        changedAt: event.offset,
-      };
-    }
+    case 'MessageDeleted':
+      return { ...withChange(chat, event), pins: changePins(chat.pins, { ...event.data, on: false }) };
+    case 'MessagePinned':
+      return { ...withChange(chat, event), pins: changePins(chat.pins, event.data) };
     case 'MemberErased':
       return { ...chat, erased: { [event.data.userId]: event.offset, ...chat.erased } };
     default:
-      return chat;
+      return withChange(chat, event);
   }
+}
+
+/** The row after an event that may change a message. */
+function withChange(chat: ChatRow, event: Recorded): ChatRow {
+  const changed = changedBy(event);
+  if (!changed) return chat;
+  const { lastMessage } = chat;
+  const isLast = lastMessage?.seq === changed.seq;
+  return {
+    ...chat,
+    lastMessage: isLast ? changeMessage(lastMessage, event) : lastMessage,
+    changedAt: event.offset,
+  };
 }
 
 /** Copies field by field, because nearly all events come here and spreading takes several times as long. */
@@ -186,6 +206,8 @@ const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['
   marks,
   reads: chat.reads,
   erased: chat.erased,
+  lastMention: lastMessage.mentions ? lastMessage.seq : chat.lastMention,
+  pins: chat.pins,
   changedAt: chat.changedAt,
 });
 

@@ -1,9 +1,9 @@
 import { assertNever } from '../../base/errors.js';
 import type { ChatFilter } from '../../domain/chats.js';
-import { streamOf } from '../../domain/ids.js';
+import { streamOf, type UserId } from '../../domain/ids.js';
 import { isContact } from '../../domain/people/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
-import { valuesOf } from '../store/rowStore.js';
+import { type RowReader, valuesOf } from '../store/rowStore.js';
 import {
   activityOf,
   type ChatRow,
@@ -14,6 +14,7 @@ import {
   type OpenChatRow,
 } from './chatRows.js';
 import { toldReadsOf, type Viewer } from './contacts.js';
+import { mentionsOf } from './mentionRows.js';
 import { openMessages } from './messageRows.js';
 import { fromNext, type PageAsked, writeNext } from './pageToken.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
@@ -24,6 +25,12 @@ import { requireUser, usersById, type ViewSource } from './userRows.js';
 const isRequest = (chat: ChatRow, { me, rule }: Viewer): boolean =>
   !chat.openedBy.includes(me) && !isContact(chat.contacts, me, rule);
 
+/** The `seq` of the messages above my mark that mention me, ascending: the newest ones. Most chats have none. */
+async function mentionsAbove(rows: RowReader, chat: OpenChatRow, me: UserId): Promise<number[]> {
+  const above = chat.marks[me] ?? 0;
+  return chat.lastMention > above ? mentionsOf(rows, chat.roomId, me, above) : [];
+}
+
 /** Opens chats as `me` sees them. Profiles, ties, preferences and last messages take one read each, for all chats. */
 export async function openChats(
   source: ViewSource,
@@ -31,7 +38,7 @@ export async function openChats(
   chats: readonly OpenChatRow[],
 ): Promise<Chat[]> {
   const { me } = viewer;
-  const [users, isTold, lastMessages] = await Promise.all([
+  const [users, isTold, lastMessages, mentions] = await Promise.all([
     usersById(
       source,
       chats.flatMap((chat) => chat.members),
@@ -45,11 +52,12 @@ export async function openChats(
       source.open,
       chats.flatMap((chat) => chat.lastMessage ?? []),
     ),
+    Promise.all(chats.map((chat) => mentionsAbove(source.rows, chat, me))),
   ]);
   const last = new Map(lastMessages.map((message) => [message.roomId, message]));
   const marksOf = ({ marks }: ChatRow) =>
     Object.fromEntries(Object.entries(marks).filter(([member]) => isTold(member)));
-  return chats.map((chat) => ({
+  return chats.map((chat, i) => ({
     roomId: chat.roomId,
     roomType: 'PRIVATE',
     participants: chat.members.map((member) => requireUser(users, member)),
@@ -58,6 +66,8 @@ export async function openChats(
     readUpTo: marksOf(chat),
     createdAt: chat.createdAt,
     ...(isRequest(chat, viewer) ? { request: true as const } : {}),
+    ...(mentions[i]?.length ? { mentions: mentions[i] } : {}),
+    ...(chat.pins.length > 0 ? { pinnedMessages: [...chat.pins] } : {}),
   }));
 }
 
