@@ -4,7 +4,7 @@ import { outcomeUnknown } from '../base/errors.js';
 import { type CommitFrame, commitFrame } from '../cluster/bus.js';
 import { leafTest } from '../domain/codec.js';
 import type { Moment } from '../domain/commands.js';
-import type { WriterInRoom } from '../domain/ids.js';
+import { groupKeyOwner, type WriterInRoom } from '../domain/ids.js';
 import { findLastCommit } from '../log/checkLog.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
@@ -23,10 +23,14 @@ const ANSWER_MS = 20_000;
 const STALLED_MS = 60_000;
 
 const isDeletion = leafTest({ type: 'MessageDeleted' });
+const isLeaving = leafTest({ type: 'MemberLeft' });
+/** Whether keys are to be destroyed after this event. */
+const destroys = (leaf: string): boolean =>
+  isDeletion(leaf) || (isLeaving(leaf) && leaf.includes('"last":true'));
 
 export interface DeletedTextsDeps {
   readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
-  readonly keys: Pick<KeyStore, 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
+  readonly keys: Pick<KeyStore, 'destroy' | 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
   /** Drops cached keys and texts of this writer in this room. */
@@ -34,7 +38,7 @@ export interface DeletedTextsDeps {
   readonly logger: Logger;
 }
 
-/** Follows one partition: destroys the keys of what its log deletes, in order. */
+/** Follows one partition: destroys the keys of what its log deletes, and of groups that have ended, in order. */
 class PartitionDestroyer {
   readonly reader: TailReader<CommitFrame>;
   readonly #ending = new AbortController();
@@ -79,7 +83,7 @@ class PartitionDestroyer {
   }
 
   readonly #handle = (frame: CommitFrame): void | Promise<void> => {
-    for (const leaf of frame.leaves) if (isDeletion(leaf)) return this.#destroy(frame);
+    for (const leaf of frame.leaves) if (destroys(leaf)) return this.#destroy(frame);
     this.#size = frame.size;
     if (this.#size - this.#saved >= SAVE_EVERY_EVENTS) return this.#retry(() => this.save());
   };
@@ -96,6 +100,13 @@ class PartitionDestroyer {
     for (const { room, seqs } of rooms.values()) {
       await this.#retry(() => this.deps.keys.destroyTexts(room, seqs));
       this.deps.forgetRoom(room);
+    }
+    for (const { type, data } of frame.events) {
+      if (type !== 'MemberLeft' || !data.last) continue;
+      // Nobody is left whom the group's name concerns.
+      const owner = groupKeyOwner(data.roomId);
+      await this.#retry(() => this.deps.keys.destroy(owner));
+      this.deps.forgetRoom({ owner, roomId: data.roomId });
     }
     if (this.#ending.signal.aborted) return;
     this.#size = frame.size;
