@@ -30,7 +30,10 @@ const destroys = (leaf: string): boolean =>
 
 export interface DeletedTextsDeps {
   readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
-  readonly keys: Pick<KeyStore, 'destroy' | 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
+  readonly keys: Pick<
+    KeyStore,
+    'destroy' | 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'
+  >;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
   /** Drops cached keys and texts of this writer in this room. */

@@ -146,10 +146,10 @@ export class GroupIndex {
 /** What was read may have the event already. */
 function joined(
   periods: readonly Period[],
-  { offset, data: { from } }: Recorded<'MemberJoined'>,
+  { offset, data: { from, at } }: Recorded<'MemberJoined'>,
 ): readonly Period[] {
   if (periods.some((period) => period.joined >= offset)) return periods;
-  return [...periods, { from, to: null, joined: offset, left: null }];
+  return [...periods, { from, to: null, joined: offset, left: null, at }];
 }
 
 function left(

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
+import { wasSent } from '../domain/groupState.js';
 import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
@@ -128,7 +129,7 @@ export class MissedEventReader {
     ]);
     const once = events.map((event) =>
       // The replay has sent the message already, as it is now.
-      event.type === 'MessageDeleted' && event.data.seq >= firstSeq
+      event.type === 'MessageDeleted' && event.data.seq >= firstSeq && seen.wasSent(event.data.seq)
         ? { event, scene: { members: nobody } }
         : withScene(event, scene, changed),
     );
@@ -174,6 +175,8 @@ interface Seen {
   /** The offset of the newest mark of the member whose push has this key. */
   readonly newestMark: (key: string) => number | undefined | Promise<number | undefined>;
   readonly changedAt: number;
+  /** Whether a message was pushed to the user when it was sent. */
+  readonly wasSent: (seq: number) => boolean;
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
@@ -186,6 +189,7 @@ async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
     scene: { members: pair?.members ?? nobody },
     newestMark: (key) => newest.get(key),
     changedAt: pair?.changedAt ?? -1,
+    wasSent: () => true,
     upTo: Number.POSITIVE_INFINITY,
   };
 }
@@ -204,6 +208,7 @@ async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName):
       return mark;
     },
     changedAt: groups.get(id)?.changedAt ?? -1,
+    wasSent: (seq) => wasSent(membership ? periodsOf(membership) : [], seq),
     upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
   };
 }

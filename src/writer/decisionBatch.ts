@@ -59,7 +59,10 @@ export class Batch {
   readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
   /** The newest mark of each member of a group: of those in one commit only the last is recorded. */
-  readonly #marks = new Map<string, { readonly event: NewEventOf<string, object>; readonly prepared: Prepared }>();
+  readonly #marks = new Map<
+    string,
+    { readonly event: NewEventOf<string, object>; readonly prepared: Prepared }
+  >();
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
   readonly #isProven: boolean;

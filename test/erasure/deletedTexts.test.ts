@@ -66,6 +66,7 @@ describe('the texts that the log deletes', () => {
     const made = new DeletedTexts({
       log,
       keys: {
+        destroy: keys.destroy,
         destroyTexts: change.destroyTexts ?? keys.destroyTexts,
         destructionProgress: keys.destructionProgress,
         saveDestructionProgress: change.saveDestructionProgress ?? keys.saveDestructionProgress,

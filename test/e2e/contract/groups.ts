@@ -38,7 +38,12 @@ export function groups(place: Place): void {
   let eve: Person;
   let dan: Person;
   beforeEach(async () => {
-    [ada, ben, eve, dan] = [await person(place), await person(place), await person(place), await person(place)];
+    [ada, ben, eve, dan] = [
+      await person(place),
+      await person(place),
+      await person(place),
+      await person(place),
+    ];
   });
   afterEach(() => Promise.all([ada, ben, eve, dan].map(({ device }) => device.close())));
 
@@ -88,7 +93,11 @@ export function groups(place: Place): void {
 
     it('takes ids of version 4 and 7 only: the id of a pair cannot be taken', async () => {
       const { room } = await ada.device.request('init chat', { friendId: ben.id });
-      const refusal = await eve.device.refusal('create group', { roomId: room.roomId, name: 'x', memberIds: [] });
+      const refusal = await eve.device.refusal('create group', {
+        roomId: room.roomId,
+        name: 'x',
+        memberIds: [],
+      });
       expect(refusal).to.deep.include({ code: 'bad_request' });
       expect(refusal.fields?.[0]?.path).to.equal('roomId');
       const seven = `${randomUUID().slice(0, 14)}7${randomUUID().slice(15)}`;
@@ -121,7 +130,9 @@ export function groups(place: Place): void {
       const room = await create(ada, [ben, eve]);
       await say(ben.device, room.roomId, 'hello');
       await Promise.all([hear(ada.device, 'hello'), hear(eve.device, 'hello')]);
-      expect(await ada.device.refusal('get online info', { recipientId: ben.id })).to.include({ code: 'not_found' });
+      expect(await ada.device.refusal('get online info', { recipientId: ben.id })).to.include({
+        code: 'not_found',
+      });
       const { chats, presence } = await eve.device.request('get active chats', {});
       expect(chats).to.have.length(1);
       expect(chats[0]).to.deep.include({ roomId: room.roomId, name: 'Crew', unread: 1 });
@@ -145,7 +156,11 @@ export function groups(place: Place): void {
       const { roomId } = room;
       await ben.device.request('notify typing', { roomId, isTyping: true });
       for (const { device } of [ada, eve])
-        expect((await device.push('notify typing')).data).to.deep.equal({ roomId, userId: ben.id, isTyping: true });
+        expect((await device.push('notify typing')).data).to.deep.equal({
+          roomId,
+          userId: ben.id,
+          isTyping: true,
+        });
       await say(ada.device, roomId, 'hello');
       await hear(ben.device, 'hello');
       const { upTo, unread } = await ben.device.request('read messages', { roomId });
@@ -159,7 +174,9 @@ export function groups(place: Place): void {
       ]);
       expect(await eve.device.refusal('get readers', { roomId, seq: 2 })).to.include({ code: 'bad_request' });
       expect(await dan.device.refusal('get readers', { roomId, seq: 1 })).to.include({ code: 'not_found' });
-      expect(await dan.device.refusal('notify typing', { roomId, isTyping: true })).to.include({ code: 'not_found' });
+      expect(await dan.device.refusal('notify typing', { roomId, isTyping: true })).to.include({
+        code: 'not_found',
+      });
     });
   });
 
@@ -167,10 +184,20 @@ export function groups(place: Place): void {
     it('tells the new member of the group, and the others of the new member', async () => {
       const { roomId } = await create(ada, [ben]);
       await say(ada.device, roomId, 'before');
-      const { added, refused } = await ben.device.request('add members', { roomId, userIds: [eve.id, dan.id, ada.id] });
+      const { added, refused } = await ben.device.request('add members', {
+        roomId,
+        userIds: [eve.id, dan.id, ada.id],
+      });
       expect({ added, refused }).to.deep.equal({ added: [eve.id, dan.id], refused: [] });
       const { room } = (await eve.device.push('init chat')).data;
-      expect(room).to.deep.include({ roomId, role: 'member', members: 4, windows: [[2, null]], lastMessage: null, unread: 0 });
+      expect(room).to.deep.include({
+        roomId,
+        role: 'member',
+        members: 4,
+        windows: [[2, null]],
+        lastMessage: null,
+        unread: 0,
+      });
       const { data } = await ada.device.push('add member', ({ user }) => user.userId === eve.id);
       expect(data).to.deep.equal({ roomId, user: eve.who.user, role: 'member', by: ben.id, at: 1 });
       await ada.device.push('add member', ({ user }) => user.userId === dan.id);
@@ -231,18 +258,27 @@ export function groups(place: Place): void {
       });
       await ada.device.request('remove member', { roomId, userId: eve.id });
       for (const { device } of [ben, eve])
-        expect((await device.push('remove member')).data).to.deep.equal({ roomId, userId: eve.id, by: ada.id, at: 0 });
+        expect((await device.push('remove member')).data).to.deep.equal({
+          roomId,
+          userId: eve.id,
+          by: ada.id,
+          at: 0,
+        });
       await ada.device.request('remove member', { roomId, userId: eve.id });
       await say(ada.device, roomId, 'only us');
       await hear(ben.device, 'only us');
       expect(ben.device.pushed('remove member')).to.have.length(1);
-      expect(await ada.device.refusal('remove member', { roomId, userId: dan.id })).to.include({ code: 'not_found' });
+      expect(await ada.device.refusal('remove member', { roomId, userId: dan.id })).to.include({
+        code: 'not_found',
+      });
     });
 
     it('always leaves an owner', async () => {
       const { roomId } = await create(ada, [ben, eve]);
       const last = { code: 'conflict', reason: 'last_owner' };
-      expect(await ada.device.refusal('change role', { roomId, userId: ada.id, role: 'member' })).to.deep.include(last);
+      expect(
+        await ada.device.refusal('change role', { roomId, userId: ada.id, role: 'member' }),
+      ).to.deep.include(last);
       expect(await ada.device.refusal('remove member', { roomId, userId: ada.id })).to.deep.include(last);
       await ada.device.request('change role', { roomId, userId: eve.id, role: 'admin' });
       expect((await eve.device.push('change role')).data).to.deep.equal({
@@ -280,7 +316,12 @@ export function groups(place: Place): void {
   describe('changing one', () => {
     it('is told to all, with what has changed', async () => {
       const { roomId } = await create(ada, [ben], { about: 'x' });
-      const { room } = await ada.device.request('change group', { roomId, name: 'Team', about: '', whoAdds: 'admins' });
+      const { room } = await ada.device.request('change group', {
+        roomId,
+        name: 'Team',
+        about: '',
+        whoAdds: 'admins',
+      });
       expect(room).to.deep.include({ name: 'Team', whoAdds: 'admins' });
       expect(room).not.to.have.property('about');
       expect((await ben.device.push('change group')).data).to.deep.equal({
