@@ -9,24 +9,21 @@ import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
-import { checkReadiness } from '../http/operations.js';
+import { checkReadiness, type Readiness } from '../http/operations.js';
 import { roleCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
 /** Gives each group of HTTP resources its parts. */
-export function httpParts(
-  { config, metrics, retirement }: Host,
-  { stores, reads, audit, membership, selfCheck }: Parts,
-  gateway: RunningGateway,
-  erasures: Erasures,
-): HttpParts {
+export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, erasures: Erasures): HttpParts {
+  const { config, metrics } = host;
+  const { stores, reads, audit, membership } = parts;
   const { vault, passwords, texts, engine } = stores;
   const { log, attemptLimit } = engine;
   const { queries, projections } = reads;
   const { reader: rows, progress } = projections;
   const { heads, proofs } = audit;
-  const { bus, commands, writers } = membership;
+  const { commands } = membership;
   const past = { log, rows, indexed: indexedSize(progress) };
   return {
     accounts: {
@@ -51,10 +48,25 @@ export function httpParts(
     operations: {
       metrics,
       isMetricsPublic: config.METRICS_PORT === undefined,
-      ready: async () =>
-        checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck),
+      ready: async () => readinessOf(host, parts),
     },
   };
+}
+
+/** Whether the node can do its work now. */
+export function readinessOf(
+  { retirement }: Host,
+  {
+    reads,
+    audit,
+    membership,
+    selfCheck,
+  }: Pick<Parts, 'reads' | 'audit'> & Pick<Parts, 'membership' | 'selfCheck'>,
+): Readiness {
+  const { bus, writers } = membership;
+  const { progress } = reads.projections;
+  const { heads } = audit;
+  return checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck);
 }
 
 /** Takes over the socket of a request that offers to become a WebSocket. */
