@@ -23,6 +23,7 @@ import {
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
+import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn } from './checkGroupKeys.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A text that its key must open. */
@@ -47,6 +48,8 @@ export interface KeyUse {
   readonly samples: readonly Sample[];
   /** Deleted messages: `seq`, and the offset of the event. */
   readonly deleted: readonly (readonly [seq: number, offset: number])[];
+  /** Of the key of a group. */
+  readonly group?: GroupKeyUse;
 }
 
 /** Samples of each generation: more than one, because the newest text may be deleted. */
@@ -56,7 +59,7 @@ const SAMPLE_EVERY = 64;
 
 const NO_USE: KeyUse = { samples: [], deleted: [] };
 
-/** Folds what must be true of the vault. Keys are `<user id>`, and `<user id>/<room id>` for texts. */
+/** Folds what must be true of the vault. Keys are owners of keys, and `<user id>/<room id>` for texts. */
 export const keyUses: Projection<KeyUse> = {
   model: { name: 'key_uses', version: 1, indexes: {} },
   keys(event) {
@@ -68,8 +71,10 @@ export const keyUses: Projection<KeyUse> = {
         return [roomKeysId({ owner: event.actor, roomId: event.data.roomId })];
       case 'MessageDeleted':
         return [roomKeysId({ owner: event.data.senderId, roomId: event.data.roomId })];
-      default:
-        return [];
+      default: {
+        const group = groupKeyIn(event);
+        return group === undefined ? [] : [group];
+      }
     }
   },
   evolve: (value, event) => addUse(value ?? NO_USE, event),
@@ -99,7 +104,7 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
       return { ...use, samples };
     }
     default:
-      return use;
+      return { ...use, group: addGroupUse(use.group, event) };
   }
 }
 
@@ -167,6 +172,10 @@ async function compareKeys(
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
       const late = behind.get(key) ?? NO_USE;
+      if (use.group) {
+        const own = person === 'destroyed' ? person : person?.own;
+        return compareGroupKey(key, use.group, { ...facts, key: own, late: late.group });
+      }
       if (!room) await comparePerson(vault, key, use, { person, rows, late });
       else if (person === undefined) throw noRow(ownerOf(key));
       // Whether the person may be destroyed is asked where the person registered.
@@ -307,7 +316,7 @@ function compareSamples(
   }
 }
 
-const isDestruction = [leafTest({ type: 'MessageDeleted' }), leafTest({ type: 'UserErased' })];
+const isDestruction = ['MessageDeleted', 'MemberLeft', 'UserErased'].map((type) => leafTest({ type }));
 
 /** The uses of keys by events that destroy them, behind a position. */
 export async function usesBehind(log: AuditedLog, partition: number, after: number): Promise<KeyUses> {

@@ -20,7 +20,7 @@ export interface GroupRow {
 }
 
 /** Groups; the key is the stream's name. */
-const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
+export const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
 
 /** Whether a stream is that of a group. */
 export function isGroupStream(stream: StreamName): boolean {
