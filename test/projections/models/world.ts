@@ -42,12 +42,17 @@ export type GroupCommand = CommandOf<
   | 'erase member'
 >;
 
-/** An event with its text sealed, as the writer seals it. */
-function sealedEvent(event: NewEvent): NewEvent {
-  const data: Record<string, unknown> = { ...event.data };
-  for (const { field } of declarationOf(event.type).sealed ?? [])
-    if (typeof data[field] === 'string') data[field] = sealed(data[field]);
-  return { ...event, data } as NewEvent; // The sealed form of a text is a text.
+/** An event with its texts sealed, as the writer seals them. */
+function sealedEvent<E extends NewEvent>(event: E): E {
+  // What a field is sealed with does not matter here.
+  const fields = (declarationOf(event.type).sealed ?? []).map(({ field }) => field);
+  const texts = Object.entries(event.data).filter(
+    ([field, text]) => fields.includes(field) && typeof text === 'string',
+  );
+  return {
+    ...event,
+    data: { ...event.data, ...Object.fromEntries(texts.map(([f, text]) => [f, sealed(text)])) },
+  };
 }
 
 /**
@@ -104,6 +109,27 @@ export class World {
     for (const { type, data } of ofRoom)
       if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
         this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+  }
+
+  /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
+  report(actor: UserId, roomId: RoomId, seq: number, note?: string): string {
+    const reportId = this.id();
+    const sent = this.events.find(
+      ({ type, data }) => type === 'MessageSent' && data.roomId === roomId && data.seq === seq,
+    );
+    const message = sent?.type === 'MessageSent' ? sent : undefined;
+    this.#run({
+      ...{ kind: 'record report', actor, reportId, roomId, category: 'spam' },
+      ...(message
+        ? { messageIds: [message.data.messageId], seqs: [seq], evidence: [{ seq, senderId: message.actor }] }
+        : {}),
+      ...(note === undefined ? {} : { note }),
+    });
+    return reportId;
+  }
+
+  decideReport(by: Actor, reporter: UserId, reportId: string, note: string): void {
+    this.#run({ kind: 'record decision', reporter, reportId, by, decision: {}, note });
   }
 
   #isDeleted(roomId: RoomId, seq: number): boolean {
