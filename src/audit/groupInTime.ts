@@ -1,6 +1,6 @@
 import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
-import { groupNote } from '../domain/groupEvents.js';
+import { groupNote } from '../domain/groups/groupEvents.js';
 import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import type { Message, User } from '../domain/userMessageChat.js';
 import { type GroupRow, groupsModel, groupsProjection, lastSeqIn } from '../projections/models/groupRows.js';

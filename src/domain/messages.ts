@@ -11,7 +11,7 @@ import {
   type SealedMessage,
 } from './defineEvent.js';
 import { Id, Limit, Revision, Seq } from './fields.js';
-import { type Group, membersOf } from './groupState.js';
+import { type Group, membersOf } from './groups/groupState.js';
 import type { Actor, MessageRef, RoomId, UserId } from './ids.js';
 import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
 import {

@@ -1,7 +1,7 @@
 import type { StoredPush } from '../domain/defineEvent.js';
 import { isGroupAudience } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
-import { type Period, periodAt, sawAt } from '../domain/groupState.js';
+import { type Period, periodAt, sawAt } from '../domain/groups/groupState.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { PlacedMembership } from '../projections/queries.js';
 import type { Vector } from './cursor.js';

@@ -1,8 +1,8 @@
 import type Router from '@koa/router';
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
-import type { Window } from '../domain/groupMembers.js';
-import { windowsIn } from '../domain/groupState.js';
+import type { Window } from '../domain/groups/groupMembers.js';
+import { windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';

@@ -1,7 +1,7 @@
 import { badRequest, notFound } from '../base/errors.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import { groupNote } from '../domain/groupEvents.js';
-import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groupState.js';
+import { groupNote } from '../domain/groups/groupEvents.js';
+import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';

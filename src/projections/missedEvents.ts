@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { pushesTo, type Recorded } from '../domain/events.js';
-import { wasSent } from '../domain/groupState.js';
+import { wasSent } from '../domain/groups/groupState.js';
 import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';

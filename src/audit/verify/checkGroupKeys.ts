@@ -1,6 +1,6 @@
 import type { SealedNote } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
-import { groupNote } from '../../domain/groupEvents.js';
+import { groupNote } from '../../domain/groups/groupEvents.js';
 import { groupKeyOwner } from '../../domain/ids.js';
 import { CipherError, type DataKey, open } from '../../vault/dataKeys.js';
 import { MismatchError } from './report.js';

@@ -1,7 +1,7 @@
 import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groupState.js';
+import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groups/groupState.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, streamOf } from '../../domain/ids.js';
 import { deletedMessage, sealedMessage } from '../../domain/messages.js';
 import type { Projection } from '../projection.js';

@@ -1,7 +1,7 @@
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import type { GroupMember, GroupRole } from '../../domain/groupMembers.js';
-import { type Period, windowsIn } from '../../domain/groupState.js';
+import type { GroupMember, GroupRole } from '../../domain/groups/groupMembers.js';
+import { type Period, windowsIn } from '../../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type UserId } from '../../domain/ids.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
-import type { Window } from '../../domain/groupMembers.js';
+import type { Window } from '../../domain/groups/groupMembers.js';
 import type { MessageRef, RoomId } from '../../domain/ids.js';
 import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';

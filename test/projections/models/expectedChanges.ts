@@ -1,6 +1,6 @@
 import type { Audience } from '../../../src/domain/defineEvent.js';
 import { isFor, pushesOf, pushesTo, type Recorded } from '../../../src/domain/events.js';
-import type { Period } from '../../../src/domain/groupState.js';
+import type { Period } from '../../../src/domain/groups/groupState.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../../../src/domain/ids.js';
 
 /** Whether a deleted message was sent to the user above an offset. */

@@ -1,4 +1,4 @@
-import type { UserId } from './ids.js';
+import type { UserId } from '../ids.js';
 
 export const GROUP_ROLES = ['owner', 'admin', 'member'] as const;
 export type GroupRole = (typeof GROUP_ROLES)[number];

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Sealed, Time } from './fields.js';
+import type { Sealed, Time } from '../fields.js';
+import type { RoomId, UserId } from '../ids.js';
 import { GROUP_ROLES, type GroupMembers, type GroupRole, type Window } from './groupMembers.js';
-import type { RoomId, UserId } from './ids.js';
 
 /** The state of a group, and who sees what of it. */
 
