@@ -38,6 +38,7 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
         logger: pino({ level: 'silent' }),
         metrics: { observePush: idle },
         onOffline: idle,
+        onProfileChange: idle,
         onStop: (error) => {
           throw error;
         },

@@ -72,6 +72,9 @@ export interface RoomSnapshot {
   readonly readUpTo: Readonly<Record<UserId, number>>;
 }
 
+/** Members are shown without the texts of their profiles: the rows have those of now, not of then. */
+export const NAMES_ONLY = [] as const;
+
 /** A group as it was, with those who were its members. */
 interface GroupThen {
   readonly row: GroupRow;
@@ -113,7 +116,7 @@ export async function readGroupAt(
   const room = await infoOf(source, roomId, group);
   return {
     room,
-    members: await requireUsers(source, room.memberIds),
+    members: await requireUsers(source, room.memberIds, NAMES_ONLY),
     messages: await openMessages(source.open, messages),
     readUpTo: Object.fromEntries(group.members.map(({ userId, value }) => [userId, value.mark])),
   };

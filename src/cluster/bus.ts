@@ -26,6 +26,8 @@ export interface Receivers {
   readonly concerns: readonly (UserId | RoomId)[];
   /** The users whose presence its events change, for those who watch them. */
   readonly subjects: readonly UserId[];
+  /** The users whose profiles its events change: every node may have them in memory. */
+  readonly profiles: readonly UserId[];
 }
 
 /** Of a group only that it is one. */
@@ -97,14 +99,16 @@ export function receiversOf(frame: CommitFrame): Receivers {
   if (!members) throw new Error('the members of the rooms of this commit are not known');
   const concerns = new Set<UserId | RoomId>();
   const subjects = new Set<UserId>();
+  const profiles = new Set<UserId>();
   for (const event of events)
     for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
       if ('about' in push) subjects.add(push.about);
+      else if ('profileOf' in push) profiles.add(push.profileOf);
       else if (isGroupAudience(push.to)) {
         concerns.add(push.to.group);
         for (const user of push.to.and ?? nobody) concerns.add(user);
       } else for (const user of push.to) concerns.add(user);
-  return { concerns: [...concerns], subjects: [...subjects] };
+  return { concerns: [...concerns], subjects: [...subjects], profiles: [...profiles] };
 }
 
 const partition = z.int().min(0);

@@ -15,6 +15,7 @@ const wholeNumber = z.int().min(0);
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
+  profiles: z.array(z.string()),
   format: z.literal(FRAME_FORMAT),
   partition: wholeNumber,
   position: wholeNumber,
@@ -36,7 +37,7 @@ const LINE_BREAK = 0x0a;
 
 /** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
-  const { concerns, subjects } = receiversOf(frame);
+  const { concerns, subjects, profiles } = receiversOf(frame);
   const {
     partition,
     position,
@@ -53,6 +54,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
   const header: z.infer<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
+    profiles: [...profiles],
     format: FRAME_FORMAT,
     partition,
     position,
@@ -81,6 +83,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     format: _,
     concerns,
     subjects,
+    profiles,
     members,
     ...commit
   } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
@@ -88,7 +91,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
   let events: CommitFrame['events'] | undefined;
   return {
     ...commit,
-    receivers: { concerns, subjects },
+    receivers: { concerns, subjects, profiles },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, Audience][]),
     get leaves() {

@@ -189,7 +189,19 @@ export interface ContactsPush {
   readonly data: object;
 }
 
-export type Push = StoredPush | ContactsPush;
+/**
+ * A push of a user's profile as it is now, to the user and to those who share a chat or a friendship with them. It is
+ * not stored.
+ */
+export interface ProfilePush {
+  readonly name: string;
+  readonly profileOf: UserId;
+}
+
+export type Push = StoredPush | ContactsPush | ProfilePush;
+
+/** Returns true for a push with a cursor. */
+export const isStoredPush = (push: Push): push is StoredPush => 'to' in push;
 
 export interface PushDeclaration<N extends string, D extends z.ZodType> {
   readonly declares: 'push';

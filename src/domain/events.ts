@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import {
   type Audience,
   isGroupAudience,
+  isStoredPush,
   type NewEventOf,
   type Push,
   type RecordedOf,
@@ -102,9 +103,9 @@ export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
-  pushesOf(event, scene).filter(
-    (push): push is StoredPush => !('about' in push) && isFor(user, push, event.offset, scene.periods ?? []),
-  );
+  pushesOf(event, scene)
+    .filter(isStoredPush)
+    .filter((push) => isFor(user, push, event.offset, scene.periods ?? []));
 
 /** Whether a push of an event at this offset is for a user who was a member of its group in these periods. */
 export function isFor(

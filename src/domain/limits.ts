@@ -16,6 +16,10 @@ export const USERNAME_CHARACTERS = { min: 3, max: 32 } as const;
 export const PASSWORD_CHARACTERS = { min: 8, max: 256 } as const;
 export const SEARCH_CHARACTERS = 32;
 
+/** The most code points of a profile's texts. */
+export const PROFILE_CODE_POINTS = { displayName: 64, about: 500, status: 80 } as const;
+/** The most characters of a language tag. */
+export const LOCALE_CHARACTERS = 35;
 export const TOKEN_CHARACTERS = 1024;
 export const CURSOR_CHARACTERS = 4096;
 export const REVISION_CHARACTERS = 256;

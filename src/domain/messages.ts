@@ -10,10 +10,10 @@ import {
   type RecordedOf,
   type SealedMessage,
 } from './defineEvent.js';
-import { Id, Limit, Revision, Seq } from './fields.js';
+import { Id, Limit, Revision, Seq, textOf } from './fields.js';
 import { type Group, membersOf } from './groups/groupState.js';
 import type { Actor, MessageRef, RoomId, UserId } from './ids.js';
-import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
+import { MESSAGE_CODE_POINTS } from './limits.js';
 import {
   canSee,
   changed,
@@ -31,23 +31,8 @@ import { Message } from './userMessageChat.js';
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
 const nobody: readonly UserId[] = [];
-const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
 
-const MessageText = z
-  .string()
-  .min(1, 'must not be empty')
-  .check(({ value: text, issues }) => {
-    const add = (message: string) => issues.push({ code: 'custom', message, input: text });
-    if (text.length > MESSAGE_CODE_POINTS && countCodePoints(text) > MESSAGE_CODE_POINTS)
-      add(`must be at most ${limit} code points`);
-    // The client checks texts too, in browsers without `isWellFormed`.
-    if (/\p{Surrogate}/u.test(text)) add('must not contain lone surrogates');
-    if (!/\S/.test(text)) add('must not be only white space');
-  })
-  .meta({
-    description: `1–${limit} code points, not only white space, no lone surrogates; kept exactly as sent.`,
-    maxLength: MESSAGE_CODE_POINTS,
-  });
+const MessageText = textOf(MESSAGE_CODE_POINTS);
 
 /** The context that a message's sealed text is bound to. */
 export const messageContext = (roomId: RoomId, messageId: string): string =>

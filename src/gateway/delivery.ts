@@ -1,12 +1,13 @@
 import type { Moment } from '../domain/commands.js';
 import type { PushName } from '../domain/contract.js';
-import type {
-  ContactsPush,
-  Push,
-  SealedMessage,
-  SealedNote,
-  Shown,
-  StoredPush,
+import {
+  type ContactsPush,
+  isStoredPush,
+  type Push,
+  type SealedMessage,
+  type SealedNote,
+  type Shown,
+  type StoredPush,
 } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
@@ -195,7 +196,7 @@ export class Delivery {
     if (event.type === 'MemberLeft' && event.data.last) this.#deps.ring.forgetRoom(event.data.roomId);
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
-      else this.#stored(event, push, vector, content);
+      else if (isStoredPush(push)) this.#stored(event, push, vector, content);
   }
 
   #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {

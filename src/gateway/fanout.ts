@@ -2,8 +2,8 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
-import { type Audience, isGroupAudience, type StoredPush } from '../domain/defineEvent.js';
-import { pushesOf } from '../domain/events.js';
+import { type Audience, isGroupAudience, isStoredPush, type StoredPush } from '../domain/defineEvent.js';
+import { pushesOf, type Recorded } from '../domain/events.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
@@ -53,6 +53,8 @@ export interface FanoutObserver {
   readonly metrics: Pick<Metrics, 'observePush'>;
   /** Called when the log says that a user of interest went offline, before the pushes of it. */
   readonly onOffline: (user: UserId) => void;
+  /** Called when an event has changed a profile, of whomever. */
+  readonly onProfileChange: (user: UserId, event: Recorded) => void;
   /** Called when a partition cannot be followed further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
 }
@@ -204,9 +206,10 @@ export class Fanout {
     return found;
   }
 
-  #isAnyHere({ concerns, subjects }: Receivers): boolean {
+  #isAnyHere({ concerns, subjects, profiles }: Receivers): boolean {
     const { ring, watchers, groups } = this.#deps.interest;
     return (
+      profiles.length > 0 ||
       concerns.some((id) => ring.hosts(id) || groups.hasMembers(id)) ||
       subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
     );
@@ -225,6 +228,7 @@ export class Fanout {
       events.push({ event, pushes });
       for (const push of pushes)
         if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        else if ('profileOf' in push) isOurs = true;
         else if (this.#isForAnyHere(push)) {
           content.want(push);
           isOurs = true;
@@ -247,7 +251,7 @@ export class Fanout {
       await content.load();
       // A user may have connected meanwhile whom other events of the commit concern.
       for (const { pushes } of events)
-        for (const push of pushes) if (!('about' in push) && this.#isForAnyHere(push)) content.want(push);
+        for (const push of pushes) if (isStoredPush(push) && this.#isForAnyHere(push)) content.want(push);
       return content.missing === 0;
     });
     this.#apply(commit);
@@ -277,6 +281,7 @@ export class Fanout {
       this.#vector[frame.partition] = event.offset + 1;
       if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
       delivery.deliver({ event, pushes, content }, this.#vector);
+      for (const push of pushes) if ('profileOf' in push) observer.onProfileChange(push.profileOf, event);
     }
     this.#move(frame);
     observer.metrics.observePush(frame.recordedAt);

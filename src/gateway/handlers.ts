@@ -73,15 +73,11 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
 }
 
 /** Commands whose answer is completed from the read models. */
-function contactHandlers({
-  commands,
-  queries,
-  directory: { profiles },
-}: HandlerDeps): Only<'add friend' | 'init chat'> {
+function contactHandlers({ commands, queries }: HandlerDeps): Only<'add friend' | 'init chat'> {
   return {
     'add friend': async (connection, me, { friendId }) => {
       const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
-      const friend = (await completeAnswer(() => profiles.load([friendId]))).get(friendId);
+      const friend = (await completeAnswer(() => queries.users([friendId], []))).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: commands.cursors.revision(answer.moment) };
     },

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -22,9 +21,9 @@ import { Fanout, type Place, placesOf } from './fanout.js';
 import { GroupIndex } from './groupIndex.js';
 import { createHandlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
-import { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { ProfileChanges, Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
-import { gatewayClock, Presence, type WritePresence } from './presence.js';
+import { createPresenceWriter, gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
 import type { ReportDirectory } from './reporting.js';
@@ -98,6 +97,7 @@ interface Followers {
   readonly content: ContentSources;
   readonly typing: Typing;
   readonly presence: Presence;
+  readonly profileChanges: ProfileChanges;
 }
 
 /** Puts the gateway together, following the log from its tail on. Call it before this node writes anything. */
@@ -111,21 +111,24 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const presence = createPresence(parts, write);
   const typing = createTyping(hub, groups, bus);
   const content = { texts: parts.stores.texts, profiles, chats: queries };
-  const fanout = followLog(parts, start, { memory, content, typing, presence });
+  const { logger } = parts.report;
+  const vector = () => fanout.vector;
+  const profileChanges = new ProfileChanges({ queries, profiles, live: { hub, groups }, vector, logger });
+  const fanout = followLog(parts, start, { memory, content, typing, presence, profileChanges });
   const stopNotes = exchangeNotes(parts, fanout, typing);
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
-  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
+  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector };
   const { sessions } = vault;
-  const users = { hub, profiles, presence };
+  const users = { hub, presence, find: (user: UserId) => queries.self(user, []) };
   const identify = createIdentify({
     sessions,
     users,
     revisions,
     replay: (connection, user, since) =>
       replay(connection, user, since, () => connection.goLive(), replayDeps),
-    logger: parts.report.logger,
+    logger,
   });
   const handlers = createHandlers({
     commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
@@ -150,6 +153,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       presence.stop();
       stopReconciling();
       typing.stop();
+      profileChanges.stop();
       await connections.stop();
     },
     async release() {
@@ -192,19 +196,6 @@ function createMemory(
     rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, hosting, limits),
     groups,
-  };
-}
-
-function createPresenceWriter(router: CommandRouter): WritePresence {
-  return async (userId, lastSeen) => {
-    const id = randomUUID();
-    const { moment } = lastSeen
-      ? await router.execute<'go offline'>(
-          { kind: 'go offline', userId, lastSeen: lastSeen.toISOString() },
-          id,
-        )
-      : await router.execute<'go online'>({ kind: 'go online', userId }, id);
-    return moment;
   };
 }
 
@@ -274,7 +265,7 @@ function createTyping(hub: Hub, groups: GroupIndex, bus: Bus): Typing {
 function followLog(
   { stores, report }: GatewayParts,
   start: readonly Place[],
-  { memory, content, typing, presence }: Followers,
+  { memory, content, typing, presence, profileChanges }: Followers,
 ): Fanout {
   const { hub, ring, cursors, rooms, groups } = memory;
   const { metrics, logger } = report;
@@ -293,6 +284,7 @@ function followLog(
       logger,
       metrics,
       onOffline: (user) => presence.restoreOnline(user),
+      onProfileChange: (user, event) => profileChanges.note(user, event),
       onStop: report.fail,
     },
   });

@@ -16,12 +16,13 @@ import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
+import { mountProfile, type ProfileParts } from './profile.js';
 
 /** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'>;
+  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
@@ -43,6 +44,7 @@ export function createApp(
   mountOperations(router, operations);
   const guard = new PasswordGuard(passwordLimits);
   mountAccounts(router, service, { signedIn, guard });
+  mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
   mountAuditLog(router, audit.log, audited);

@@ -2,6 +2,7 @@ import type { Moment } from '../domain/commands.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import type { Period } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
@@ -15,7 +16,7 @@ import {
   seenGroup,
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
+import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -37,6 +38,8 @@ import type { Progress } from './queryWaits.js';
 export interface Queries {
   /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
+  /** The user with what only their own devices are shown; undefined if there is none. */
+  self(userId: UserId, at: readonly Moment[]): Promise<User | undefined>;
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
@@ -72,6 +75,8 @@ export interface Queries {
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
+  /** Those who know this user: friends, and those for whom a chat with the user is active. */
+  peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -151,6 +156,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return usersById(source, ids);
     },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
     async friends(userId, page, at) {
       await waitFor(at);
       return friendsPage(source, userId, page);
@@ -198,6 +207,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
+    },
+    async peers(userId, at) {
+      await waitFor(at);
+      return peerIds(rows, userId);
     },
     async contacts(userId, at) {
       await waitFor(at);

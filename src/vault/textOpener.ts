@@ -3,7 +3,6 @@ import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
-import { usernameContext } from '../domain/signUp.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
@@ -59,18 +58,12 @@ export interface SealedMessage {
   readonly text: Sealed | null;
 }
 
-export interface SealedName {
-  readonly userId: UserId;
-  readonly username: Sealed;
-}
-
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
-  usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
   notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -112,20 +105,11 @@ export function createTextOpener(
   }
 
   async function loadNoteKeys(uncached: readonly SealedNote[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
+    const keyOf = await keys.getKeys([...new Set(uncached.map(({ owner }) => owner))]);
     return ({ owner, sealed, context }: SealedNote): string | null => {
       const key = keyOf.get(owner);
       if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
       return key === 'destroyed' ? null : open(key, sealed, context);
-    };
-  }
-
-  async function loadNameKeys(uncached: readonly SealedName[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
-    return ({ userId, username }: SealedName): string | null => {
-      const key = keyOf.get(userId);
-      if (key === undefined) throw new TypeError(`the key of ${userId} was not requested`);
-      return key === 'destroyed' ? null : open(key, username, usernameContext(userId));
     };
   }
 
@@ -136,12 +120,6 @@ export function createTextOpener(
         ({ text, senderId: owner, roomId, messageId, seq }) =>
           text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
         loadTextKeys,
-      ),
-    usernames: (names) =>
-      openAll(
-        names,
-        ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
-        loadNameKeys,
       ),
     notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };

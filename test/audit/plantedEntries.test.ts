@@ -139,7 +139,7 @@ for (const kind of allEngines)
 
     it('a user under another name', async () => {
       const { engine, ann, cid } = world;
-      await plant(engine, { table: 'users_v1', index: 'suffix', term: '^king', key: cid });
+      await plant(engine, { table: 'users_v1', index: 'suffix', term: '\u0001king', key: cid });
       expect(await searchUsers(source, ann, 'king', 10)).to.deep.equal([]);
       expect(await searchUsers(source, ann, 'cid', 10)).to.have.lengthOf(1);
     });

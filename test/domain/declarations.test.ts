@@ -5,7 +5,7 @@ import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { type Command, type CommandKind, describeCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
-import type { StoredPush } from '../../src/domain/defineEvent.js';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { declarationOf, eventTypes, isFor, pushesOf, sealedTextsOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
@@ -24,6 +24,13 @@ const messageId = '11111111-1111-4111-8111-111111111111';
 /** One command of each kind: a kind that is missing here does not compile. */
 const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = {
   'register user': { kind: 'register user', userId: ada, username: 'ada', backgroundColor: '#112233' },
+  'change profile': {
+    kind: 'change profile',
+    userId: ada,
+    displayName: 'Ada L.',
+    about: null,
+    status: 'here',
+  },
   'go online': { kind: 'go online', userId: ada },
   'go offline': { kind: 'go offline', userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' },
   'erase user': { kind: 'erase user', userId: ada },
@@ -120,7 +127,7 @@ describe('the declarations', () => {
         for (const event of world.events) {
           const made = pushesOf(event, { members: membersOf(world.events, event.stream) });
           for (const { name } of made) expect(pushes).to.have.property(name);
-          const stored = made.filter((push): push is StoredPush => !('about' in push));
+          const stored = made.filter(isStoredPush);
           for (const { name } of stored) expect(pushes[name as PushName].isStored, name).to.equal(true);
           // Two would share one cursor: a client cut off between them would lose the second.
           for (const user of users)
@@ -138,6 +145,7 @@ describe('the declarations', () => {
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
+      ProfileChanged: { userId: ada, displayName: '', about: '', status: '', locale: '' },
       MessageSent: { roomId, messageId, seq: 1, text: '' },
       MessageReported: { reportId: messageId, userId: bob, category: 'spam', note: '' },
       ReportDecided: { reportId: messageId, by: bob, decision: {}, note: '' },

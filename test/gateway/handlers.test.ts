@@ -46,6 +46,7 @@ class HandlersWorld extends GatewayWorld {
       return give();
     };
     const queries = {
+      users: async (ids) => profiles.load(ids),
       members: (room, at) => answer('members', at, () => this.members.get(room)),
       membersFor: (user, room, at) =>
         answer('membersFor', at, () => {

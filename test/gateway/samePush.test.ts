@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type UserId } from '../../src/domain/ids.js';
 import type { Connection } from '../../src/gateway/connection.js';
@@ -59,7 +60,7 @@ async function* pushedBy(world: World, sources: ContentSources) {
   for (const event of world.events) {
     const content = new PushContent(sources);
     const pushes = pushesOf(event, { members: membersOf(world.events, event.stream) });
-    for (const push of pushes) if (!('about' in push)) content.want(push);
+    for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
     yield { event, pushes, content };
   }
@@ -206,7 +207,7 @@ describe('a stored push', () => {
         const { queries } = await folded(world, new MemoryRows());
         for await (const { pushes, content } of pushedBy(world, sourcesOf(world, queries)))
           for (const push of pushes) {
-            if ('about' in push) continue;
+            if (!isStoredPush(push)) continue;
             const text = JSON.stringify(push.data(content));
             const { users = [], message } = push;
             const ids = message ? [...users, message.senderId, message.messageId] : users;

@@ -65,7 +65,7 @@ export async function startHttp(
     vault,
     passwords,
     commands: core.commands,
-    // Only these four are asked for over HTTP.
+    // Only these are asked for over HTTP.
     queries: core.queries as Queries,
     attemptLimit: undefined,
     trustedProxies: 0,
@@ -110,7 +110,11 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     passwordLimits: { attemptLimit, trustedProxies },
     users: {
       queries,
-      revisions: { parse: core.parseRevision, present: async () => [] },
+      revisions: {
+        parse: core.parseRevision,
+        present: async () => [],
+        revision: ({ size }) => String(size),
+      },
       erase: async () => {},
       reports: { async *of() {} },
       async *historyOf() {},

@@ -56,8 +56,8 @@ describe('texts under their owners’ keys', () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
-    const username = await sealedName(ada, 'Ada');
-    expect(await opener.usernames([{ userId: ada, username }])).to.deep.equal(['Ada']);
+    const name = { owner: ada, sealed: await sealedName(ada, 'Ada'), context: usernameContext(ada) };
+    expect(await opener.notes([name])).to.deep.equal(['Ada']);
     expect(await opener.messages([])).to.deep.equal([]);
   });
 
@@ -99,7 +99,7 @@ describe('texts under their owners’ keys', () => {
     const text = await sealed(ada, 'just now');
     const name = await sealedName(bob, 'Bob');
     await local.messages([message(ada, text)]);
-    await local.usernames([{ userId: bob, username: name }]);
+    await local.notes([{ owner: bob, sealed: name, context: usernameContext(bob) }]);
     const context = messageContext(roomId, messageId);
     const known = () => [
       shared.get({ sealed: text, context, owner: ada, seq: 1 }),

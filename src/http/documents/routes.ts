@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
+import { ProfileChange } from '../../domain/people/profiles.js';
 import {
   EventAnswer,
   EventQuery,
@@ -15,6 +16,7 @@ import {
   ChangePassword,
   EraseUser,
   type Json,
+  ProfileAnswer,
   RevisionQuery,
   SearchAnswer,
   SearchQuery,
@@ -74,7 +76,10 @@ const document = (id: string, summary: string, about: string, answer: string): {
 });
 
 /** Every path that REST serves, in OpenAPI's notation. */
-export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'delete', Operation>>> = {
+export const paths: Record<
+  string,
+  Partial<Record<'get' | 'post' | 'put' | 'patch' | 'delete', Operation>>
+> = {
   '/user': {
     post: {
       id: 'signUp',
@@ -124,11 +129,24 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
       errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
   },
+  '/user/me': {
+    patch: {
+      id: 'changeProfile',
+      summary: 'Change my profile',
+      about:
+        'Changes the fields that are given; `null` removes one. Those who are online and share a chat or a friendship with me are pushed `change user`.',
+      tag: 'Users',
+      body: ProfileChange,
+      status: 200,
+      answer: ProfileAnswer,
+      errors: ['bad_request', 'overloaded', 'unknown'],
+    },
+  },
   '/user/search': {
     get: {
       id: 'searchUsers',
       summary: 'Search users by name',
-      about: 'Finds users by any part of their names.',
+      about: 'Finds users by any part of their user name or display name.',
       tag: 'Users',
       query: SearchQuery,
       status: 200,

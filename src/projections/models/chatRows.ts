@@ -272,6 +272,16 @@ export async function contactIds(rows: RowReader, userId: UserId): Promise<Set<U
   return contacts;
 }
 
+/** The user's friends, and the others for whom a room of the user is active. */
+export async function peerIds(rows: RowReader, userId: UserId): Promise<Set<UserId>> {
+  const peers = new Set<UserId>();
+  for await (const page of rowsUnder(rows, chatsModel, 'members', userId))
+    for (const pair of valuesOf(page))
+      for (const other of othersIn([pair], userId))
+        if (isFriendship(pair) || other in pair.active) peers.add(other);
+  return peers;
+}
+
 const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
   pairs
     .filter((pair) => isMember(pair, userId))

@@ -344,6 +344,7 @@ export function groups(place: Place): void {
       await ada.device.request('remove member', { roomId, userId: eve.id });
       const again = await ben.who.device(cursor);
       await again.push('identity');
+      await again.push('remove member');
       expect(heard(again)).to.deep.equal(['one']);
       expect(again.pushed('change group').map(({ name }) => name)).to.deep.equal(['Team']);
       expect(again.pushed('remove member').map(({ userId }) => userId)).to.deep.equal([ben.id]);
@@ -359,6 +360,7 @@ export function groups(place: Place): void {
       await say(ada.device, roomId, 'since');
       const again = await dan.who.device(cursor);
       await again.push('identity');
+      await hear(again, 'since');
       expect(again.pushed('init chat').map(({ room }) => room.roomId)).to.deep.equal([roomId]);
       expect(heard(again)).to.deep.equal(['since']);
       await again.close();

@@ -1,4 +1,4 @@
-import type { Audience } from '../../../src/domain/defineEvent.js';
+import { type Audience, isStoredPush } from '../../../src/domain/defineEvent.js';
 import { isFor, pushesOf, pushesTo, type Recorded } from '../../../src/domain/events.js';
 import type { Period } from '../../../src/domain/groups/groupState.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../../../src/domain/ids.js';
@@ -73,7 +73,7 @@ export function expectedChanges(
     if (event.type === 'MessageDeleted' && isSentAbove(events, event, above, userId)) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
-      if ('about' in push || !isFor(userId, push, event.offset, periods)) continue;
+      if (!isStoredPush(push) || !isFor(userId, push, event.offset, periods)) continue;
       const given = streams[event.stream] ?? [];
       given.push([event.offset, push.name]);
       streams[event.stream] = given;

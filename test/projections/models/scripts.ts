@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
+
 import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
+import { ROLES } from '../../../src/domain/streams.js';
+
 import { World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
@@ -32,6 +35,12 @@ const groupAct = fc.record({
   whom: fc.nat(2),
   number: fc.nat(8),
 } as const);
+const field = fc.option(fc.constantFrom('Zoë', 'Ben van Dam', 'annA', '安娜 😀'));
+/** Fields that are absent stay, those of null are removed. */
+const profile = fc.record(
+  { displayName: field, about: field, status: field, locale: fc.option(fc.constantFrom('nl', 'pt-BR')) },
+  { requiredKeys: [] },
+);
 const step = fc.oneof(
   { weight: 7, arbitrary: groupAct },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
@@ -48,6 +57,16 @@ const step = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('profile' as const), pair, change: profile }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant('role' as const),
+      pair,
+      role: fc.constantFrom(...ROLES),
+      give: fc.boolean(),
+    }),
+  },
 );
 
 /** A short random history of three users, without the commands that deciders refuse. */
@@ -71,6 +90,8 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
+      else if (act.does === 'profile') world.changeProfile(me, act.change);
+      else if (act.does === 'role') world.setRole(me, act.role, act.give);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (act.does === 'decide') {
         const open = reports.shift();

@@ -17,7 +17,7 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { RoomState } from '../../../src/domain/streams.js';
+import type { Role, RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
@@ -74,7 +74,6 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
     notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
@@ -83,6 +82,14 @@ export class World {
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
     this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
+  }
+
+  changeProfile(userId: UserId, change: Omit<CommandOf<'change profile'>, 'kind' | 'userId'>): void {
+    this.#run({ kind: 'change profile', userId, ...change });
+  }
+
+  setRole(userId: UserId, role: Role, give: boolean): void {
+    this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
