@@ -34,7 +34,14 @@ import {
 import { openVault } from '../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { type At, eventsUntil, type StreamSource } from './events/eventFilter.js';
-import { type RoomInfo, type RoomSnapshot, RowsInMemory, readGroupAt, readGroupsOf } from './groupInTime.js';
+import {
+  NAMES_ONLY,
+  type RoomInfo,
+  type RoomSnapshot,
+  RowsInMemory,
+  readGroupAt,
+  readGroupsOf,
+} from './groupInTime.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from './storedRows.js';
 import { activeGenerations } from './verify/comparedModels.js';
 

@@ -107,9 +107,10 @@ export class Batch {
     for (const { prepared, decision } of this.#waiting) this.#tell(prepared, decision, moment);
   }
 
-  /** Adds the marks that were held back. Call it when no more commands come. */
-  finish(): void {
+  /** Adds the marks that were held back, when no more commands come. Returns whether there are events. */
+  finish(): boolean {
     for (const key of this.#marks.keys()) this.#addMark(key);
+    return this.events.length > 0;
   }
 
   /** Takes the events of a decision, or none of them if they do not fit. Holds back a mark in a group. */

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { StoredPush } from '../../src/domain/defineEvent.js';
+import { isStoredPush, type StoredPush } from '../../src/domain/defineEvent.js';
 import { isFor, pushesOf, type Recorded } from '../../src/domain/events.js';
 import type { RoomId, UserId } from '../../src/domain/ids.js';
 import { GroupIndex } from '../../src/gateway/groupIndex.js';
@@ -23,9 +23,7 @@ function rowsAfter(events: readonly Recorded[], user: UserId): PlacedMembership[
 }
 
 const stored = (event: Recorded, events: readonly Recorded[]): StoredPush[] =>
-  pushesOf(event, { members: membersOf(events, event.stream) }).filter(
-    (push): push is StoredPush => !('about' in push),
-  );
+  pushesOf(event, { members: membersOf(events, event.stream) }).filter(isStoredPush);
 
 describe('the groups of the users of a node', () => {
   it('give each push to those who were members at its place, whenever each of them has come', async () => {

@@ -28,6 +28,16 @@ export function addGroupUse(use: GroupKeyUse = {}, { type, data, offset }: Recor
   return use;
 }
 
+/** Undefined if the sealed text does not open. */
+export function openOr<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof CipherError) return undefined;
+    throw error;
+  }
+}
+
 interface FoundKey {
   readonly key: DataKey | 'destroyed' | undefined;
   readonly partition: number;
@@ -59,10 +69,6 @@ export function compareGroupKey(
     throw new MismatchError({ what, partition, offset: ended });
   }
   if (name === undefined) return;
-  try {
-    open(key, name.sealed, name.context);
-  } catch (error) {
-    if (!(error instanceof CipherError)) throw error;
+  if (openOr(() => open(key, name.sealed, name.context)) === undefined)
     throw new MismatchError({ what: `the key of ${whose} does not open the name`, partition });
-  }
 }

@@ -24,7 +24,7 @@ import {
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
-import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn } from './checkGroupKeys.js';
+import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn, openOr } from './checkGroupKeys.js';
 import { compareReport, isReportKey, type ReportUse, reportUseKey, requireHeld } from './checkHolds.js';
 import { type Mismatch, MismatchError } from './report.js';
 
@@ -250,16 +250,6 @@ async function comparePerson(
   const isClaimed = claim !== undefined && claim !== 'erased' && claim.userId === owner;
   if (!isClaimed && !isErasing && !late.erased)
     throw new MismatchError({ what: `the vault has no claim of user ${owner} to the user's name` });
-}
-
-/** Undefined if the sealed text does not open. */
-function openOr<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof CipherError) return undefined;
-    throw error;
-  }
 }
 
 interface RoomParts {
