@@ -122,7 +122,7 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
     async deleteMessage({ roomId, messageId }) {
       const commandId = randomUUID();
       const { changed, moment } = await retry(() =>
-        commands.execute<'delete message'>({ kind: 'delete message', roomId, messageId }, commandId),
+        commands.execute<'remove message'>({ kind: 'remove message', roomId, messageId }, commandId),
       );
       await deletedTexts.waitFor(moment);
       return { changed };
@@ -177,7 +177,7 @@ async function repeatErasures(
   for (const member of members)
     await retry(() => commands.execute<'erase member'>({ kind: 'erase member', ...member }, id));
   for (const message of messages)
-    await retry(() => commands.execute<'delete message'>({ kind: 'delete message', ...message }, id));
+    await retry(() => commands.execute<'remove message'>({ kind: 'remove message', ...message }, id));
   return users.length + messages.length;
 }
 
@@ -190,8 +190,8 @@ async function deleteEach(commands: CommandRouter, messages: readonly MessageRef
   const deleteOne = async (message: MessageRef): Promise<void> => {
     const id = randomUUID();
     try {
-      const command = { kind: 'delete message', ...message } as const;
-      if ((await retry(() => commands.execute<'delete message'>(command, id))).changed) deleted++;
+      const command = { kind: 'remove message', ...message } as const;
+      if ((await retry(() => commands.execute<'remove message'>(command, id))).changed) deleted++;
     } catch (error) {
       // The log was lost from before the message on.
       if (!(error instanceof ParleyError && error.code === 'not_found')) throw error;

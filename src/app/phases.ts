@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
+import { limitsIn } from '../base/settings.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
@@ -209,7 +210,7 @@ function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
-        limits: { groupSize: config.GROUP_SIZE },
+        limits: limitsIn(config),
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },
@@ -217,10 +218,7 @@ function createWriters(
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
       },
-      events: {
-        ...{ onFatal, report },
-        onAppend: metrics.observeAppend,
-      },
+      events: { onFatal, report, onAppend: metrics.observeAppend },
     },
     events: {
       onOwners(owners) {
@@ -253,7 +251,7 @@ export async function startPushes(
       reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
     },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    router: commands,
+    commands: { router: commands, destroyed: (moment) => deletedTexts.waitFor(moment) },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());

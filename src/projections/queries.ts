@@ -1,4 +1,5 @@
 import type { Moment } from '../domain/commands.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import type { Period } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
@@ -17,8 +18,9 @@ import {
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
+import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
-import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
   onlineUsers,
@@ -73,6 +75,10 @@ export interface Queries {
     at: readonly Moment[],
     windows?: readonly Window[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** The messages of these `seq`s, sealed, as they are now. */
+  messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
+  /** The texts of a message from the first one on; none of a deleted message. */
+  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
@@ -204,6 +210,7 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
+    ...messageQueries(source, waitFor),
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
@@ -238,6 +245,25 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** Reads of single messages. */
+function messageQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'messagesAt' | 'edits'> {
+  const { rows } = source;
+  return {
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(rows, roomId, seqs);
+    },
+    async edits(roomId, seq, at) {
+      await waitFor(at);
+      const [message] = await messagesAt(rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
+    },
+  };
+}
 
 function groupQueries(
   source: ViewSource,

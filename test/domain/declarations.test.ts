@@ -40,8 +40,18 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
-  'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
-  'delete message': { kind: 'delete message', roomId, messageId },
+  'send message': {
+    ...{ kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
+    ...{ mentions: [bob], data: JSON.parse('{"of":["any",{"kind":1}],"__proto__":"too"}') },
+  },
+  'remove message': { kind: 'remove message', roomId, messageId },
+  'delete message': { kind: 'delete message', actor: ada, roomId, messageId },
+  'edit message': {
+    ...{ kind: 'edit message', actor: ada, roomId, messageId, editId: ada },
+    ...{ message: 'Ho', mentions: ['all'] },
+  },
+  react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
+  'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
   'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
   'record report': {
     ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
@@ -146,7 +156,8 @@ describe('the declarations', () => {
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
       ProfileChanged: { userId: ada, displayName: '', about: '', status: '', locale: '' },
-      MessageSent: { roomId, messageId, seq: 1, text: '' },
+      MessageSent: { roomId, messageId, seq: 1, text: '', data: '{}' },
+      MessageEdited: { roomId, messageId, seq: 1, editId: ada, rev: 1, text: '' },
       MessageReported: { reportId: messageId, userId: bob, category: 'spam', note: '' },
       ReportDecided: { reportId: messageId, by: bob, decision: {}, note: '' },
       GroupCreated: { roomId: groupId, name: '', about: '', settings: {}, named: 0 },

@@ -1,26 +1,59 @@
 import { type Audience, isStoredPush } from '../../../src/domain/defineEvent.js';
-import { isFor, pushesOf, pushesTo, type Recorded } from '../../../src/domain/events.js';
+import {
+  changedBy,
+  isFor,
+  type MessagePlace,
+  pushesOf,
+  pushesTo,
+  type Recorded,
+} from '../../../src/domain/events.js';
 import type { Period } from '../../../src/domain/groups/groupState.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../../../src/domain/ids.js';
 
-/** Whether a deleted message was sent to the user above an offset. */
+/** Whether the user gets the push of an event of a room. */
+const gets = (events: readonly Recorded[], event: Recorded, userId: UserId): boolean =>
+  pushesTo(userId, event, {
+    members: membersOf(events, event.stream),
+    periods: periodsOf(events, event.stream, userId),
+  }).length > 0;
+
+/** Whether a message was sent to the user above an offset. */
 const isSentAbove = (
   events: readonly Recorded[],
-  deleted: Recorded<'MessageDeleted'>,
+  { roomId, seq }: MessagePlace,
   above: number,
   userId: UserId,
 ): boolean =>
   events.some(
     (event) =>
       event.type === 'MessageSent' &&
-      event.stream === deleted.stream &&
-      event.data.seq === deleted.data.seq &&
+      event.data.roomId === roomId &&
+      event.data.seq === seq &&
       event.offset > above &&
-      pushesTo(userId, event, {
-        members: membersOf(events, event.stream),
-        periods: periodsOf(events, event.stream, userId),
-      }).length > 0,
+      gets(events, event, userId),
   );
+
+/**
+ * The push of an event that changes a message, if a replay of this range shows the message with it: once, as it is now,
+ * unless it was sent to the user within the range.
+ */
+function shownChange(
+  events: readonly Recorded[],
+  event: Recorded,
+  { above, upTo }: { readonly above: number; readonly upTo: number },
+  userId: UserId,
+): 'edit message' | 'delete message' | undefined {
+  const place = changedBy(event);
+  if (!place || isSentAbove(events, place, above, userId)) return undefined;
+  const changes = events.filter((one) => {
+    const changed = changedBy(one);
+    return changed?.roomId === place.roomId && changed.seq === place.seq;
+  });
+  const isDeleted = changes.some(({ type }) => type === 'MessageDeleted');
+  if (isDeleted) return event.type === 'MessageDeleted' ? 'delete message' : undefined;
+  const last = changes.findLast((one) => one.offset <= upTo && gets(events, one, userId));
+  return last?.offset === event.offset ? 'edit message' : undefined;
+}
 
 /** The members of a pair, who never change, or of a group. Empty for another stream, or a room without a chat. */
 export function membersOf(events: readonly Recorded[], stream: StreamName): Audience {
@@ -68,14 +101,14 @@ export function expectedChanges(
       event.type === 'MessagesRead' &&
       newestRead.get(`${event.stream}/${event.data.userId}`) !== event.offset;
     if (isOld) continue;
-    // The message comes as it is now.
     const periods = periodsOf(events, event.stream, userId);
-    if (event.type === 'MessageDeleted' && isSentAbove(events, event, above, userId)) continue;
+    const shown = shownChange(events, event, { above, upTo }, userId);
+    if (changedBy(event) && !shown) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
       if (!isStoredPush(push) || !isFor(userId, push, event.offset, periods)) continue;
       const given = streams[event.stream] ?? [];
-      given.push([event.offset, push.name]);
+      given.push([event.offset, shown ?? push.name]);
       streams[event.stream] = given;
     }
   }

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Recorded } from '../../../src/domain/events.js';
 import { canBeInName } from '../../../src/domain/fields.js';
 import { streamOf } from '../../../src/domain/ids.js';
-import { sealedMessage } from '../../../src/domain/messages.js';
+import { sealedMessage } from '../../../src/domain/messages/messages.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import {
@@ -12,7 +12,8 @@ import {
   hasChat,
   lastSeqOf,
 } from '../../../src/projections/models/chatRows.js';
-import { messageKey, messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
+import { messageKey } from '../../../src/projections/models/messageKeys.js';
+import { messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
 import { loadStates } from '../../../src/projections/models/streamIndex.js';
 import { foldCase, searchPrefixes, searchTerms } from '../../../src/projections/models/userNames.js';
 import { usersModel, usersProjection } from '../../../src/projections/models/userRows.js';

@@ -3,8 +3,7 @@ import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
 
 import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
 import { ROLES } from '../../../src/domain/streams.js';
-
-import { World } from './world.js';
+import { type Sent, World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
 
@@ -29,12 +28,18 @@ const groupAct = fc.record({
     'promote',
     'change',
     'delete',
+    'edit',
+    'react',
+    'pin',
     'erase',
   ),
   who: fc.nat(2),
   whom: fc.nat(2),
   number: fc.nat(8),
 } as const);
+const seq = fc.nat(12);
+const emoji = fc.constantFrom('👍', '🎉', '👩‍👩‍👧');
+const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an', 'integrator'] } });
 const field = fc.option(fc.constantFrom('Zoë', 'Ben van Dam', 'annA', '安娜 😀'));
 /** Fields that are absent stay, those of null are removed. */
 const profile = fc.record(
@@ -45,9 +50,18 @@ const step = fc.oneof(
   { weight: 7, arbitrary: groupAct },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
-  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
+  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair, body }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constant('edit' as const), pair, seq, mentions: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constant('react' as const), pair, seq, emoji, on: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('pin' as const), pair, seq, on: fc.boolean() }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -100,7 +114,11 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       } else if (!rooms.has(room)) continue;
       else if (act.does === 'report' && reports.length + decided < REPORTS_A_DAY)
         reports.push({ by: me, id: world.report(me, room, act.seq, act.seq % 2 === 0 ? 'look' : undefined) });
-      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
+      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`, act.body);
+      else if (act.does === 'edit')
+        world.edit(room, act.seq, `edited ${world.events.length}`, act.mentions ? [other] : undefined);
+      else if (act.does === 'react') world.react(me, room, act.seq, act.emoji, act.on);
+      else if (act.does === 'pin') world.pin(me, room, act.seq, act.on);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));
     }
@@ -141,6 +159,20 @@ function actInGroup(world: World, roomId: RoomId, act: GroupAct, users: readonly
       });
     case 'delete':
       return world.deleteMessage(roomId, act.number);
+    case 'edit':
+    case 'react':
+    case 'pin': {
+      const messageId = world.idAt(roomId, act.number);
+      if (messageId === undefined) return;
+      if (act.what === 'react')
+        return world.inGroup({ kind: 'react', ...at, messageId, emoji: '👍', on: act.whom > 0 });
+      if (act.what === 'pin')
+        return world.inGroup({ kind: 'pin message', ...at, messageId, on: act.whom > 0 });
+      return world.inGroup({
+        ...{ kind: 'edit message', ...at, messageId, editId: world.id() },
+        message: `edited ${world.events.length}`,
+      });
+    }
     case 'erase':
       // Rarely: an erased user does nothing more.
       return act.number === 0 && act.who === 2
