@@ -13,6 +13,7 @@ import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
+import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
@@ -23,7 +24,7 @@ export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
   readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
-  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
+  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
 
@@ -50,6 +51,7 @@ export function createApp(
   mountAuditLog(router, audit.log, audited);
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
+  mountModeration(router, audit, requireRole(auditors, 'moderator'));
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);
