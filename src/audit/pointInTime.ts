@@ -1,10 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
-import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import {
   DEFAULT_PREFERENCES,
-  type Message,
   type OnlineInfo,
   type Preferences,
   type User,
@@ -17,6 +16,7 @@ import {
   type OpenChatRow,
 } from '../projections/models/chatRows.js';
 import { preferencesModel, preferencesProjection } from '../projections/models/contacts.js';
+import { membershipsModel } from '../projections/models/membershipRows.js';
 import {
   messageOf,
   messagesModel,
@@ -46,24 +46,23 @@ import {
 import { openVault } from '../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { type At, eventsUntil, type StreamSource } from './events/eventFilter.js';
-import { mapRows, RowsInMemory } from './rowsInMemory.js';
+import {
+  NAMES_ONLY,
+  type RoomInfo,
+  type RoomSnapshot,
+  RowsInMemory,
+  readGroupAt,
+  readGroupsOf,
+} from './groupInTime.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from './storedRows.js';
 import { activeGenerations } from './verify/comparedModels.js';
 
-/** Members and friends are shown without the texts of their profiles: the rows have those of now, not of then. */
-const NAMES_ONLY = [] as const;
+/** Streams that are read concurrently. */
+const CONCURRENT_STREAMS = 16;
 
 /** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
   readonly rows: RowReader;
-}
-
-/** A room without its messages. */
-export interface RoomInfo {
-  readonly roomId: RoomId;
-  readonly roomType: 'PRIVATE';
-  readonly memberIds: readonly UserId[];
-  readonly createdAt: Time;
 }
 
 /** The fields of a room that never change. */
@@ -125,7 +124,7 @@ async function readTiesAt(source: UserSource, userId: UserId, time: Time | undef
   return ties.sort((a, b) => (a.other < b.other ? -1 : 1));
 }
 
-/** The rooms that were active for the user at that time, by id. */
+/** The private rooms that were active for the user at that time. */
 async function readRoomsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<RoomInfo[]> {
   const { rows, log } = source;
   const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
@@ -141,7 +140,7 @@ async function readRoomsAt(source: UserSource, userId: UserId, time: Time | unde
   const found: RoomInfo[] = [];
   for (let partition = 0; partition < log.partitions; partition++)
     found.push(...(await mapRows(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
-  return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
+  return found;
 }
 
 async function wasErased(source: StreamSource, userId: UserId, time: Time | undefined): Promise<boolean> {
@@ -153,12 +152,16 @@ async function wasErased(source: StreamSource, userId: UserId, time: Time | unde
 // Rows of chats have their streams' names as keys.
 const streamNamed = (key: string): StreamName => key as StreamName;
 
-/** A room at a point in time, with its messages. */
-export interface RoomSnapshot {
-  readonly room: RoomInfo;
-  readonly members: readonly User[];
-  readonly messages: readonly Message[];
-  readonly readUpTo: ChatRow['marks'];
+async function mapRows<R, T>(
+  pages: AsyncIterable<readonly Row<R>[]>,
+  work: (row: Row<R>) => Promise<T | undefined>,
+): Promise<T[]> {
+  const found: T[] = [];
+  for await (const page of pages)
+    for (let at = 0; at < page.length; at += CONCURRENT_STREAMS)
+      for (const one of await Promise.all(page.slice(at, at + CONCURRENT_STREAMS).map(work)))
+        if (one !== undefined) found.push(one);
+  return found;
 }
 
 /** A user at a point in time, with the rooms that were active for them. */
@@ -188,6 +191,7 @@ export async function readRoomAt(
   roomId: RoomId,
   at: At | undefined,
 ): Promise<RoomSnapshot> {
+  if (isGroupId(roomId)) return readGroupAt(source, roomId, at);
   const stream = streamOf('room', roomId);
   const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
@@ -227,7 +231,10 @@ export async function readUserAt(
     friends: await named(({ isFriend }) => isFriend),
     blocked: await named(({ isBlocked }) => isBlocked),
     preferences: rows.get(preferencesModel, userId) ?? DEFAULT_PREFERENCES,
-    rooms: await readRoomsAt(source, userId, time),
+    rooms: [
+      ...(await readRoomsAt(source, userId, time)),
+      ...(await readGroupsOf(source, userId, atTime(time))),
+    ].sort((a, b) => (a.roomId < b.roomId ? -1 : 1)),
     isOnline,
     lastSeen,
   };
@@ -288,7 +295,7 @@ async function withSources<T>(
 }
 
 /** The models that are read here. */
-const readHere: readonly AnyModel[] = [usersModel, chatsModel, streamsModel];
+const readHere: readonly AnyModel[] = [usersModel, chatsModel, membershipsModel, streamsModel];
 
 /** The active generations, by model name. */
 async function generationsIn(engine: Engine): Promise<Map<string, number>> {

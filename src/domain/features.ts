@@ -1,7 +1,7 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
-import * as groupEvents from './groupEvents.js';
-import * as groups from './groups.js';
+import * as groupEvents from './groups/groupEvents.js';
+import * as groups from './groups/groups.js';
 import * as history from './history.js';
 import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
+import { wasSent } from '../domain/groups/groupState.js';
 import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
@@ -148,7 +149,8 @@ export class MissedEventReader {
       const place = changedBy(event);
       if (!place) return withScene(event, scene, now);
       // A message comes once, as it is now: when it was sent, or with the last of its changes.
-      const isShown = place.seq < firstSeq && isShownBy(event, now.get(keyOf(place)), last);
+      const isShown =
+        (place.seq < firstSeq || !seen.wasSent(place.seq)) && isShownBy(event, now.get(keyOf(place)), last);
       return isShown ? withScene(event, scene, now) : { event, scene: { members: nobody } };
     });
     return { events: once, hasMore };
@@ -233,6 +235,8 @@ interface Seen {
   /** The offset of the newest mark with this key that the user is told of. */
   readonly newestMark: (key: string) => Promise<number | null | undefined>;
   readonly changedAt: number;
+  /** Whether a message was pushed to the user when it was sent. */
+  readonly wasSent: (seq: number) => boolean;
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
@@ -243,6 +247,7 @@ async function seenInPair(rows: RowReader, userId: UserId, stream: StreamName): 
     scene: { members: pair?.members ?? nobody },
     newestMark: newestMarks(rows, userId, async (member) => pair?.reads[member]),
     changedAt: pair?.changedAt ?? -1,
+    wasSent: () => true,
     upTo: Number.POSITIVE_INFINITY,
   };
 }
@@ -254,6 +259,7 @@ async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName):
     scene: { members: { group: id }, periods: membership ? periodsOf(membership) : [] },
     newestMark: newestMarks(rows, userId, async (member) => (await membershipOf(rows, id, member))?.read),
     changedAt: groups.get(id)?.changedAt ?? -1,
+    wasSent: (seq) => wasSent(membership ? periodsOf(membership) : [], seq),
     upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
   };
 }

@@ -213,7 +213,7 @@ export class Writer {
       const deps = { knownToAll, admission: this.#admission };
       const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), deps);
       this.#ready.decideInto(batch);
-      if (batch.events.length > 0) {
+      if (batch.finish()) {
         this.#committing = this.#append(batch);
         return true;
       }

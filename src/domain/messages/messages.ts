@@ -19,7 +19,7 @@ import {
   type SealedMessage,
 } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
-import { type Group, membersOf } from '../groupState.js';
+import { type Group, membersOf } from '../groups/groupState.js';
 import type { UserId } from '../ids.js';
 import { refusalToWrite, strangerTo } from '../people/safety.js';
 import {

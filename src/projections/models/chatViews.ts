@@ -13,10 +13,9 @@ import {
   lastSeqOf,
   type OpenChatRow,
 } from './chatRows.js';
-import { toldReadsOf, type Viewer } from './contacts.js';
+import { fromNext, type PageAsked, toldReadsOf, type Viewer, writeNext } from './contacts.js';
 import { mentionsOf } from './mentionRows.js';
 import { openMessages } from './messageRows.js';
-import { fromNext, type PageAsked, writeNext } from './pageToken.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
 /** Chats as one of their members sees them. */

@@ -3,8 +3,8 @@ import type { UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
 import { type RowReader, valuesOf } from '../store/rowStore.js';
 import { isFriendship } from './chatRows.js';
+import type { PageAsked } from './contacts.js';
 import { blockedIds, friendIds, pairsOf, preferencesOf } from './contacts.js';
-import type { PageAsked } from './pageToken.js';
 import { foldCase, searchPrefixes, type UserRow } from './userNames.js';
 import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
