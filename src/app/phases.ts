@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
+import type { Traces } from '../base/tracing.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
@@ -9,7 +10,7 @@ import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
-import type { Moment } from '../domain/commands.js';
+import type { Moment, OwnWriters } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
 import { DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
@@ -159,7 +160,7 @@ export async function joinCluster(
   parts: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
   { bus, seal }: BusLink,
 ): Promise<Membership> {
-  const { config, logger, closers } = host;
+  const { config, logger, closers, metrics } = host;
   const { location, log, predecessor } = parts.stores.engine;
   const cluster = await openCluster(config.MONGO_URL, { node: bus.node, capabilities, seal }, log.partitions);
   closers.add(cluster.close);
@@ -176,9 +177,28 @@ export async function joinCluster(
     if (note.kind === 'rebalance') writers.rebalance();
   });
   seal.onStranger = () => writers.rebalance();
-  const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
+  if (metrics.traces) traceCommands(commands, metrics.traces);
+  const receiver = new ForwardedCommandReceiver(traceForwarded(writers, metrics.traces), (partition) =>
+    commands.epochOf(partition),
+  );
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
 }
+
+/** Records a span of each command that this node is given. */
+function traceCommands(commands: NodeRouter, traces: Traces): void {
+  const execute = commands.execute.bind(commands);
+  commands.execute = (command, commandId) =>
+    traces.runCommand(command.kind, commandId, () => execute(command, commandId));
+}
+
+/** The same writers, which record a span of each command that another node has forwarded. */
+const traceForwarded = (writers: OwnWriters, traces: Traces | undefined): OwnWriters =>
+  traces === undefined
+    ? writers
+    : {
+        submit: (command, commandId, epoch) =>
+          traces.runForwarded(command.kind, commandId, () => writers.submit(command, commandId, epoch)),
+      };
 
 /** The least time between the commits of this process. Under load a message waits half of it, and one sync carries many. */
 const COMMIT_INTERVAL_MS = 4;

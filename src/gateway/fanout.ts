@@ -279,7 +279,7 @@ export class Fanout {
       delivery.deliver({ event, pushes, content }, this.#vector);
     }
     this.#move(frame);
-    observer.metrics.observePush(frame.recordedAt);
+    observer.metrics.observePush(frame);
   }
 
   #move({ partition, size }: CommitFrame): void {

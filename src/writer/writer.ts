@@ -238,7 +238,12 @@ export class Writer {
       const outcome = await this.deps.storage.log.append(commit);
       this.#isAppending = false;
       const ms = clock.now() - before;
-      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+      this.deps.events.onAppend?.({
+        partition: this.partition,
+        events: leaves.length,
+        ms,
+        tasks: batch.tasks,
+      });
       if (outcome.kind === 'committed') this.#handleCommitted(batch, commit, head);
       else await this.#handleLost(batch);
     } catch (error) {
