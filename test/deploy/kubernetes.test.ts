@@ -63,7 +63,9 @@ describe('the manifests for Kubernetes', function () {
     const deployment = only('Deployment');
     const { strategy, ...spec } = deployment.spec;
     expect(typeErrors([{ ...deployment, spec: { ...spec, stratgy: strategy } }])).to.include('stratgy');
-    expect(typeErrors([{ ...deployment, spec: { ...spec, replicas: 'three' } }])).to.include("to type 'number'");
+    expect(typeErrors([{ ...deployment, spec: { ...spec, replicas: 'three' } }])).to.include(
+      "to type 'number'",
+    );
   });
 
   it('give the nodes settings that they take', () => {
