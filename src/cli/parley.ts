@@ -1,5 +1,4 @@
 import { Command, CommanderError } from 'commander';
-import { serve } from '../app/serve.js';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
@@ -58,5 +57,5 @@ function addServe(program: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'run the server, as `npm start` does; SIGTERM or Ctrl-C finishes the work under way and stops it',
     )
-    .action(() => serve(env));
+    .action(async () => (await import('../app/serve.js')).serve(env));
 }
