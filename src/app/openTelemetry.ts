@@ -4,6 +4,8 @@ import type { Logger } from 'pino';
 import { BoundedLog } from '../base/rateLimits.js';
 import { ConfigError } from '../base/settings.js';
 import { type RecordSpan, type SpanPlace, Traces } from '../base/tracing.js';
+import type { NodeRouter } from '../cluster/commandRouter.js';
+import type { OwnWriters } from '../domain/commands.js';
 
 /** A stop waits this long for the last spans. */
 const LAST_SPANS_MS = 1000;
@@ -102,3 +104,19 @@ class GivenIds implements IdGenerator {
   readonly generateTraceId = (): string => this.next?.traceId ?? '';
   readonly generateSpanId = (): string => this.next?.spanId ?? '';
 }
+
+/** Records a span of each command that this node is given. */
+export function traceCommands(commands: NodeRouter, traces: Traces): void {
+  const execute = commands.execute.bind(commands);
+  commands.execute = (command, commandId) =>
+    traces.runCommand(command.kind, commandId, () => execute(command, commandId));
+}
+
+/** The same writers, which record a span of each command that another node has forwarded. */
+export const traceForwarded = (writers: OwnWriters, traces: Traces | undefined): OwnWriters =>
+  traces === undefined
+    ? writers
+    : {
+        submit: (command, commandId, epoch) =>
+          traces.runForwarded(command.kind, commandId, () => writers.submit(command, commandId, epoch)),
+      };

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
-import type { Traces } from '../base/tracing.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
@@ -10,7 +9,7 @@ import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
 import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Owners } from '../cluster/ownership.js';
-import type { Moment, OwnWriters } from '../domain/commands.js';
+import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
 import { DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
@@ -25,6 +24,7 @@ import { readModels } from '../writer/writerPorts.js';
 import { LocalRouter, Writers } from '../writer/writers.js';
 import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import type { Stores } from './openStores.js';
+import { traceCommands, traceForwarded } from './openTelemetry.js';
 
 /**
  * The phases of a start behind `openStores`, in their order. What a phase opens is closed before what the phases
@@ -183,22 +183,6 @@ export async function joinCluster(
   );
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
 }
-
-/** Records a span of each command that this node is given. */
-function traceCommands(commands: NodeRouter, traces: Traces): void {
-  const execute = commands.execute.bind(commands);
-  commands.execute = (command, commandId) =>
-    traces.runCommand(command.kind, commandId, () => execute(command, commandId));
-}
-
-/** The same writers, which record a span of each command that another node has forwarded. */
-const traceForwarded = (writers: OwnWriters, traces: Traces | undefined): OwnWriters =>
-  traces === undefined
-    ? writers
-    : {
-        submit: (command, commandId, epoch) =>
-          traces.runForwarded(command.kind, commandId, () => writers.submit(command, commandId, epoch)),
-      };
 
 /** The least time between the commits of this process. Under load a message waits half of it, and one sync carries many. */
 const COMMIT_INTERVAL_MS = 4;
