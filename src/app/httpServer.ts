@@ -35,7 +35,7 @@ export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, era
     },
     passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
-      ...{ queries, revisions: gateway.revisions },
+      ...{ queries, reports: reads.reports, revisions: gateway.revisions },
       erase: (userId, username) => erasures.erase(userId, username),
       historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
     },

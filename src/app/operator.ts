@@ -81,7 +81,7 @@ const RETRY_FOR_MS = 30_000;
 const RETRY_EVERY_MS = 250;
 
 interface OperatorParts {
-  readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys'>;
+  readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys' | 'holds'>;
   readonly messages: {
     readonly commands: CommandRouter;
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
@@ -133,7 +133,10 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       const command = { kind: 'record history', policyId, history, generation } as const;
       const commandId = randomUUID();
       const { changed } = await retry(() => commands.execute<'record history'>(command, commandId));
-      const repeated = await repeatErasures(commands, await findLostErasures(log, vault.keys));
+      const lost = await findLostErasures(log, vault);
+      const repeated = await repeatErasures(commands, lost);
+      // Only then: while a report keeps them, its deleted texts are told from others.
+      for (const report of lost.reports) await vault.holds.endHolds(report);
       return { changed, repeated };
     },
     async eraseAgain({ users, messages: listed }) {

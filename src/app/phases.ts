@@ -14,11 +14,13 @@ import { streamOf } from '../domain/ids.js';
 import { DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
+import { HeldTexts } from '../erasure/heldTexts.js';
 import { fileHeartbeat } from '../gateway/presenceReconciler.js';
 import { type RunningGateway, startGateway } from '../gateway/startGateway.js';
 import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
+import { Reports } from '../projections/reportQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { readModels } from '../writer/writerPorts.js';
 import { LocalRouter, Writers } from '../writer/writers.js';
@@ -35,6 +37,7 @@ import { traceCommands, traceForwarded } from './openTelemetry.js';
 export interface Reads {
   readonly projections: Projections;
   readonly queries: Queries;
+  readonly reports: Reports;
 }
 
 /** Signed heads of the log, and proofs from them. */
@@ -97,7 +100,7 @@ export async function connectBus(
 /** Starts the projections, which follow the log from here on. */
 export async function startReads(
   { logger, closers, retirement }: Host,
-  { engine: { location, log }, texts }: Stores,
+  { engine: { location, log }, texts, vault: { keys } }: Stores,
   bus: Bus,
 ): Promise<Reads> {
   const projections = await startProjections({
@@ -118,7 +121,7 @@ export async function startReads(
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
-  return { projections, queries };
+  return { projections, queries, reports: new Reports({ rows: reader, progress, keys }) };
 }
 
 /** Prepares heads and proofs; the signer is started when this node owns partitions. */
@@ -241,6 +244,7 @@ function createWriters(
 export async function startPushes(
   { config, logger, metrics, closers, retirement }: Host,
   { stores, reads, membership }: Parts,
+  deletedTexts: DeletedTexts,
 ): Promise<RunningGateway> {
   const { engine, vault, texts } = stores;
   const { bus, nodes, devices, commands } = membership;
@@ -248,7 +252,10 @@ export async function startPushes(
   const heartbeat = engine.location.kind === 'sqlite' ? fileHeartbeat(engine.location.dataDir) : undefined;
   const gateway = await startGateway({
     config,
-    stores: { log: engine.log, vault, queries: reads.queries, texts: texts.opener },
+    stores: {
+      ...{ log: engine.log, vault, queries: reads.queries, texts: texts.opener },
+      reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
+    },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
     router: commands,
     report: { metrics, logger, fail: retirement.onFatal },
@@ -298,22 +305,29 @@ export async function startWriters(
   await writers.start();
 }
 
-/** Starts destroying the keys of deleted texts, first of those that a crash left. */
-export function startDeletedTexts(
-  { logger, closers }: Host,
+/** Prepares what destroys the keys of deleted texts; it is started when this node owns partitions. */
+export function prepareDeletedTexts(
+  { logger }: Host,
   { stores: { engine, vault, texts }, membership: { bus, commands } }: Parts,
 ): DeletedTexts {
   const deletedTexts = new DeletedTexts({
     log: engine.log,
     keys: vault.keys,
+    texts: new HeldTexts({
+      ...{ keys: vault.keys, holds: vault.holds, partitions: engine.log.partitions },
+      forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
+    }),
     owned: () => commands.owned,
-    forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
     logger,
   });
   bus.subscribe(deletedTexts.receive);
+  return deletedTexts;
+}
+
+/** Starts destroying the keys of deleted texts, first of those that a crash left. */
+export function startDeletedTexts({ closers }: Host, deletedTexts: DeletedTexts): void {
   deletedTexts.start();
   closers.add(() => deletedTexts.stop());
-  return deletedTexts;
 }
 
 /** Starts erasing users, first those whose erasure was interrupted. */

@@ -21,6 +21,7 @@ import {
   joinCluster,
   type Parts,
   prepareAudit,
+  prepareDeletedTexts,
   serveNodes,
   startDeletedTexts,
   startErasures,
@@ -85,11 +86,12 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const membership = await joinCluster(host, { stores, reads, audit }, link);
   const selfCheck = await startSelfCheck(host, stores);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
-  const gateway = await startPushes(host, parts);
+  const deletedTexts = prepareDeletedTexts(host, parts);
+  const gateway = await startPushes(host, parts, deletedTexts);
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
-  const deletedTexts = startDeletedTexts(host, parts);
+  startDeletedTexts(host, deletedTexts);
   audit.signer.start();
   const operator = operatorOf(parts, deletedTexts, erasures);
   registerMetrics(host, parts);

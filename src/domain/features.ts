@@ -5,6 +5,7 @@ import * as groupEvents from './groupEvents.js';
 import * as groups from './groups.js';
 import * as history from './history.js';
 import * as messages from './messages.js';
+import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
@@ -16,7 +17,7 @@ import * as users from './signUp.js';
  */
 const features = [
   ...([users, friends, chats, groups, groupEvents, messages, readMarks] as const),
-  ...([onlineStatus, erasure, roles, history] as const),
+  ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -66,3 +66,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 
 /** The friends, and the chats, that a sign-in shows. */
 export const FIRST_ROWS = 50;
+
+/** Messages that one report names, reports of a user within a day, and the length of a note to or of moderators. */
+export const REPORTED_MESSAGES = 20;
+export const REPORTS_A_DAY = 20;
+export const NOTE_CODE_POINTS = 1000;

@@ -16,6 +16,16 @@ export interface UserState {
   readonly erased?: true;
   /** Absent for a user without a role. */
   readonly roles?: readonly Role[];
+  /** The user's reports of the last day. */
+  readonly reports?: readonly ReportMark[];
+  /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */
+  readonly decisions?: readonly ReportMark[];
+}
+
+/** When something was done with a report. */
+export interface ReportMark {
+  readonly reportId: string;
+  readonly at: Time;
 }
 
 /** `user:<id>`: sign-up, presence, roles and the end of one user. */

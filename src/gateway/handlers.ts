@@ -15,13 +15,18 @@ import { groupHandlers, requireMembership } from './groupHandlers.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
+import { type ReportDirectory, reportHandler } from './reporting.js';
 import type { Typing } from './typing.js';
 
 export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
+  readonly directory: {
+    readonly rooms: RoomMembers;
+    readonly profiles: Profiles;
+    readonly reports: ReportDirectory;
+  };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
   /** Holds the keys of the names of groups. */
   readonly keys: Pick<KeyStore, 'create'>;
@@ -38,6 +43,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
+    report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
       ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
       moments: (connection, revision, roomId) =>

@@ -27,6 +27,7 @@ import { Hub, OpenConnections } from './openConnections.js';
 import { gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import type { ReportDirectory } from './reporting.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
 import { SessionRevocation } from './sessionRevocation.js';
@@ -47,6 +48,7 @@ export interface GatewayParts {
     readonly vault: Vault;
     readonly queries: Queries;
     readonly texts: Texts;
+    readonly reports: ReportDirectory;
   };
   readonly cluster: {
     readonly bus: Bus;
@@ -129,7 +131,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
     queries,
     revisions,
-    directory: { rooms, profiles },
+    directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
     keys: vault.keys,
   });

@@ -21,7 +21,7 @@ import { REQUEST_ID, respondToErrors } from './problems.js';
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf'>;
+  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }

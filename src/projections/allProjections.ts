@@ -6,6 +6,7 @@ import { membershipsProjection } from './models/membershipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
+import { reportsProjection } from './models/reportRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
@@ -26,6 +27,7 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     messageIdsProjection,
     presenceProjection,
     rolesProjection,
+    reportsProjection,
     tilesProjection,
     streamsProjection,
   ];

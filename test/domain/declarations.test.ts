@@ -35,6 +35,15 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
   'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
   'delete message': { kind: 'delete message', roomId, messageId },
+  'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
+  'record report': {
+    ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
+    ...{ evidence: [{ seq: 1, senderId: bob }], userId: bob, category: 'spam', note: 'Buy!' },
+  },
+  'record decision': {
+    ...{ kind: 'record decision', reporter: ada, reportId: messageId, by: bob, note: 'Spam' },
+    decision: { delete: [messageId], suspend: true },
+  },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'create group': {
     kind: 'create group',
@@ -130,6 +139,8 @@ describe('the declarations', () => {
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
       MessageSent: { roomId, messageId, seq: 1, text: '' },
+      MessageReported: { reportId: messageId, userId: bob, category: 'spam', note: '' },
+      ReportDecided: { reportId: messageId, by: bob, decision: {}, note: '' },
       GroupCreated: { roomId: groupId, name: '', about: '', settings: {}, named: 0 },
       GroupChanged: { roomId: groupId, name: '', about: '', at: 0 },
     };

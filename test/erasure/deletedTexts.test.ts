@@ -5,6 +5,7 @@ import { commitFrame } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { messageContext } from '../../src/domain/messages.js';
 import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
+import { HeldTexts } from '../../src/erasure/heldTexts.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { openText, RoomKeys, sealText } from '../../src/vault/textKeys.js';
 import type { KeyStore } from '../../src/vault/vault.js';
@@ -66,12 +67,19 @@ describe('the texts that the log deletes', () => {
     const made = new DeletedTexts({
       log,
       keys: {
-        destroyTexts: change.destroyTexts ?? keys.destroyTexts,
         destructionProgress: keys.destructionProgress,
         saveDestructionProgress: change.saveDestructionProgress ?? keys.saveDestructionProgress,
       },
+      texts: new HeldTexts({
+        keys: {
+          destroyTexts: change.destroyTexts ?? keys.destroyTexts,
+          forgetRoomKeys: keys.forgetRoomKeys,
+        },
+        holds: vault.holds,
+        partitions: 1,
+        forgetRoom: (one) => forgotten.push(one),
+      }),
       owned,
-      forgetRoom: (one) => forgotten.push(one),
       logger: pino({ level: 'silent' }),
     });
     running.push(made);

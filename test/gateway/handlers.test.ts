@@ -79,7 +79,13 @@ class HandlersWorld extends GatewayWorld {
       commands: new CommandRunner({ router, hub, fanout, cursors }),
       queries,
       revisions,
-      directory: { rooms: this.rooms, profiles },
+      directory: {
+        ...{ rooms: this.rooms, profiles },
+        reports: {
+          found: { find: async () => undefined, byId: async () => undefined },
+          whenKept: async () => {},
+        },
+      },
       keys: { create: async () => {} },
       live: {
         hub,

@@ -112,6 +112,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       queries,
       revisions: { parse: core.parseRevision, present: async () => [] },
       erase: async () => {},
+      reports: { async *of() {} },
       async *historyOf() {},
     },
     audit: {

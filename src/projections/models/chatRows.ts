@@ -278,13 +278,15 @@ const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
     .flatMap(({ members }) => members.filter((member) => member !== userId));
 
 /** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends' | 'members' | 'readers';
+type PageOf = 'chats' | 'friends' | 'members' | 'readers' | 'open reports' | 'closed reports';
 
+/** The `next` of a page that ends here. */
 export function writeNext(what: PageOf, { sort, key }: PageEnd): string {
   const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
   return `${body}.${crc32(body).toString(36)}`;
 }
 
+/** Where the page behind this `next` begins. Throws `bad_request` if it was altered. */
 export function parseNext(what: PageOf, text: string): PageEnd {
   const [body = '', checksum, ...rest] = text.split('.');
   const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
+import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
 import { World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
@@ -19,6 +20,14 @@ const step = fc.oneof(
   { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq: fc.nat(12) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constantFrom('report' as const, 'decide' as const),
+      pair,
+      seq: fc.nat(3),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
 );
 
@@ -29,6 +38,8 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
     const rooms = new Set<RoomId>();
+    const reports: { readonly by: UserId; readonly id: string }[] = [];
+    let decided = 0;
     for (const act of steps) {
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
@@ -36,7 +47,13 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
-      else if (!rooms.has(room)) continue;
+      else if (act.does === 'decide') {
+        const open = reports.shift();
+        if (open) decided++;
+        if (open) world.decideReport(other, open.by, open.id, 'seen');
+      } else if (!rooms.has(room)) continue;
+      else if (act.does === 'report' && reports.length + decided < REPORTS_A_DAY)
+        reports.push({ by: me, id: world.report(me, room, act.seq, act.seq % 2 === 0 ? 'look' : undefined) });
       else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));

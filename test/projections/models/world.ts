@@ -2,7 +2,7 @@ import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
 import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
-import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import { declarationOf, foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
@@ -25,9 +25,18 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
-/** An event with its text sealed, as the writer seals it. */
-const sealedEvent = (event: NewEvent): NewEvent =>
-  event.type === 'MessageSent' ? { ...event, data: { ...event.data, text: sealed(event.data.text) } } : event;
+/** An event with its texts sealed, as the writer seals them. */
+function sealedEvent<E extends NewEvent>(event: E): E {
+  // What a field is sealed with does not matter here.
+  const fields = (declarationOf(event.type).sealed ?? []).map(({ field }) => field);
+  const texts = Object.entries(event.data).filter(
+    ([field, text]) => fields.includes(field) && typeof text === 'string',
+  );
+  return {
+    ...event,
+    data: { ...event.data, ...Object.fromEntries(texts.map(([f, text]) => [f, sealed(text)])) },
+  };
+}
 
 /**
  * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
@@ -83,6 +92,27 @@ export class World {
     for (const { type, data } of ofRoom)
       if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
         this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+  }
+
+  /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
+  report(actor: UserId, roomId: RoomId, seq: number, note?: string): string {
+    const reportId = this.id();
+    const sent = this.events.find(
+      ({ type, data }) => type === 'MessageSent' && data.roomId === roomId && data.seq === seq,
+    );
+    const message = sent?.type === 'MessageSent' ? sent : undefined;
+    this.#run({
+      ...{ kind: 'record report', actor, reportId, roomId, category: 'spam' },
+      ...(message
+        ? { messageIds: [message.data.messageId], seqs: [seq], evidence: [{ seq, senderId: message.actor }] }
+        : {}),
+      ...(note === undefined ? {} : { note }),
+    });
+    return reportId;
+  }
+
+  decideReport(by: Actor, reporter: UserId, reportId: string, note: string): void {
+    this.#run({ kind: 'record decision', reporter, reportId, by, decision: {}, note });
   }
 
   #isDeleted(roomId: RoomId, seq: number): boolean {
