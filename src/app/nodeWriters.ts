@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Heads } from '../audit/proof/heads.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
+import { limitsIn } from '../base/settings.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Cluster } from '../cluster/nodes.js';
 import type { Owners } from '../cluster/ownership.js';
@@ -40,7 +41,7 @@ export function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
-        limits: { groupSize: config.GROUP_SIZE },
+        limits: limitsIn(config),
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },
@@ -48,10 +49,7 @@ export function createWriters(
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
       },
-      events: {
-        ...{ onFatal, report },
-        onAppend: metrics.observeAppend,
-      },
+      events: { onFatal, report, onAppend: metrics.observeAppend },
     },
     events: {
       onOwners(owners) {

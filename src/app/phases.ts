@@ -202,7 +202,7 @@ export async function startPushes(
       reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
     },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    router: commands,
+    commands: { router: commands, destroyed: (moment) => deletedTexts.waitFor(moment) },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());

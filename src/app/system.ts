@@ -7,6 +7,7 @@ import type { Config } from '../base/settings.js';
 import type { Traces } from '../base/tracing.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
+import { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
@@ -93,10 +94,11 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const erasures = startErasures(host, parts, gateway, broadcast);
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
-  const operator = operatorOf(parts, deletedTexts, erasures);
+  const moderation = moderationOf(parts, deletedTexts);
+  const operator = operatorOf(parts, deletedTexts, erasures, moderation);
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, { erasures, moderation }), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -145,14 +147,24 @@ async function acceptAll(
   onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
 }
 
+const moderationOf = (
+  { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
+  deletedTexts: DeletedTexts,
+): Moderation =>
+  new Moderation({
+    reads: { reports, queries, rows: projections.reader },
+    ...{ log: engine.log, keys: vault.keys, commands: membership.commands, deletedTexts },
+  });
+
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   deletedTexts: DeletedTexts,
   erasures: Erasures,
+  moderation: Moderation,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures },
+    messages: { commands: membership.commands, deletedTexts, erasures, moderation },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

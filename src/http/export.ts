@@ -18,7 +18,7 @@ export interface ExportParts {
   readonly queries: Queries;
   readonly reports: Pick<Reports, 'of'>;
   readonly revisions: Pick<Revisions, 'present'>;
-  /** The events of a user's stream in order, at least those in the log now. */
+  /** The events of a user's stream in order, their texts opened, at least those in the log now. */
   readonly historyOf: (userId: UserId) => AsyncIterable<Recorded>;
 }
 
@@ -38,11 +38,11 @@ async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<
   for await (const line of exportLines(userId, parts)) yield [line];
 }
 
-/** Profile, friends, sessions, rooms with their messages, reports, presence; `kind` names each. */
+/** Profile, friends, sessions, rooms with their messages, reports, presence, changes of the profile; `kind` names each. */
 async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<object, void> {
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
-  yield { kind: 'profile', user: (await queries.users([userId], now)).get(userId) };
+  yield { kind: 'profile', user: await queries.self(userId, now) };
   for (let next: string | undefined, more = true; more; more = next !== undefined) {
     const page = { limit: PAGE_ROWS, ...(next === undefined ? {} : { next }) };
     const found = await queries.friends(userId, page, now);
@@ -62,6 +62,10 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     if (type === 'UserWentOnline') yield { kind: 'presence', isOnline: true, at: recordedAt };
     if (type === 'UserWentOffline')
       yield { kind: 'presence', isOnline: false, at: recordedAt, lastSeen: data.lastSeen };
+    if (type === 'ProfileChanged') {
+      const { userId: _, ...change } = data;
+      yield { kind: 'profile change', at: recordedAt, change };
+    }
   }
 }
 

@@ -46,6 +46,7 @@ class HandlersWorld extends GatewayWorld {
       return give();
     };
     const queries = {
+      users: async (ids) => profiles.load(ids),
       members: (room, at) => answer('members', at, () => this.members.get(room)),
       membersFor: (user, room, at) =>
         answer('membersFor', at, () => {
@@ -76,7 +77,7 @@ class HandlersWorld extends GatewayWorld {
     };
     this.rooms = new RoomMembers(queries, 2);
     this.handlers = createHandlers({
-      commands: new CommandRunner({ router, hub, fanout, cursors }),
+      commands: new CommandRunner({ router, hub, fanout, cursors, destroyed: async () => {} }),
       queries,
       revisions,
       directory: {

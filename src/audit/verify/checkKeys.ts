@@ -2,7 +2,7 @@ import { leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
 import { parseStream, type RoomId, type UserId } from '../../domain/ids.js';
-import { messageContext } from '../../domain/messages.js';
+import { textContext } from '../../domain/messages/sealedMessages.js';
 import { reportName } from '../../domain/moderation/reports.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { readRange } from '../../log/checkLog.js';
@@ -13,6 +13,7 @@ import type { OpenVault } from '../../vault/openVault.js';
 import {
   addBranches,
   encodeTrees,
+  generationOf,
   listCutOut,
   openText,
   type Person,
@@ -31,6 +32,7 @@ import { type Mismatch, MismatchError } from './report.js';
 interface Sample {
   readonly generation: number;
   readonly seq: number;
+  readonly rev: number;
   readonly messageId: string;
   readonly text: Sealed;
 }
@@ -72,6 +74,7 @@ export const keyUses: Projection<KeyUse> = {
       case 'UserErased':
         return [event.data.userId];
       case 'MessageSent':
+      case 'MessageEdited':
         return [roomKeysId({ owner: event.actor, roomId: event.data.roomId })];
       case 'MessageDeleted':
         return [roomKeysId({ owner: event.data.senderId, roomId: event.data.roomId })];
@@ -97,17 +100,10 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
       const samples = use.samples.filter((sample) => sample.seq !== seq);
       return { ...use, samples, deleted: [...use.deleted, [seq, offset]] };
     }
-    case 'MessageSent': {
-      const { seq, messageId, text } = event.data;
-      const generation = generationOf(text);
-      const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
-      // Most texts are no samples, because nearly all events come here.
-      if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
-      const others = use.samples.filter((sample) => sample.generation !== generation);
-      const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
-      const samples = [...others, ...own, { generation, seq, messageId, text }];
-      return { ...use, samples };
-    }
+    case 'MessageSent':
+      return addSample(use, event.data, 0);
+    case 'MessageEdited':
+      return addSample(use, event.data, event.data.rev);
     case 'MessageReported': {
       const { roomId, evidence } = event.data;
       const made = { reportedAt: event.recordedAt, offset, evidence: evidence ?? [] };
@@ -120,11 +116,16 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
   }
 }
 
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
-/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
-const generationOf = (text: Sealed): number =>
-  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);
+function addSample(use: KeyUse, said: Omit<Sample, 'generation' | 'rev'>, rev: number): KeyUse {
+  const { seq, messageId, text } = said;
+  const generation = generationOf(text);
+  const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
+  // Most texts are no samples, because nearly all events come here.
+  if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
+  const others = use.samples.filter((sample) => sample.generation !== generation);
+  const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
+  return { ...use, samples: [...others, ...own, { generation, seq, rev, messageId, text }] };
+}
 
 /** Uses of keys, by the key of their row. */
 export type KeyUses = ReadonlyMap<string, KeyUse>;
@@ -314,16 +315,16 @@ function compareSamples(
 ): void {
   const keys = RoomKeys.from(encodeTrees(trees));
   const tried = new Set<number>();
-  for (const { generation, seq, messageId, text } of samples.toReversed()) {
+  for (const { generation, text, ...place } of samples.toReversed()) {
     if (tried.has(generation)) continue;
-    const opened = openOr(() => openText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId)));
+    const opened = openOr(() => openText(keys, place, text, textContext({ roomId, ...place })));
     if (opened === undefined)
       throw new MismatchError({
-        what: `the keys of user ${owner} in room ${roomId} do not open message ${seq}`,
+        what: `the keys of user ${owner} in room ${roomId} do not open message ${place.seq}`,
       });
-    if (opened === null && !late.deleted.some(([deleted]) => deleted === seq))
+    if (opened === null && !late.deleted.some(([seq]) => seq === place.seq))
       throw new MismatchError({
-        what: `the key of message ${seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
+        what: `the key of message ${place.seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
       });
     if (opened !== null) tried.add(generation);
   }

@@ -176,7 +176,7 @@ async function compareNames(
   const cache = createPlaintextCache();
   try {
     const names: IndexedNames = {
-      usernames: createTextOpener(vault.keys, cache).usernames,
+      notes: createTextOpener(vault.keys, cache).notes,
       isErasing: async (asked) => (await vault.erasures.list()).some(({ userId }) => userId === asked),
     };
     return await findWrongEntry(stored, comparedModel, names);
