@@ -217,7 +217,7 @@ export class Writer {
         taken++;
       }
       this.#ready.splice(0, taken);
-      if (batch.events.length > 0) {
+      if (batch.finish()) {
         this.#committing = this.#append(batch);
         return true;
       }
