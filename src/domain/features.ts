@@ -9,21 +9,19 @@ import * as pins from './messages/pins.js';
 import * as reactions from './messages/reactions.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
-import * as friends from './people/friends.js';
 import * as profiles from './people/profiles.js';
 import * as safety from './people/safety.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
-import * as users from './signUp.js';
 
 /**
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, profiles, friends, chats, groups, groupEvents] as const),
+  ...([profiles, safety, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, safety, erasure, reports, roles, history] as const),
+  ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -7,6 +7,7 @@ import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import { type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
+import { mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -16,7 +17,6 @@ import {
   membershipsOf,
   periodsOf,
 } from './models/membershipRows.js';
-import { mentionsOf } from './models/mentionRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
 import { requireUser, usersById, type ViewSource } from './models/userRows.js';

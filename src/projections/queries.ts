@@ -30,7 +30,7 @@ import { chatRow, chatRowOf } from './models/chatRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
 import type { PageAsked } from './models/contacts.js';
 import { peerIds, preferencesOf, presenceFor, tiesOf } from './models/contacts.js';
-import { type OpenedEdit, openEdits } from './models/editRows.js';
+import { type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';

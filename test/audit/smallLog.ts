@@ -3,7 +3,7 @@ import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { usernameContext } from '../../src/domain/people/profiles.js';
 import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import { type EventLog, partitionOf } from '../../src/log/log.js';

@@ -4,7 +4,7 @@ import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded, tieOf } from '../../src/domain/events.js';
 import { MessageDeleted, MessageSent } from '../../src/domain/messages/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
-import { FriendAdded, FriendRemoved } from '../../src/domain/people/friends.js';
+import { FriendAdded, FriendRemoved } from '../../src/domain/people/safety.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';

@@ -30,7 +30,7 @@ import {
 import { DEFAULT_PREFERENCES, Preferences, User } from '../userMessageChat.js';
 
 /**
- * Consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
+ * Friends, consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
  * contact does not depend on the server's rule; `ContactRule` says what follows from it.
  */
 
@@ -231,4 +231,105 @@ export const getPreferences = request('get preferences', {
   data: Empty,
   answer: z.strictObject({ preferences: Preferences }),
   note: 'All of them, those that I have never changed too.',
+});
+
+/** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
+
+export const addFriendPush = push('add friend', {
+  isStored: true,
+  data: z.strictObject({ friend: User }),
+  note: 'To the new friend and to my other devices.',
+});
+
+/**
+ * `by` added `target`. It puts each into the other's list. `mutual`: the target had added `by` before, so that it
+ * changes neither list and is pushed to nobody.
+ */
+export const FriendAdded = event('FriendAdded', roomStream, {
+  data: z.strictObject({ by: z.string(), target: z.string(), mutual: z.literal(true).exactOptional() }),
+  evolve(state, { data: { by } }) {
+    const pair = pairIn(state);
+    return { ...pair, added: [...pair.added, by], contacts: withUser(pair.contacts, by) };
+  },
+  push({ data: { by, target, mutual } }) {
+    if (mutual) return [];
+    const tell = (me: string, friend: string) =>
+      addFriendPush.of({
+        to: [me],
+        users: [friend],
+        data: (shown) => ({ friend: shown.user(friend) }),
+      });
+    return [tell(by, target), tell(target, by)];
+  },
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'contact' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} added ${who(target)} as a friend`,
+});
+
+export const removeFriendPush = push('remove friend', {
+  isStored: true,
+  data: z.strictObject({ userId: z.string() }),
+  note: 'The two are neither friends nor contacts any more.',
+});
+
+/** Ends friendship and contact both ways. */
+export const FriendRemoved = event('FriendRemoved', roomStream, {
+  data: z.strictObject({ by: z.string(), target: z.string() }),
+  evolve: (state) => ({ ...pairIn(state), added: [], contacts: [] }),
+  push: ({ data: { by, target } }) => {
+    const tell = (me: string, userId: string) => removeFriendPush.of({ to: [me], data: () => ({ userId }) });
+    return [tell(by, target), tell(target, by)];
+  },
+  tie: ({ data: { by, target } }) => ({ by, other: target, is: 'parted' }),
+  line: ({ data: { by, target } }, { who }) => `${who(by)} removed ${who(target)} from their friends`,
+});
+
+export const getFriends = request('get friends', {
+  data: z.strictObject({
+    limit: Limit,
+    next: z.string().min(1).max(256).exactOptional(),
+    revision: Revision.exactOptional(),
+  }),
+  answer: z.strictObject({ friends: z.array(User), next: z.string().exactOptional() }),
+  note: 'In an order that does not change. `next` goes into `next` for the page behind it; absent at the end.',
+});
+
+/** `isNew`: this command made them friends. */
+export const addFriend = completedCommand('add friend', roomStream, {
+  data: { friendId: Id },
+  answer: z.strictObject({ friend: User, revision: Revision }),
+  note: 'Makes the two friends of each other; needs no consent.',
+  streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  decide({ actor, friendId }, state, { exists }) {
+    const { added, blocks } = pairIn(state);
+    // The command may have been sent before the actor was erased.
+    if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };
+    if (!exists(friendId) || blocks.length > 0) return { refused: notFound(`there is no user ${friendId}`) };
+    if (added.includes(actor)) return { events: [], answer: { isNew: false } };
+    const isNew = added.length === 0;
+    const data = { by: actor, target: friendId };
+    const made = FriendAdded.of(roomIdOf(actor, friendId), isNew ? data : { ...data, mutual: true });
+    return { events: [made], answer: { isNew } };
+  },
+  tie: ({ actor, friendId }) => ({ by: actor, other: friendId, is: 'contact' }),
+});
+
+export const removeFriend = clientCommand('remove friend', roomStream, {
+  data: { friendId: Id },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'Ends friendship and contact both ways, until one writes, adds or accepts again.',
+  streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  decide({ actor, friendId }, state, { exists }) {
+    const { added, contacts } = pairIn(state);
+    // The command may have been sent before the actor was erased.
+    if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (actor === friendId) return { refused: badRequest('you are no friend of yourself') };
+    if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
+    if (added.length === 0 && contacts.length === 0) return unchanged;
+    return changed(FriendRemoved.of(roomIdOf(actor, friendId), { by: actor, target: friendId }));
+  },
+  reply: (_, __, revision) => ({ revision }),
+  tie: ({ actor, friendId }) => ({ by: actor, other: friendId, is: 'parted' }),
 });

@@ -14,7 +14,7 @@ import {
   type OpenChatRow,
 } from './chatRows.js';
 import { fromNext, type PageAsked, toldReadsOf, type Viewer, writeNext } from './contacts.js';
-import { mentionsOf } from './mentionRows.js';
+import { mentionsOf } from './editsAndMentions.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
