@@ -1,4 +1,4 @@
-import type { CursorStore, Message, Push } from './types.js';
+import type { CursorStore, Push } from './types.js';
 
 /** Pushes that wait for their handlers; beyond this the client disconnects, and resumes from its cursor. */
 const MAX_WAITING = 10_000;
@@ -80,24 +80,5 @@ export class Inbox {
       // The connection goes on: after a restart, pushes are only repeated.
       this.report(error);
     }
-  }
-}
-
-/**
- * The messages of one room that a device has, by `seq`, each once. Answers, pushes and pages may arrive
- * in any order and overlap.
- */
-export class Timeline {
-  readonly #bySeq = new Map<number, Message>();
-
-  /** True when the message is new. */
-  add(message: Message): boolean {
-    const isNew = !this.#bySeq.has(message.seq);
-    this.#bySeq.set(message.seq, message);
-    return isNew;
-  }
-
-  get messages(): readonly Message[] {
-    return [...this.#bySeq.values()].sort((a, b) => a.seq - b.seq);
   }
 }

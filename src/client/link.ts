@@ -1,4 +1,3 @@
-import { assertNever } from '../base/errors.js';
 import {
   type After,
   ClientError,
@@ -30,21 +29,8 @@ export type Phase =
 
 /** The part of a phase that callers may see. */
 export function stateOf(phase: Phase): ClientState {
-  switch (phase.state) {
-    case 'new':
-    case 'ended':
-      return phase;
-    case 'connecting':
-      return { state: 'connecting' };
-    case 'replaying':
-      return { state: 'replaying', user: phase.user };
-    case 'live':
-      return { state: 'live', user: phase.user, resumed: phase.resumed };
-    case 'waiting':
-      return { state: 'waiting', delayMs: phase.delayMs, code: phase.code, reason: phase.reason };
-    default:
-      return assertNever(phase);
-  }
+  const { link: _, cancel: __, ...state }: Phase & { link?: Link; cancel?: () => void } = phase;
+  return state;
 }
 
 /** The close code for a server that does not answer, or sends faster than the handlers run. */

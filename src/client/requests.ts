@@ -2,49 +2,6 @@ import type { Link } from './link.js';
 import { type Backoff, backoffDelay } from './options.js';
 import { type After, ClientError } from './types.js';
 
-/** An `AbortController` with a reason, which the one of React Native does not have. */
-export class Cancellation {
-  #why: { readonly error: Error } | undefined;
-  readonly #listeners = new Set<(error: Error) => void>();
-
-  /** Only the first call counts. */
-  cancel(error: Error): void {
-    if (this.#why) return;
-    this.#why = { error };
-    for (const listener of [...this.#listeners]) listener(error);
-    this.#listeners.clear();
-  }
-
-  /** Calls `listener` on cancellation, at once if that was before. Returns the function that unsubscribes. */
-  on(listener: (error: Error) => void): () => void {
-    if (this.#why) listener(this.#why.error);
-    else this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
-  }
-}
-
-/** Waits until resolved, rejected or canceled. `start` begins the wait and returns its clean-up, which always runs. */
-async function waitUnlessCanceled<T>(
-  cancellation: Cancellation,
-  start: (resolve: (value: T) => void, reject: (error: unknown) => void) => () => void,
-): Promise<T> {
-  const cleanUp: (() => void)[] = [];
-  try {
-    return await new Promise<T>((resolve, reject) => {
-      let isOver = false;
-      cleanUp.push(
-        cancellation.on((error) => {
-          isOver = true;
-          reject(error);
-        }),
-      );
-      if (!isOver) cleanUp.push(start(resolve, reject));
-    });
-  } finally {
-    for (const undo of cleanUp) undo();
-  }
-}
-
 const MAX_OPEN_REQUESTS = 1000;
 
 export interface RetryTiming {
@@ -58,7 +15,8 @@ export class Requests {
   #link: Link | undefined;
   #ended: ClientError | undefined;
   readonly #waitingForLink = new Set<(link: Link) => void>();
-  readonly #open = new Set<Cancellation>();
+  /** The function that rejects each open request. */
+  readonly #open = new Set<(error: ClientError) => void>();
 
   constructor(private readonly timing: RetryTiming) {}
 
@@ -72,7 +30,7 @@ export class Requests {
   end(error: ClientError): void {
     this.#ended = error;
     this.#link = undefined;
-    for (const request of [...this.#open]) request.cancel(error);
+    for (const cancel of [...this.#open]) cancel(error);
   }
 
   /** Calls `ask` with this connection and later ones, for at most `timeoutMs`. */
@@ -80,41 +38,53 @@ export class Requests {
     if (this.#ended) throw this.#ended;
     if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN_REQUESTS)
       throw new ClientError({ code: 'too_many' });
-    const request = new Cancellation();
-    this.#open.add(request);
-    const timeout = (): void => request.cancel(new ClientError({ code: 'timeout' }));
-    const cancel = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
+    let cancel: (error: ClientError) => void = () => {};
+    const canceled = new Promise<never>((_, reject) => {
+      cancel = reject;
+    });
+    // It may be canceled between two waits.
+    canceled.catch(() => {});
+    this.#open.add(cancel);
+    const timeout = (): void => cancel(new ClientError({ code: 'timeout' }));
+    const stop = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
     try {
       for (let failures = 0; ; failures++) {
-        const link = this.#link ?? (await this.#nextLink(request));
+        const link = this.#link ?? (await this.#nextLink(canceled));
         try {
-          return await waitUnlessCanceled<T>(request, (resolve, reject) => {
-            ask(link).then(resolve, reject);
-            return () => {};
-          });
+          return await Promise.race([canceled, ask(link)]);
         } catch (error) {
           if (!(error instanceof ClientError) || !error.canRetry) throw error;
           // The client itself waits before it reconnects.
-          if (error.code !== 'disconnected') await this.#pause(error, failures, request);
+          if (error.code !== 'disconnected') await this.#pause(error, failures, canceled);
         }
       }
     } finally {
-      cancel();
-      this.#open.delete(request);
+      stop();
+      this.#open.delete(cancel);
     }
   }
 
-  #nextLink(cancellation: Cancellation): Promise<Link> {
-    return waitUnlessCanceled(cancellation, (resolve) => {
-      this.#waitingForLink.add(resolve);
-      return () => this.#waitingForLink.delete(resolve);
+  async #nextLink(canceled: Promise<never>): Promise<Link> {
+    let go: (link: Link) => void = () => {};
+    const next = new Promise<Link>((resolve) => {
+      go = resolve;
     });
+    this.#waitingForLink.add(go);
+    try {
+      return await Promise.race([canceled, next]);
+    } finally {
+      this.#waitingForLink.delete(go);
+    }
   }
 
   /** Waits longer than the server asks for, so that the clients that it told so do not return all at once. */
-  #pause(error: ClientError, failures: number, cancellation: Cancellation): Promise<void> {
+  async #pause(error: ClientError, failures: number, canceled: Promise<never>): Promise<void> {
     const { after, random, backoff } = this.timing;
     const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
-    return waitUnlessCanceled(cancellation, (resolve) => after(ms, resolve));
+    let stop = (): void => {};
+    const passed = new Promise<void>((resolve) => {
+      stop = after(ms, resolve);
+    });
+    await Promise.race([canceled, passed]).finally(stop);
   }
 }

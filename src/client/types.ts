@@ -1,8 +1,30 @@
 import type { ErrorCode, ErrorReason, FieldError } from '../base/errors.js';
-import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
+import type * as declared from '../domain/contract.js';
 import type { Chat, Message, User } from '../domain/userMessageChat.js';
+import type { PushesToCome, RequestsToCome } from './contractToCome.js';
 
-export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
+export type { Chat, Message, User };
+
+export type RequestName = declared.RequestName | keyof RequestsToCome;
+export type RequestInput<N extends RequestName> = N extends declared.RequestName
+  ? declared.RequestInput<N>
+  : N extends keyof RequestsToCome
+    ? RequestsToCome[N]['input']
+    : never;
+export type RequestAnswer<N extends RequestName> = N extends declared.RequestName
+  ? declared.RequestAnswer<N>
+  : N extends keyof RequestsToCome
+    ? RequestsToCome[N]['answer']
+    : never;
+export type PushName = declared.PushName | keyof PushesToCome;
+export type PushData<N extends PushName> = N extends declared.PushName
+  ? declared.PushData<N>
+  : N extends keyof PushesToCome
+    ? PushesToCome[N]
+    : never;
+
+/** Who may write to me and invite me, and what is told of me. */
+export type Preferences = RequestAnswer<'get preferences'>['preferences'];
 
 /** The parts of a WebSocket that the client uses: a browser's own, or the class of the `ws` package. */
 export interface WebSocketLike {

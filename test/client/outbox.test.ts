@@ -76,9 +76,11 @@ function meet(fate: Fate, rooms: Rooms, connection: Scripted, frame: RequestFram
 class MemoryStore implements OutboxStore {
   readonly entries = new Map<string, OutboxEntry>();
   load = (): readonly OutboxEntry[] => [...this.entries.values()];
-  put = (entry: OutboxEntry): void => void this.entries.set(entry.messageId, entry);
-  remove = (messageId: string): void => void this.entries.delete(messageId);
+  put = (entry: OutboxEntry): void => void this.entries.set(entry.id, entry);
+  remove = (id: string): void => void this.entries.delete(id);
 }
+
+const textOf = ({ data }: OutboxEntry): unknown => 'message' in data && data.message;
 
 describe('the outbox', () => {
   let server: ScriptedServer;
@@ -132,13 +134,13 @@ describe('the outbox', () => {
       },
     });
     const refused: string[] = [];
-    const outbox = new Outbox(client, { onRefused: ({ message }, { code }) => refused.push(message, code) });
+    const outbox = new Outbox(client, { onRefused: ({ request }, { code }) => refused.push(request, code) });
     const bad = outbox.send('room', 'bad').catch((error: unknown) => error);
     await outbox.send('room', 'good');
     expect(await bad)
       .to.be.instanceOf(ClientError)
       .with.property('code', 'forbidden');
-    expect(refused).to.deep.equal(['bad', 'forbidden']);
+    expect(refused).to.deep.equal(['send message', 'forbidden']);
     expect(rooms.texts('room')).to.deep.equal(['good']);
   });
 
@@ -147,7 +149,7 @@ describe('the outbox', () => {
     const first = [outbox.send('room', '1'), outbox.send('room', '2')].map((p) => p.catch(() => {}));
     const error = await outbox.send('room', '3').catch((e: unknown) => e);
     expect(error).to.have.property('code', 'too_many');
-    expect(outbox.waiting.map(({ message }) => message)).to.deep.equal(['1', '2']);
+    expect(outbox.waiting.map(textOf)).to.deep.equal(['1', '2']);
     client.close();
     await Promise.all(first);
   });

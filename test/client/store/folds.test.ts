@@ -1,21 +1,24 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { applyChat } from '../../../src/client/store/chatFolds.js';
+import { applyChatPage } from '../../../src/client/store/contractFolds.js';
 import {
-  applyChat,
-  applyChatPage,
-  applyConnection,
   applyDeletion,
+  applyMessages,
+  applyPage,
+  applySentMessage,
+} from '../../../src/client/store/messageFolds.js';
+import {
+  applyConnection,
   applyErasure,
   applyFriend,
-  applyMessages,
   applyPresence,
-  applyPushedMessage,
   resetToPresent,
-} from '../../../src/client/store/folds.js';
-import { applyOpening, applyPage } from '../../../src/client/store/roomStore.js';
+} from '../../../src/client/store/peopleFolds.js';
+import { applyOpening } from '../../../src/client/store/roomStore.js';
 import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
-import { RoomViews, Snapshots } from '../../../src/client/store/snapshot.js';
-import { EMPTY_STATE, type State } from '../../../src/client/store/storeState.js';
+import { viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
+import { EMPTY_STATE, Observable, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
 import { ClientError, type Message } from '../../../src/client/types.js';
 import { runs } from '../../support/lanes.js';
@@ -33,8 +36,8 @@ const beginning = [withAda, withBen].reduce(
   applyConnection(EMPTY_STATE, { state: 'live', user: me, resumed: false }),
 );
 
-const view = (state: State, roomId = withAda): RoomView => new RoomViews(roomId).of(state);
-const snapshot = (state: State): Snapshot => new Snapshots().of(state);
+const view = (state: State, roomId = withAda): RoomView => viewRoom(roomId)(state, undefined);
+const snapshot = (state: State): Snapshot => viewSnapshot()(state, undefined);
 /** The ids that a room shows; those of unsent messages are marked. */
 const ids = (state: State): string[] =>
   view(state).entries.map((entry) =>
@@ -86,7 +89,7 @@ describe('the folds of the store', () => {
             state = markRefused(state, messageId, new ClientError({ code: 'forbidden' }));
           } else {
             stored = Math.max(stored, upTo);
-            if (does === 'push') state = known.reduce(applyPushedMessage, state);
+            if (does === 'push') state = known.reduce(applySentMessage, state);
             else
               state =
                 does === 'page' ? applyPage(state, withAda, known) : applyMessages(state, withAda, known);
@@ -105,7 +108,7 @@ describe('the folds of the store', () => {
     const at = (seq: number) => messageOf(withAda, ada, seq);
     const seqs = (state: State): unknown[] =>
       view(state).entries.map((entry) => entry.state === 'stored' && entry.message.seq);
-    const broken = applyPage(applyPushedMessage(beginning, at(7)), withAda, [1, 2, 4, 5].map(at));
+    const broken = applyPage(applySentMessage(beginning, at(7)), withAda, [1, 2, 4, 5].map(at));
     expect(seqs(broken)).to.deep.equal([7]);
     expect(view(broken).history).to.deep.equal({ state: 'more' });
     const filled = applyPage(broken, withAda, [at(6)]);
@@ -148,28 +151,30 @@ describe('the folds of the store', () => {
   });
 
   it('keep the identity of everything that did not change', () => {
-    const snapshots = new Snapshots();
-    const views = new RoomViews(withAda);
     const both = [chatOf(withAda, [me, ada], []), chatOf(withBen, [me, ben], [])].reduce(
       applyChat,
       [ada, ben].reduce(applyFriend, beginning),
     );
-    const before = { snapshot: snapshots.of(both), view: views.of(both) };
-    const state = applyPushedMessage(both, messageOf(withBen, ben, 1));
-    const after = { snapshot: snapshots.of(state), view: views.of(state) };
+    const store = new Observable(both, () => {});
+    const [snapshots, views] = [store.watch(viewSnapshot()), store.watch(viewRoom(withAda))];
+    const before = { snapshot: snapshots.get(), view: views.get() };
+    store.apply((state) => applySentMessage(state, messageOf(withBen, ben, 1)));
+    const after = { snapshot: snapshots.get(), view: views.get() };
     expect(after.view).to.equal(before.view);
     expect(after.snapshot.friends).to.equal(before.snapshot.friends);
     expect(after.snapshot.chats.map(({ roomId }) => roomId)).to.deep.equal([withBen, withAda]);
     expect(after.snapshot.chats).to.include(before.snapshot.chats.find(({ roomId }) => roomId === withAda));
-    expect(snapshots.of(applyPushedMessage(state, messageOf(withBen, ben, 1)))).to.equal(after.snapshot);
-    expect(snapshots.of(applyFriend(state, { ...ben }))).to.equal(after.snapshot);
+    store.apply((state) => applySentMessage(state, { ...messageOf(withBen, ben, 1) }));
+    expect(snapshots.get()).to.equal(after.snapshot);
+    store.apply((state) => applyFriend(state, { ...ben }));
+    expect(snapshots.get()).to.equal(after.snapshot);
   });
 
   it('forget presence that a new connection does not confirm', () => {
     const chat = chatOf(withAda, [me, ada], []);
     const there = { isOnline: true, lastSeen: null };
     const before = applyPresence(
-      applyChatPage(beginning, { chats: [chat], presence: { ada: there } }, true),
+      applyChatPage(beginning, { chats: [chat], presence: { ada: there } }, {}),
       ben.userId,
       {
         state: 'online',
@@ -177,13 +182,13 @@ describe('the folds of the store', () => {
     );
     const lost = applyConnection(before, { state: 'waiting', delayMs: 1, code: 1006, reason: '' });
     expect(snapshot(lost).chats[0]?.presence).to.deep.equal({ state: 'online' });
-    const again = applyChatPage(lost, { chats: [chat], presence: { ben: there } }, true);
+    const again = applyChatPage(lost, { chats: [chat], presence: { ben: there } }, {});
     expect(snapshot(again).chats[0]?.presence).to.deep.equal({ state: 'unknown' });
     expect(again.presence.get(ben.userId)).to.deep.equal({ state: 'online' });
   });
 
   it('forget everything but unsent messages when the server was restored', () => {
-    const known = applyPushedMessage(
+    const known = applySentMessage(
       applyChat(beginning, chatOf(withAda, [me, ada], [])),
       messageOf(withAda, ada, 1),
     );
@@ -204,7 +209,10 @@ function tells(state: State, roomId: string, told: Story | undefined): void {
   const { entries, other, myMark, otherMark } = view(state, roomId);
   const all = told?.messages ?? [];
   expect(entries).to.deep.equal(
-    all.map((message) => ({ state: 'stored', message, isRead: message.seq <= otherMark })),
+    all.map((message) => ({
+      ...{ state: 'stored', message, isRead: message.seq <= otherMark },
+      sender: message.senderId === me.userId ? me : other,
+    })),
   );
   expect(other?.erased === true).to.equal(told?.isErased);
   const line = snapshot(state).chats.find((one) => one.roomId === roomId);

@@ -1,0 +1,119 @@
+import type { Chat, Message, User } from '../domain/userMessageChat.js';
+
+/**
+ * Requests and pushes of the contract that the declarations of the server do not have yet. A name leaves this file when
+ * it is declared.
+ */
+
+export interface PreferencesToCome {
+  readonly whoWrites: 'everyone' | 'contacts';
+  readonly whoInvites: 'everyone' | 'contacts' | 'nobody';
+  readonly findable: boolean;
+  readonly visible: boolean;
+  readonly receipts: boolean;
+}
+
+type Role = 'owner' | 'admin' | 'member';
+interface OfMessage {
+  readonly roomId: string;
+  readonly messageId: string;
+}
+interface Done {
+  readonly revision: string;
+}
+interface Page {
+  readonly limit?: number;
+  readonly next?: string;
+}
+interface GroupSettings {
+  readonly name?: string;
+  readonly about?: string | null;
+  readonly history?: 'joined' | 'all';
+  readonly whoAdds?: 'members' | 'admins';
+  readonly whoSends?: 'members' | 'admins';
+}
+
+export interface RequestsToCome {
+  'edit message': {
+    input: OfMessage & { readonly editId: string; readonly message: string; readonly mentions?: string[] };
+    answer: Done & { readonly message: Message };
+  };
+  'get edits': { input: OfMessage; answer: { edits: { rev: number; message: string; at: string }[] } };
+  'delete message': { input: OfMessage; answer: Done };
+  react: {
+    input: OfMessage & { readonly emoji: string; readonly on: boolean };
+    answer: Done & { readonly reactions: NonNullable<Message['reactions']> };
+  };
+  'pin message': { input: OfMessage & { readonly on: boolean }; answer: Done };
+  'change chat': {
+    input: {
+      readonly roomId: string;
+      readonly mutedUntil?: string | null;
+      readonly pinned?: boolean;
+      readonly archived?: boolean;
+    };
+    answer: Done & { readonly chat: Chat };
+  };
+  'accept chat': { input: { readonly roomId: string }; answer: Done };
+  'remove friend': { input: { readonly friendId: string }; answer: Done };
+  'block user': { input: { readonly userId: string; readonly block: boolean }; answer: Done };
+  'get blocked': { input: Page; answer: { readonly users: User[]; readonly next?: string } };
+  'get preferences': { input: object; answer: { readonly preferences: PreferencesToCome } };
+  'change preferences': {
+    input: Partial<PreferencesToCome>;
+    answer: Done & { readonly preferences: PreferencesToCome };
+  };
+  'create group': {
+    input: GroupSettings & { readonly roomId: string; readonly memberIds: string[] };
+    answer: Done & { readonly room: Chat; readonly refused: { userId: string; reason: string }[] };
+  };
+  'change group': {
+    input: GroupSettings & { readonly roomId: string };
+    answer: Done & { readonly room: Chat };
+  };
+  'add members': {
+    input: { readonly roomId: string; readonly userIds: string[] };
+    answer: Done & { readonly added: unknown[]; readonly refused: { userId: string; reason: string }[] };
+  };
+  'remove member': { input: { readonly roomId: string; readonly userId: string }; answer: Done };
+  'leave group': { input: { readonly roomId: string }; answer: Done };
+  'change role': {
+    input: { readonly roomId: string; readonly userId: string; readonly role: Role };
+    answer: Done;
+  };
+  'get members': {
+    input: Page & { readonly roomId: string };
+    answer: { readonly members: { user: User; role: Role; since: string }[]; readonly next?: string };
+  };
+  'get readers': {
+    input: Page & { readonly roomId: string; readonly seq: number };
+    answer: { readonly readers: { userId: string; upTo: number }[]; readonly next?: string };
+  };
+}
+
+interface ByAt {
+  readonly roomId: string;
+  readonly by: string;
+  readonly at: number;
+}
+
+export interface PushesToCome {
+  'accept chat': { readonly roomId: string };
+  'remove friend': { readonly userId: string };
+  'block user': { readonly userId: string; readonly block: boolean };
+  'change preferences': { readonly preferences: PreferencesToCome };
+  'change user': { readonly user: User };
+  'edit message': { readonly roomId: string; readonly message: Message };
+  react: OfMessage & {
+    readonly seq: number;
+    readonly userId: string;
+    readonly emoji: string;
+    readonly on: boolean;
+  };
+  'pin message': OfMessage & { readonly seq: number; readonly on: boolean; readonly by: string };
+  'change chat': { readonly chat: Chat };
+  'change group': ByAt & GroupSettings;
+  'add member': ByAt & { readonly user: User; readonly role: Role };
+  'remove member': ByAt & { readonly userId: string };
+  'change role': ByAt & { readonly userId: string; readonly role: Role };
+}
