@@ -48,6 +48,7 @@ export const outline: readonly Part[] = [
     pages: [
       { source: 'README.md', url: '/docs/readme', name: 'Settings and commands' },
       page('operations', 'Operations'),
+      page('incidents', 'Incidents'),
       page('security', 'Security'),
       page('audit', 'Audit'),
     ],

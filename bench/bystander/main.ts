@@ -23,10 +23,15 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
     tails.map((tail) => ({ position: tail?.position ?? 0, size: tail?.size ?? 0 })),
     {
       delivery: { deliver: idle },
-      interest: { ring: { hosts: nobody }, watchers: { isWatched: nobody } },
+      interest: {
+        groups: { hasMembers: nobody, fold: idle },
+        ring: { hosts: nobody },
+        watchers: { isWatched: nobody },
+      },
       content: {
         profiles: { known: idle, load: async () => new Map() },
-        texts: { messages: async () => [] },
+        texts: { messages: async () => [], notes: async () => [] },
+        chats: { chat: async () => undefined },
       },
       source: { log, rooms: { members: async () => [] } },
       observer: {

@@ -9,24 +9,21 @@ import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
-import { checkReadiness } from '../http/operations.js';
+import { checkReadiness, type Readiness } from '../http/operations.js';
 import { roleCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
 /** Gives each group of HTTP resources its parts. */
-export function httpParts(
-  { config, metrics, retirement }: Host,
-  { stores, reads, audit, membership, selfCheck }: Parts,
-  gateway: RunningGateway,
-  erasures: Erasures,
-): HttpParts {
+export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, erasures: Erasures): HttpParts {
+  const { config, metrics } = host;
+  const { stores, reads, audit, membership } = parts;
   const { vault, passwords, texts, engine } = stores;
   const { log, attemptLimit } = engine;
   const { queries, projections } = reads;
   const { reader: rows, progress } = projections;
   const { heads, proofs } = audit;
-  const { bus, commands, writers } = membership;
+  const { commands } = membership;
   const past = { log, rows, indexed: indexedSize(progress) };
   return {
     accounts: {
@@ -50,10 +47,26 @@ export function httpParts(
     },
     operations: {
       metrics,
-      ready: async () =>
-        checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck),
+      isMetricsPublic: config.METRICS_PORT === undefined,
+      ready: async () => readinessOf(host, parts),
     },
   };
+}
+
+/** Whether the node can do its work now. */
+export function readinessOf(
+  { retirement }: Host,
+  {
+    reads,
+    audit,
+    membership,
+    selfCheck,
+  }: Pick<Parts, 'reads' | 'audit'> & Pick<Parts, 'membership' | 'selfCheck'>,
+): Readiness {
+  const { bus, writers } = membership;
+  const { progress } = reads.projections;
+  const { heads } = audit;
+  return checkReadiness({ isRetired: retirement.isRetired, heads, writers, progress, bus }, selfCheck);
 }
 
 /** Takes over the socket of a request that offers to become a WebSocket. */
@@ -115,8 +128,29 @@ export interface Listening {
   stop(): Promise<void>;
 }
 
+/** Where to listen, by the setting that names the port. */
+type Address = { readonly HOST: string } & ({ readonly PORT: number } | { readonly METRICS_PORT: number });
+
 /** Errors of `listen` that another port would not have. The others are of the address. */
 const PORT_ERRORS: ReadonlySet<string | undefined> = new Set(['EADDRINUSE', 'EACCES']);
+
+/** Opens the port and returns its URL. Throws `ConfigError` if it cannot listen there. */
+async function openPort(server: Server, at: Address): Promise<string> {
+  const [name, wanted] = 'PORT' in at ? ['PORT', at.PORT] : ['METRICS_PORT', at.METRICS_PORT];
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const setting = PORT_ERRORS.has(cause.code) ? name : 'HOST';
+      reject(
+        new ConfigError(`${setting}: cannot listen on ${at.HOST}, port ${wanted}: ${cause.message}`, {
+          cause,
+        }),
+      );
+    });
+    server.listen(wanted, at.HOST, resolve);
+  });
+  const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
 
 /** Serves HTTP and sockets. Throws `ConfigError` if it cannot listen there. */
 export async function listen(
@@ -126,25 +160,30 @@ export async function listen(
 ): Promise<Listening> {
   const server = createHttpServer(app);
   serveUpgrades(server, (request, socket, head) => void gateway.upgrade(request, socket, head));
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const setting = PORT_ERRORS.has(cause.code) ? 'PORT' : 'HOST';
-      reject(
-        new ConfigError(`${setting}: cannot listen on ${HOST}, port ${PORT}: ${cause.message}`, { cause }),
-      );
-    });
-    server.listen(PORT, HOST, resolve);
-  });
-  const { address, family, port } = server.address() as AddressInfo; // It listens on a port, not on a pipe.
-  const host = family === 'IPv6' ? `[${address}]` : address;
   return {
-    url: `http://${host}:${port}`,
+    url: await openPort(server, { HOST, PORT }),
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       await gateway.close();
       server.closeAllConnections();
       await closed;
+    },
+  };
+}
+
+/** Serves the metrics on a port of their own. Throws `ConfigError` if it cannot listen there. */
+export async function listenForMetrics(
+  at: { readonly HOST: string; readonly METRICS_PORT: number },
+  app: Koa,
+): Promise<Listening> {
+  const server = createHttpServer(app);
+  return {
+    url: await openPort(server, at),
+    stop() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeAllConnections();
+      return closed;
     },
   };
 }

@@ -184,7 +184,7 @@ export async function joinCluster(
 const COMMIT_INTERVAL_MS = 4;
 
 function createWriters(
-  { logger, metrics, retirement }: Host,
+  { config, logger, metrics, retirement }: Host,
   {
     stores: { engine, vault },
     reads: { projections },
@@ -206,6 +206,7 @@ function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
+        limits: { groupSize: config.GROUP_SIZE },
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },

@@ -1,13 +1,13 @@
-import { constants, fstatSync, openSync, writeSync } from 'node:fs';
-import pino, { type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { monotonicNow } from '../base/clock.js';
 import { messageOf } from '../base/errors.js';
-import { type Config, ConfigError, readConfig } from '../base/settings.js';
+import { ConfigError, readConfig } from '../base/settings.js';
 import { collectWhenIdle } from '../base/workerThreads.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
 import { STOP_SIGNALS, StopSignals } from './lifecycle.js';
+import { createLogger, LogOutput, loadPrettyFormat } from './logOutput.js';
 import { DataDirInUse, DataDirMismatch } from './openStores.js';
 import { startSystem } from './system.js';
 
@@ -41,85 +41,6 @@ function stopOnSignal(logger: Logger, stop: () => Promise<void>): void {
       if (does === 'stop') void end(signal);
     });
 }
-
-/** Bytes of lines that are kept while they cannot be written. Lines beyond are lost, and counted. */
-const MAX_WAITING_BYTES = 1024 * 1024;
-const RETRY_LOG_MS = 100;
-
-/**
- * Writes the lines of a log. Never throws and never waits: while the disk is full or nobody reads, lines are kept for
- * later, up to 1 MiB. The number of lines that did not fit is written when it goes on.
- */
-class LogOutput {
-  readonly #fd: number;
-  #waiting: Buffer[] = [];
-  #bytes = 0;
-  #lost = 0;
-  #isFailing = false;
-
-  constructor(fd: number) {
-    this.#fd = openWithoutWaiting(fd);
-    process.once('exit', () => this.#flush());
-  }
-
-  write(line: string): void {
-    const bytes = Buffer.from(line);
-    if (this.#bytes + bytes.length > MAX_WAITING_BYTES) {
-      this.#lost++;
-      return;
-    }
-    this.#waiting.push(bytes);
-    this.#bytes += bytes.length;
-    // A try for each line would cost more than the lines.
-    if (!this.#isFailing) this.#flush();
-  }
-
-  #flush(): void {
-    try {
-      this.#writeWaiting();
-      this.#isFailing = false;
-    } catch {
-      this.#isFailing = true;
-      setTimeout(() => this.#flush(), RETRY_LOG_MS).unref();
-    }
-  }
-
-  #writeWaiting(): void {
-    for (let next = this.#waiting[0]; next; next = this.#waiting[0] ?? this.#takeNote()) {
-      const written = writeSync(this.#fd, next);
-      this.#bytes -= written;
-      if (written < next.length) this.#waiting[0] = next.subarray(written);
-      else this.#waiting.shift();
-    }
-  }
-
-  /** A last line that tells how many were lost; undefined: none were. */
-  #takeNote(): Buffer | undefined {
-    if (this.#lost === 0) return undefined;
-    const msg = `${this.#lost} lines of this log are lost, because it could not be written`;
-    const note = Buffer.from(
-      `${JSON.stringify({ level: pino.levels.values.warn, time: Date.now(), msg })}\n`,
-    );
-    this.#lost = 0;
-    this.#waiting.push(note);
-    this.#bytes += note.length;
-    return note;
-  }
-}
-
-/** A pipe is opened once more, so that a write fails when the pipe is full, and does not stop the process. */
-function openWithoutWaiting(fd: number): number {
-  try {
-    if (!fstatSync(fd).isFIFO()) return fd;
-    return openSync(`/dev/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK);
-  } catch {
-    return fd; // It has no reader, or belongs to another user.
-  }
-}
-
-/** A log to this descriptor, whose failures do not reach those who write to it. */
-export const createLogger = (fd: number, level: Config['LOG_LEVEL']): Logger =>
-  pino({ level }, new LogOutput(fd));
 
 /** Ends the process with 1 at once, because events in its memory may not be durable. */
 export const exitOn =
@@ -157,11 +78,13 @@ const SELF_EXPLANATORY = [
 export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   // A terminal that has gone must not end the server.
   process.stderr.on('error', () => {});
-  const logger = createLogger(1, 'info');
+  const output = new LogOutput(1);
+  const logger = createLogger(output, 'info');
   let stop: () => Promise<void> = async () => {};
   stopOnSignal(logger, () => stop());
   try {
     const config = readConfig(env);
+    if (config.LOG_FORMAT === 'pretty') output.format = await loadPrettyFormat(process.stdout.isTTY);
     logger.level = config.LOG_LEVEL;
     if (config.BCRYPT_COST < 10)
       logger.warn(`BCRYPT_COST=${config.BCRYPT_COST} is too cheap for real passwords: set 10 or more`);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { statfsSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
@@ -7,8 +8,9 @@ import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
+import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
-import { httpParts, listen } from './httpServer.js';
+import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
@@ -139,14 +141,30 @@ const operatorOf = (
     log: stores.engine.log,
   });
 
-function registerMetrics({ metrics }: Host, { stores, reads, membership }: Parts): void {
+function registerMetrics(host: Host, parts: Parts): void {
+  const { metrics } = host;
+  const { stores, reads, membership, selfCheck } = parts;
   const { progress } = reads.projections;
   const { commands } = membership;
   metrics.addGauge('parley_projection_lag_seconds', () => progress.lagMs() / 1000);
   metrics.addQueue('passwords', () => stores.passwords.waiting);
   metrics.addQueue('commands', () => membership.writers.depth);
   metrics.addQueue('router', () => commands.depth);
+  metrics.addGauge('parley_partitions', () => stores.engine.log.partitions);
   metrics.addGauge('parley_partitions_owned', () => commands.owned.length);
+  metrics.addGauge('parley_ready', () => Number(readinessOf(host, parts).ok));
+  metrics.addGauge('parley_clock_behind', () => Number(selfCheck.isAhead));
+  metrics.addGauge('parley_disk_free_bytes', () => freeBytesAt(host.config.DATA_DIR));
+}
+
+/** The bytes that this process may still write there; not a number if the directory is gone. */
+function freeBytesAt(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return Number.NaN; // A scrape must not fail with the directory; `/ready` names it.
+  }
 }
 
 /** Listens for clients, then for operators; the URL for clients. */
@@ -159,6 +177,15 @@ async function serve(
   const app = createApp(parts, new Origins(config), logger);
   const listening = await listen(config, app, gateway);
   closers.add(() => listening.stop());
+  const { HOST, METRICS_PORT } = config;
+  if (METRICS_PORT !== undefined) {
+    const forMetrics = await listenForMetrics(
+      { HOST, METRICS_PORT },
+      createOperationsApp(parts.operations, logger),
+    );
+    closers.add(() => forMetrics.stop());
+    logger.info(`metrics are at ${forMetrics.url}/metrics`);
+  }
   const control = await serveControl(config.DATA_DIR, createControlApp(operator, logger));
   closers.add(() => control.close());
   return listening.url;

@@ -5,6 +5,10 @@ const DURATION_BUCKETS_S = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 
 /** Gauges, read only when Prometheus asks. */
 const GAUGE_HELP = {
   parley_projection_lag_seconds: 'Age of the oldest commit that is not folded into the read models.',
+  parley_ready: 'Whether /ready succeeds: 1 or 0.',
+  parley_clock_behind: "Whether the log's last time is more than 5 min ahead of the clock: 1 or 0.",
+  parley_disk_free_bytes: 'Free bytes where DATA_DIR is.',
+  parley_partitions: 'Partitions of the log, the same on every node.',
   parley_partitions_owned: 'Partitions that this node owns.',
   parley_connections: 'Open WebSocket connections.',
   parley_bytes_waiting: 'Bytes that wait to be written to sockets.',

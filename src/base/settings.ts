@@ -107,10 +107,12 @@ const nats = z.string().transform((text, ctx) => {
 });
 
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const FORMATS = ['json', 'pretty'] as const;
 
 const Settings = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   HOST: z.string().min(1).default('127.0.0.1'),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
   DATA_DIR: z.string().min(1).default('./data'),
   MASTER_KEY: masterKey.optional(),
   MONGO_URL: mongo.optional(),
@@ -122,12 +124,14 @@ const Settings = z.object({
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
+  GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('info'),
+  LOG_FORMAT: z.enum(FORMATS, `must be one of ${FORMATS.join(', ')}`).default('json'),
 });
 
 /**
@@ -148,6 +152,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)
     throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
+  if (config.METRICS_PORT === config.PORT && config.PORT !== 0)
+    throw new ConfigError(`METRICS_PORT: must be another port than PORT, which is ${config.PORT}`);
   return config;
 }
 

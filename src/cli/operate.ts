@@ -2,10 +2,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import { type ErasureList, makeBackup, readErasures, writeErasures } from '../app/backup.js';
 import { isControlServed, remoteOperator } from '../app/controlSocket.js';
+import { createLogger, LogOutput } from '../app/logOutput.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { type Accepted, controlSocketOf, type Operator } from '../app/operator.js';
 import { beginHistory, type RestoreStep, stageBackup } from '../app/restore.js';
-import { createLogger, exitOn } from '../app/serve.js';
+import { exitOn } from '../app/serve.js';
 import { type SystemOptions, startSystem } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever, messageOf } from '../base/errors.js';
@@ -47,7 +48,7 @@ async function withOwnSystem<T>(
   work: (operator: Operator) => Promise<T>,
   options: SystemOptions,
 ): Promise<T> {
-  const logger = createLogger(2, 'error');
+  const logger = createLogger(new LogOutput(2), 'error');
   const system = await startSystem(config, logger, exitOn(logger), { ...options, isServing: false });
   try {
     return await work(system.operator);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
+import { type Audience, isGroupAudience } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
 
 /** A process, from its start to its end: a new UUID each time. */
@@ -21,13 +22,14 @@ export interface CommitFrame extends Commit {
 
 /** The users whom a commit's pushes are for. */
 export interface Receivers {
-  /** The users whom its events are pushed to, each once. */
-  readonly concerns: readonly UserId[];
+  /** The users whom its events are pushed to, and the groups whose members they are pushed to, each once. */
+  readonly concerns: readonly (UserId | RoomId)[];
   /** The users whose presence its events change, for those who watch them. */
   readonly subjects: readonly UserId[];
 }
 
-export type RoomsOfCommit = ReadonlyMap<StreamName, readonly UserId[]>;
+/** Of a group only that it is one. */
+export type RoomsOfCommit = ReadonlyMap<StreamName, Audience>;
 
 /** The outcome of a request: see `RequestChannel.request`. */
 export type Reply = { readonly reply: unknown } | 'undelivered' | 'unanswered';
@@ -93,12 +95,15 @@ export function receiversOf(frame: CommitFrame): Receivers {
   if (frame.receivers) return frame.receivers;
   const { events, members } = frame;
   if (!members) throw new Error('the members of the rooms of this commit are not known');
-  const concerns = new Set<UserId>();
+  const concerns = new Set<UserId | RoomId>();
   const subjects = new Set<UserId>();
   for (const event of events)
     for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
       if ('about' in push) subjects.add(push.about);
-      else for (const user of push.to) concerns.add(user);
+      else if (isGroupAudience(push.to)) {
+        concerns.add(push.to.group);
+        for (const user of push.to.and ?? nobody) concerns.add(user);
+      } else for (const user of push.to) concerns.add(user);
   return { concerns: [...concerns], subjects: [...subjects] };
 }
 
@@ -124,10 +129,10 @@ export const Note = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('requestProgress'), partition, size }),
   /** The ids of revoked sessions. */
   z.object({ kind: z.literal('revokedSessions'), sessions: z.array(z.string()).readonly() }),
-  /** A user starts or stops typing in a room; for the users in `to`. */
+  /** A user starts or stops typing in a room; for the users in `to`, or for all other members of a group. */
   z.object({
     kind: z.literal('typing'),
-    to: z.array(z.string()).readonly(),
+    to: z.union([z.array(z.string()).readonly(), z.object({ group: z.string() })]),
     roomId: z.string(),
     userId: z.string(),
     isTyping: z.boolean(),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Audience } from '../domain/defineEvent.js';
 import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
@@ -25,8 +26,10 @@ const Header = z.object({
   root: z.string(),
   frontier: z.array(z.string()).exactOptional(),
   hash: z.string(),
-  /** By stream, the members of the rooms of its events. */
-  members: z.array(z.tuple([z.string(), z.array(z.string())])),
+  /** By stream, the members of the rooms of its events; of a group only its id. */
+  members: z.array(
+    z.tuple([z.string(), z.union([z.array(z.string()).readonly(), z.object({ group: z.string() })])]),
+  ),
 });
 
 const LINE_BREAK = 0x0a;
@@ -61,7 +64,7 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     root,
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
-    members: [...members].map(([stream, users]) => [stream, [...users]]),
+    members: [...members].map(([stream, who]) => [stream, who]),
   };
   return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
 }
@@ -87,7 +90,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     ...commit,
     receivers: { concerns, subjects },
     // Only writers send frames, and they name streams.
-    members: new Map(members as [StreamName, string[]][]),
+    members: new Map(members as [StreamName, Audience][]),
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

@@ -5,10 +5,10 @@ import { event, push } from './defineEvent.js';
 import { Empty, Id, Limit, Revision, Time } from './fields.js';
 import { pairOf, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
-import { inRoom, type Room, roomStream } from './streams.js';
+import { inPair, pairIn, type Room, type RoomState, roomStream } from './streams.js';
 import { Chat, OnlineInfo } from './userMessageChat.js';
 
-/** Private chats: one room for a pair for ever, active for its initiator at once; and who types in one. */
+/** Chats, and private ones: one room for a pair for ever, active for its initiator at once; and who types in one. */
 
 const Members = z.tuple([z.string(), z.string()]).readonly();
 
@@ -21,12 +21,12 @@ export const initChatPush = push('init chat', {
 /** Pushed to nobody: a chat appears with `ChatOpened`. `members` are in ascending order. */
 export const RoomCreated = event('RoomCreated', roomStream, {
   data: z.strictObject({ roomId: z.string(), roomType: z.literal('PRIVATE'), members: Members }),
-  evolve(state, { data: { roomId, members }, recordedAt }) {
+  evolve(state, { data: { roomId, members }, recordedAt }): RoomState {
     if (state.exists) return state;
     const marks = { [members[0]]: 0, [members[1]]: 0 };
     const { added } = state;
     const room = { roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
-    return { exists: true, ...room, erased: [], added };
+    return { exists: true, roomType: 'PRIVATE', ...room, erased: [], added };
   },
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });
@@ -37,7 +37,7 @@ export const RoomCreated = event('RoomCreated', roomStream, {
  */
 export const ChatOpened = event('ChatOpened', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string(), members: Members, createdAt: Time }),
-  evolve: inRoom((room, { data }) => ({ ...room, active: [...room.active, data.userId] })),
+  evolve: inPair((room, { data }) => ({ ...room, active: [...room.active, data.userId] })),
   push({ data: { roomId, userId, members, createdAt } }) {
     return [
       initChatPush.of({
@@ -78,7 +78,8 @@ export const initChat = completedCommand('init chat', roomStream, {
   note: 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
-  decide({ actor, friendId }, state, { now, exists }) {
+  decide({ actor, friendId }, room, { now, exists }) {
+    const state = pairIn(room);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot start a chat with yourself') };
@@ -137,5 +138,5 @@ export const typingPush = push('notify typing', {
 export const notifyTyping = request('notify typing', {
   data: z.strictObject({ roomId: Id, isTyping: z.boolean() }),
   answer: Empty,
-  note: 'Told to the other member while they are connected. After 6 s without another it ends.',
+  note: 'Told to the other members while they are connected, and while at most 8 type. After 6 s without another it ends.',
 });

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, SealedNote, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { Actor, MessageRef, UserId, WriterInRoom } from './ids.js';
+import type { Actor, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
@@ -18,6 +18,10 @@ export interface Wants {
   readonly messages?: readonly MessageRef[];
   /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
   readonly ownKeys?: readonly UserId[];
+  /** Groups whose keys seal or open a text. Their keys may be destroyed: see `Facts.isText`. */
+  readonly groupKeys?: readonly RoomId[];
+  /** Users for `Facts.groupsOf`. */
+  readonly groupsOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
 }
@@ -44,6 +48,17 @@ export interface Facts {
   isActive(user: UserId): boolean;
   /** A wanted message, if it exists. */
   message(ref: MessageRef): EarlierMessage | undefined;
+  /** The number of groups that a wanted user is in. It may be some seconds old. */
+  groupsOf(user: UserId): number;
+  /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
+  isText(note: SealedNote, text: string): boolean | undefined;
+  readonly limits: DecisionLimits;
+}
+
+/** Limits that are settings of the server. */
+export interface DecisionLimits {
+  /** The most members of a group. */
+  readonly groupSize: number;
 }
 
 interface Deciding<C, S, A> {

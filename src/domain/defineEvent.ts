@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
+import type { Period } from './groupState.js';
 import type { Actor, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
-import type { User } from './userMessageChat.js';
+import type { Chat, User } from './userMessageChat.js';
 
 /** The builders of declared events and of what they push. */
 
@@ -12,7 +13,23 @@ export interface StreamDeclaration<S> {
   readonly idField: string;
   /** The state before the first event. A state is a JSON value: it is stored as a row. */
   readonly initial: S;
+  /** The part of a state that is stored in its row. Default: all of it. Events evolve this part by itself too. */
+  readonly stored?: (state: S) => S;
 }
+
+/** The members of a group at an event's place, where nobody lists them. */
+export interface GroupAudience {
+  readonly group: RoomId;
+  /** Only those who had joined before this offset. */
+  readonly joinedBefore?: number;
+  /** These users too. */
+  readonly and?: readonly UserId[];
+}
+
+/** Whom a push is for. */
+export type Audience = readonly UserId[] | GroupAudience;
+
+export const isGroupAudience = (audience: Audience): audience is GroupAudience => 'group' in audience;
 
 /** An event as its decider makes it. */
 export interface NewEventOf<T extends string, D> {
@@ -49,7 +66,8 @@ export interface SealedField<E> {
 
 /** How the sealed field of an event is sealed. */
 export interface Sealing {
-  readonly owner: UserId;
+  /** A user, or what `groupKeyOwner` gives. */
+  readonly owner: string;
   /** Additional data of AES-GCM: the sealed text opens nowhere else. */
   readonly context: string;
   /** Of a text with a key of its own. Without it the field is sealed with its owner's own key. */
@@ -59,7 +77,9 @@ export interface Sealing {
 /** What an event's pushes need beside the event. */
 export interface Scene {
   /** The members of the event's room at its place in the log; empty for another kind of stream. */
-  readonly members: readonly UserId[];
+  readonly members: Audience;
+  /** In a replay of a group: when its user was a member. */
+  readonly periods?: readonly Period[];
   /** The event's message as it is now, when it is no longer as the event says. */
   readonly message?: SealedMessage;
 }
@@ -123,9 +143,16 @@ export interface SealedMessage {
   readonly deleted?: { readonly by: Actor };
 }
 
-/** What a push shows beside its event: profiles, and the opened text of its message. Both are as they are now. */
+/** A sealed text that is not a message's, with all that its seal is bound to. */
+export interface SealedNote extends Pick<Sealing, 'owner' | 'context'> {
+  readonly sealed: Sealed;
+}
+
+/** What a push shows beside its event: profiles, chats and opened texts. All are as they are now. */
 export interface Shown {
   user(id: UserId): User;
+  /** A chat as this user sees it. */
+  chat(roomId: RoomId, user: UserId): Chat;
   /** Null when the text's key was destroyed. */
   text(sealed: Sealed): string | null;
 }
@@ -133,13 +160,19 @@ export interface Shown {
 /** A push with a cursor, which a client that was away receives later. */
 export interface StoredPush {
   readonly name: string;
-  readonly to: readonly UserId[];
+  readonly to: Audience;
+  /** The message that `data` is about: of a group, only those see it in one of whose windows it lies. */
+  readonly seq?: number;
   /** Connections that have left this room do not receive it. */
   readonly room?: RoomId;
   /** The profiles that `data` shows. */
   readonly users?: readonly UserId[];
   /** The message whose text `data` shows. */
   readonly message?: SealedMessage;
+  /** Other texts that `data` shows. */
+  readonly notes?: readonly SealedNote[];
+  /** The chat that `data` shows to the one user whom the push is for. */
+  readonly chat?: { readonly roomId: RoomId; readonly userId: UserId };
   /** These two have become contacts of each other. */
   readonly contacts?: readonly [UserId, UserId];
   /** This user stops typing in `room`, without a push that says so. */

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
+import { membersOf } from './groupState.js';
+import { leave } from './groups.js';
 import { UserWentOffline } from './onlineStatus.js';
-import { changed, inRoom, roomStream, unchanged, userStream } from './streams.js';
+import { changed, isGroup, type RoomState, roomStream, unchanged, userStream } from './streams.js';
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
 
@@ -20,10 +22,17 @@ export const UserErased = event('UserErased', userStream, {
   line: ({ data }, { who }) => `${who(data.userId)} erased their account`,
 });
 
-/** Ends a private chat: neither member can write in it any more. */
+/**
+ * Ends a private chat: neither member can write in it any more. In a group the others go on: it says that the user was
+ * erased who has left it and had written in it.
+ */
 export const MemberErased = event('MemberErased', roomStream, {
   data: z.strictObject({ roomId: z.string(), userId: z.string() }),
-  evolve: inRoom((room, { data }) => ({ ...room, erased: [...room.erased, data.userId] })),
+  evolve(state, { data: { userId } }): RoomState {
+    if (!state.exists) return state;
+    if (state.roomType === 'PRIVATE') return { ...state, erased: [...state.erased, userId] };
+    return { ...state, members: state.members?.with(userId, { hasWritten: false }) };
+  },
   push: ({ data }, { members }) => [eraseUserPush.of({ to: members, room: data.roomId, data: () => data })],
   line: ({ data }, { who }) => `${who(data.userId)} is erased from room ${data.roomId}`,
 });
@@ -42,12 +51,19 @@ export const eraseUser = command('erase user', userStream, {
   },
 });
 
-/** The user has been erased, and was or may be a member of the room. */
+/** The user has been erased, and was or may be a member of the room. Leaves a group. */
 export const eraseMember = command('erase member', roomStream, {
   fields: { roomId: z.string(), userId: z.string() },
   actor: 'system',
   streamId: ({ roomId }) => roomId,
   decide({ roomId, userId }, room) {
+    if (isGroup(room)) {
+      const member = membersOf(room).get(userId);
+      if (!member) return unchanged;
+      const left = member.role === undefined ? [] : leave(room, userId, userId);
+      const erased = member.hasWritten ? [MemberErased.of(roomId, { roomId, userId })] : [];
+      return left.length + erased.length > 0 ? changed(...left, ...erased) : unchanged;
+    }
     // A room that does not exist, or is not theirs, has no such member: the caller can go on.
     if (!room.exists || !room.members.includes(userId) || room.erased.includes(userId)) return unchanged;
     return changed(MemberErased.of(roomId, { roomId, userId }));

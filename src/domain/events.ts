@@ -1,17 +1,20 @@
 import type { z } from 'zod';
-import type {
-  NewEventOf,
-  Push,
-  RecordedOf,
-  Replaced,
-  Scene,
-  SealedField,
-  Sealing,
-  StoredPush,
-  StreamDeclaration,
-  Words,
+import {
+  type Audience,
+  isGroupAudience,
+  type NewEventOf,
+  type Push,
+  type RecordedOf,
+  type Replaced,
+  type Scene,
+  type SealedField,
+  type Sealing,
+  type StoredPush,
+  type StreamDeclaration,
+  type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
+import { type Period, periodAt, sawAt } from './groupState.js';
 import { parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
@@ -67,13 +70,18 @@ export function declarationOf(type: EventType): AnyEvent {
 /** How the state of one kind of stream begins and goes on. */
 export interface Fold {
   readonly initial: State;
+  /** See `StreamDeclaration.stored`. */
+  stored(state: State): State;
   evolve(state: State, event: Recorded): State;
 }
 
 const evolve = (state: State, event: Recorded): State =>
   declarationOf(event.type).evolve?.(state, event) ?? state;
 
-const kinds = new Map(declaredEvents.map(({ stream }) => [stream.kind, stream] as const));
+// The state of a stream is given to the declaration of its own kind only.
+const kinds = new Map(
+  declaredEvents.map(({ stream }) => [stream.kind, stream as unknown as StreamDeclaration<State>]),
+);
 
 /** The declaration of the kind of a stream. Throws for a kind of which no event is declared. */
 export function kindOf(stream: StreamName): StreamDeclaration<State> {
@@ -83,7 +91,10 @@ export function kindOf(stream: StreamName): StreamDeclaration<State> {
 }
 
 /** The fold of a stream's events into its deciders' state. */
-export const foldFor = (stream: StreamName): Fold => ({ initial: kindOf(stream).initial, evolve });
+export function foldFor(stream: StreamName): Fold {
+  const { initial, stored = (state) => state } = kindOf(stream);
+  return { initial, stored, evolve };
+}
 
 /** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
@@ -91,11 +102,31 @@ export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
-  pushesOf(event, scene).filter((push): push is StoredPush => !('about' in push) && push.to.includes(user));
+  pushesOf(event, scene).filter(
+    (push): push is StoredPush => !('about' in push) && isFor(user, push, event.offset, scene.periods ?? []),
+  );
+
+/** Whether a push of an event at this offset is for a user who was a member of its group in these periods. */
+export function isFor(
+  user: UserId,
+  { to, seq }: Pick<StoredPush, 'to' | 'seq'>,
+  offset: number,
+  periods: readonly Period[],
+): boolean {
+  if (!isGroupAudience(to)) return to.includes(user);
+  if (to.and?.includes(user)) return true;
+  const period = periodAt(periods, offset);
+  if (!period || period.joined >= (to.joinedBefore ?? Number.POSITIVE_INFINITY)) return false;
+  return seq === undefined || sawAt(periods, seq, offset);
+}
+
+const nobody: readonly UserId[] = [];
 
 /** The members of a room in this state, whom its events are pushed to; none of another stream. */
-export const membersIn = (state: State): readonly UserId[] =>
-  'exists' in state && state.exists ? state.members : [];
+export function membersIn(state: State): Audience {
+  if (!('exists' in state) || !state.exists) return nobody;
+  return state.roomType === 'GROUP' ? { group: state.roomId } : state.members;
+}
 
 /** A sealed field: of an event before it is sealed, its plain text. */
 export interface SealedText extends Sealing {

@@ -1,6 +1,8 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
+import * as groupEvents from './groupEvents.js';
+import * as groups from './groups.js';
 import * as history from './history.js';
 import * as messages from './messages.js';
 import * as onlineStatus from './onlineStatus.js';
@@ -12,7 +14,10 @@ import * as users from './signUp.js';
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
-const features = [users, friends, chats, messages, readMarks, onlineStatus, erasure, roles, history] as const;
+const features = [
+  ...([users, friends, chats, groups, groupEvents, messages, readMarks] as const),
+  ...([onlineStatus, erasure, roles, history] as const),
+] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
 type Exports = ExportsOf<(typeof features)[number]>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { CURSOR_CHARACTERS, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
+import { isGroupId } from './ids.js';
+import { CURSOR_CHARACTERS, countCodePoints, PAGE_ROWS, REVISION_CHARACTERS } from './limits.js';
 
 /** Parts of the contract that several features share. A schema validates, gives the type, and is in the documents. */
 
@@ -8,6 +9,40 @@ export const Id = z
   .regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i, 'must be a UUID')
   .toLowerCase()
   .meta({ format: 'uuid', description: 'A UUID; compared and given back in lower case.' });
+
+/** A group's id is of its creator's choice. Ids of private rooms have another version, so that none can be taken. */
+export const GroupId = Id.refine(isGroupId, 'must be a UUID of version 4 or 7');
+
+const WHITE_SPACE_ONLY = /^\p{White_Space}*$/u;
+const LONE_SURROGATE = /\p{Surrogate}/u;
+/** Control characters, and those that change the direction of what is behind them. */
+const NO_NAME_CHARACTER = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
+
+const boundedText = (max: number, isWrong: (text: string) => string | undefined) =>
+  z
+    .string()
+    .check(({ value: text, issues }) => {
+      const add = (message: string) => issues.push({ code: 'custom', message, input: text });
+      if (text.length > max && countCodePoints(text) > max) add(`must be at most ${max} code points`);
+      if (LONE_SURROGATE.test(text)) add('must not contain lone surrogates');
+      const wrong = isWrong(text);
+      if (wrong !== undefined) add(wrong);
+    })
+    .meta({ maxLength: max });
+
+/** A name that people give: 1 to `max` code points on one line. */
+export const label = (max: number) =>
+  boundedText(max, (text) => {
+    if (WHITE_SPACE_ONLY.test(text)) return 'must not be empty or only white space';
+    if (NO_NAME_CHARACTER.test(text)) return 'must not contain control or direction-changing characters';
+    return undefined;
+  });
+
+/** A text of at most `max` code points that may be empty. */
+export const note = (max: number) =>
+  boundedText(max, (text) =>
+    text !== '' && WHITE_SPACE_ONLY.test(text) ? 'must not be only white space' : undefined,
+  );
 
 export const Time = z
   .string()

@@ -4,7 +4,7 @@ import { completedCommand, request } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { Id, Limit, Revision } from './fields.js';
 import { roomIdOf } from './ids.js';
-import { roomStream } from './streams.js';
+import { pairIn, roomStream } from './streams.js';
 import { User } from './userMessageChat.js';
 
 /** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
@@ -21,7 +21,10 @@ export const addFriendPush = push('add friend', {
  */
 export const FriendAdded = event('FriendAdded', roomStream, {
   data: z.strictObject({ by: z.string(), target: z.string(), mutual: z.literal(true).exactOptional() }),
-  evolve: (state, { data }) => ({ ...state, added: [...state.added, data.by] }),
+  evolve(state, { data }) {
+    const pair = pairIn(state);
+    return { ...pair, added: [...pair.added, data.by] };
+  },
   push({ data: { by, target, mutual } }) {
     if (mutual) return [];
     const tell = (me: string, friend: string) =>
@@ -53,7 +56,8 @@ export const addFriend = completedCommand('add friend', roomStream, {
   note: 'Makes the two friends of each other; needs no consent.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
-  decide({ actor, friendId }, { added }, { exists }) {
+  decide({ actor, friendId }, state, { exists }) {
+    const { added } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot add yourself as a friend') };

@@ -2,7 +2,7 @@ import { v5 as uuidv5 } from 'uuid';
 
 /** A UUID in lower case. */
 export type UserId = string;
-/** A UUID in lower case; of a private room, derived from its pair of members. */
+/** A UUID in lower case. Of a private room it is derived from its pair of members, of a group its creator chose it. */
 export type RoomId = string;
 /** The `stream` of an event: `user:<id>`, `room:<id>` for a pair's chat and friendship, or `policy:<log id>`. */
 export type StreamName = `${StreamKind}:${string}`;
@@ -25,6 +25,12 @@ export function parseStream(stream: StreamName): { kind: StreamKind; id: string 
   // A StreamName starts with a kind by construction.
   return { kind: stream.slice(0, colon) as StreamKind, id: stream.slice(colon + 1) };
 }
+
+/** Whether a room's id is that of a group. The id of a private room is derived, and has another version. */
+export const isGroupId = (roomId: RoomId): boolean => roomId[14] === '4' || roomId[14] === '7';
+
+/** The owner of the key of a group's name in the vault. No user has such an id, whatever id a group was given. */
+export const groupKeyOwner = (roomId: RoomId): string => `group:${roomId}`;
 
 /** Two users in ascending order, as events name them. */
 export const pairOf = (a: UserId, b: UserId): readonly [UserId, UserId] => (a < b ? [a, b] : [b, a]);

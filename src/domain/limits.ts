@@ -24,6 +24,17 @@ export const REVISION_CHARACTERS = 256;
 export const PAGE_ROWS = { default: 50, max: 200 } as const;
 /** The most participants that a chat shows, and marks of members that are told to others. */
 export const SHOWN_MEMBERS = 32;
+/** Users whom one command adds to a group. */
+export const ADDED_MEMBERS = 100;
+export const GROUP_NAME_CODE_POINTS = 100;
+export const ABOUT_CODE_POINTS = 500;
+/** Groups that a user is in. */
+export const USER_GROUPS = 1000;
+/** Users who are shown typing in a room at once. */
+export const SHOWN_TYPING = 8;
+/** A page of an answer ends at this size, with at least one row. */
+export const PAGE_BYTES = 256 * 1024;
+
 /** Rooms that one `join room` names. */
 export const JOINED_ROOMS = 1000;
 

@@ -1,16 +1,36 @@
 import { z } from 'zod';
-import { badRequest, conflict, forbidden, notFound } from '../base/errors.js';
+import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../base/errors.js';
 import { openChat } from './chats.js';
 import { clientCommand, command, type Decision, request } from './defineCommand.js';
-import { event, type NewEventOf, push, type RecordedOf, type SealedMessage } from './defineEvent.js';
+import {
+  event,
+  isGroupAudience,
+  type NewEventOf,
+  push,
+  type RecordedOf,
+  type SealedMessage,
+} from './defineEvent.js';
 import { Id, Limit, Revision, Seq } from './fields.js';
-import type { Actor, MessageRef, RoomId } from './ids.js';
+import { type Group, membersOf } from './groupState.js';
+import type { Actor, MessageRef, RoomId, UserId } from './ids.js';
 import { countCodePoints, MESSAGE_CODE_POINTS } from './limits.js';
-import { changed, type Room, roomOfMember, roomStream, unchanged } from './streams.js';
+import {
+  canSee,
+  changed,
+  isGroup,
+  isRoomAdmin,
+  notMember,
+  type Room,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  unchanged,
+} from './streams.js';
 import { Message } from './userMessageChat.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
+const nobody: readonly UserId[] = [];
 const limit = MESSAGE_CODE_POINTS.toLocaleString('en-US');
 
 const MessageText = z
@@ -60,10 +80,13 @@ export const MessageSent = event('MessageSent', roomStream, {
     },
   ],
   // Field by field, as nearly all events come here: spreading the old state takes several times as long.
-  evolve(room, { actor, data: { seq } }) {
+  evolve(room, { actor, data: { seq } }): RoomState {
     if (!room.exists) return room;
+    if (room.roomType === 'GROUP')
+      return { ...room, lastSeq: seq, members: room.members?.withMessage(actor, seq) };
     return {
       exists: true,
+      roomType: 'PRIVATE',
       roomId: room.roomId,
       members: room.members,
       createdAt: room.createdAt,
@@ -76,14 +99,14 @@ export const MessageSent = event('MessageSent', roomStream, {
   },
   push(sent, { members, message = sealedMessage(sent) }) {
     const { actor, data } = sent;
-    const [a, b] = members;
+    const [a, b] = data.seq === 1 && !isGroupAudience(members) ? members : nobody;
     return [
       sendMessagePush.of({
         to: members,
         room: data.roomId,
         message,
         endsTypingOf: actor,
-        ...(data.seq === 1 && a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
+        ...(a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
         data: (shown) => ({ message: openedMessage(message, message.text && shown.text(message.text)) }),
       }),
     ];
@@ -113,7 +136,7 @@ export const MessageDeleted = event('MessageDeleted', roomStream, {
     by: z.string(),
   }),
   push: ({ data: { roomId, messageId, seq, by } }, { members }) => [
-    deleteMessagePush.of({ to: members, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
+    deleteMessagePush.of({ to: members, seq, room: roomId, data: () => ({ roomId, messageId, seq, by }) }),
   ],
   line: ({ data }, { who }) => `${who(data.by)} deleted message ${data.seq} of room ${data.roomId}`,
 });
@@ -129,10 +152,12 @@ export const sendMessage = clientCommand('send message', roomStream, {
   }),
   text: 'message',
   decide(command, state, facts): Decision<Sent> {
-    const found = roomOfMember(state, command);
-    if ('refused' in found) return found;
-    const { room } = found;
     const { actor, roomId, messageId, message, replyTo } = command;
+    // A repeat gets its answer even from somebody who has left since.
+    const found = roomOfMember(state, command);
+    if ('refused' in found && !hasLeft(state, actor)) return found;
+    const room = 'refused' in found ? state : found.room;
+    if (!room.exists) return { refused: notMember() };
     const earlier = facts.message({ roomId, messageId });
     if (earlier) {
       const { seq, sentAt, deleted } = earlier;
@@ -147,15 +172,20 @@ export const sendMessage = clientCommand('send message', roomStream, {
         refused: conflict(`message ${messageId} exists with another body or sender`),
       };
     }
-    if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
-    if (replyTo !== undefined && !facts.message({ roomId, messageId: replyTo })) {
+    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor);
+    if (refused) return { refused };
+    const quoted = replyTo === undefined ? undefined : facts.message({ roomId, messageId: replyTo });
+    const isQuotable = quoted && (room.roomType === 'PRIVATE' || canSee(room, actor, quoted.seq));
+    if (replyTo !== undefined && !isQuotable) {
       const reason = 'must be the id of an earlier message in the room';
       return { refused: badRequest(`replyTo ${reason}`, [{ path: 'replyTo', message: reason }]) };
     }
     const seq = room.lastSeq + 1;
     const data = { roomId, messageId, seq, text: message };
     const events: NewEventOf<string, object>[] = [];
-    for (const member of room.members) if (!room.active.includes(member)) events.push(openChat(room, member));
+    if (room.roomType === 'PRIVATE')
+      for (const member of room.members)
+        if (!room.active.includes(member)) events.push(openChat(room, member));
     events.push(MessageSent.of(roomId, replyTo === undefined ? data : { ...data, replyTo }));
     // Written out: to spread objects took longer than the rest of this function.
     const sent = { messageId, roomId, seq, senderId: actor, message, sentAt: facts.now };
@@ -171,8 +201,19 @@ interface Sent {
   readonly contacts?: Room['members'];
 }
 
-const sentAnswer = (room: Room, message: Message): Sent =>
-  message.seq === 1 ? { message, contacts: room.members } : { message };
+const sentAnswer = (room: Room | Group, message: Message): Sent =>
+  message.seq === 1 && room.roomType === 'PRIVATE' ? { message, contacts: room.members } : { message };
+
+const hasLeft = (state: RoomState, user: UserId): boolean =>
+  isGroup(state) && membersOf(state).get(user) !== undefined;
+
+/** Why a member of the room may not send. */
+function refusalToSend(room: Room | Group, actor: UserId): ParleyError | undefined {
+  if (room.roomType === 'PRIVATE')
+    return room.erased.length > 0 ? forbidden('the other member has been erased') : undefined;
+  if (room.settings.whoSends === 'members' || isRoomAdmin(room, actor)) return undefined;
+  return forbidden('only admins send messages to this group', 'admins_only');
+}
 
 /** Deletes a message on an operator's order. `not_found` if the room has no such message. */
 export const deleteMessage = command('delete message', roomStream, {

@@ -3,7 +3,10 @@ import { badRequest } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { Id, Revision, Seq } from './fields.js';
-import { inRoom, roomOfMember, roomStream } from './streams.js';
+import { countInWindows, type Group, membersOf, windowsOf } from './groupState.js';
+import type { UserId } from './ids.js';
+import { SHOWN_MEMBERS } from './limits.js';
+import { type Room, type RoomState, roomOfMember, roomStream } from './streams.js';
 
 /** Read marks: up to which `seq` a member has read. A mark never goes back. */
 
@@ -13,12 +16,23 @@ export const readMessagesPush = push('read messages', {
   note: 'A member’s read mark has moved.',
 });
 
+/** `own`: the group is so large that a mark is told to the member's own devices only. */
 export const MessagesRead = event('MessagesRead', roomStream, {
-  data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int().min(0) }),
-  evolve: inRoom((room, { data }) => ({ ...room, marks: { ...room.marks, [data.userId]: data.upTo } })),
-  push: ({ data }, { members }) => [
+  data: z.strictObject({
+    roomId: z.string(),
+    userId: z.string(),
+    upTo: z.int().min(0),
+    own: z.literal(true).exactOptional(),
+  }),
+  evolve(state, { data: { userId, upTo } }): RoomState {
+    if (!state.exists) return state;
+    if (state.roomType === 'PRIVATE') return { ...state, marks: { ...state.marks, [userId]: upTo } };
+    const mark = Math.max(upTo, state.members?.get(userId)?.mark ?? 0);
+    return { ...state, members: state.members?.with(userId, { mark }) };
+  },
+  push: ({ data: { own, ...data } }, { members }) => [
     readMessagesPush.of({
-      to: members,
+      to: own ? [data.userId] : members,
       room: data.roomId,
       onlyNewest: `${data.roomId}/${data.userId}`,
       data: () => data,
@@ -26,6 +40,15 @@ export const MessagesRead = event('MessagesRead', roomStream, {
   ],
   line: ({ data }, { who }) => `${who(data.userId)} has read room ${data.roomId} up to message ${data.upTo}`,
 });
+
+const markIn = (room: Room | Group, user: UserId): number =>
+  (room.roomType === 'PRIVATE' ? room.marks[user] : membersOf(room).get(user)?.mark) ?? 0;
+
+function unreadIn(room: Room | Group, user: UserId, mark: number): number {
+  if (room.roomType === 'PRIVATE') return room.lastSeq - mark;
+  const member = membersOf(room).get(user);
+  return member ? countInWindows(windowsOf(member), mark, room.lastSeq) : 0;
+}
 
 export const readMessages = clientCommand('read messages', roomStream, {
   data: { roomId: Id, upTo: Seq.exactOptional() },
@@ -42,16 +65,20 @@ export const readMessages = clientCommand('read messages', roomStream, {
     const found = roomOfMember(state, command);
     if ('refused' in found) return found;
     const { actor, roomId } = command;
-    const { lastSeq, marks } = found.room;
+    const { room } = found;
+    const { lastSeq } = room;
     const upTo = command.upTo ?? lastSeq;
     if (upTo > lastSeq) {
       const message = `must be at most the newest seq, ${lastSeq}`;
       return { refused: badRequest(`upTo ${message}`, [{ path: 'upTo', message }]) };
     }
-    const mark = marks[actor] ?? 0;
-    if (upTo <= mark) return { events: [], answer: { upTo: mark, unread: lastSeq - mark } };
-    const moved = MessagesRead.of(roomId, { roomId, userId: actor, upTo });
-    return { events: [moved], answer: { upTo, unread: lastSeq - upTo } };
+    const mark = markIn(room, actor);
+    const now = Math.max(mark, upTo);
+    const answer = { upTo: now, unread: unreadIn(room, actor, now) };
+    if (upTo <= mark) return { events: [], answer };
+    const isOwn = room.roomType === 'GROUP' && membersOf(room).count > SHOWN_MEMBERS;
+    const data = { roomId, userId: actor, upTo };
+    return { events: [MessagesRead.of(roomId, isOwn ? { ...data, own: true } : data)], answer };
   },
   reply: ({ roomId, actor: userId }, { upTo, unread }, revision) => ({
     roomId,

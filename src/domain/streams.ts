@@ -1,7 +1,8 @@
-import { notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import { forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
 import type { Decision, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
+import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groupState.js';
 import type { RoomId, UserId } from './ids.js';
 
 /** What a user may be permitted beside the rights of every user. */
@@ -27,6 +28,7 @@ export const userStream: StreamDeclaration<UserState> = {
 /** A private room: its members never change, marks and `lastSeq` never go back. */
 export interface Room {
   readonly exists: true;
+  readonly roomType: 'PRIVATE';
   readonly roomId: RoomId;
   /** Ascending. */
   readonly members: readonly [UserId, UserId];
@@ -43,21 +45,40 @@ export interface Room {
   readonly added: readonly UserId[];
 }
 
-/** The state of a room that decisions use. A pair can be friends before they have a chat. */
-export type RoomState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
+/** The state of a pair. They can be friends before they have a chat. */
+export type PairState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
 
-/** `room:<id>`: a pair's chat and friendship, their messages and read marks. */
+/** The state of a room that decisions use. */
+export type RoomState = PairState | Group;
+
+export const isGroup = (state: object): state is Group => 'roomType' in state && state.roomType === 'GROUP';
+
+/** `room:<id>`: a pair's chat and friendship or a group, its messages and read marks. */
 export const roomStream: StreamDeclaration<RoomState> = {
   kind: 'room',
   idField: 'roomId',
   initial: { exists: false, added: [] },
+  // A row for each member holds the members.
+  stored: (state) => (isGroup(state) && state.members ? { ...state, members: undefined } : state),
 };
 
-/** An event's effect on a room that exists; one that does not exist stays so. */
-export const inRoom =
+/** An event's effect on a pair's room that exists; any other state stays as it is. */
+export const inPair =
   <E>(evolve: (room: Room, event: E) => Room) =>
   (state: RoomState, event: E): RoomState =>
-    state.exists ? evolve(state, event) : state;
+    state.exists && state.roomType === 'PRIVATE' ? evolve(state, event) : state;
+
+/** An event's effect on a group; any other state stays as it is. */
+export const inGroup =
+  <E>(evolve: (group: Group, event: E) => Group) =>
+  (state: RoomState, event: E): RoomState =>
+    isGroup(state) ? evolve(state, event) : state;
+
+/** The state of a pair, for commands whose stream follows from two users: no group can have its id. */
+export function pairIn(state: RoomState): PairState {
+  if (isGroup(state)) throw new TypeError(`room ${state.roomId} is a group`);
+  return state;
+}
 
 type Changed = Decision<{ readonly changed: boolean }>;
 
@@ -79,13 +100,41 @@ export const existingUser =
     return decide(command, state, facts);
   };
 
-/** The room of a member who may act in it. For other users the room does not exist. */
+type InRoom = { readonly actor: UserId; readonly roomId: RoomId };
+type Refused = { readonly refused: ParleyError };
+
+/**
+ * The room of a member who may act in it. For other users the room does not exist. Who has left a group may see what
+ * they saw, and do nothing more.
+ */
 export function roomOfMember(
   state: RoomState,
-  { actor, roomId }: { readonly actor: UserId; readonly roomId: RoomId },
-): { readonly room: Room } | { readonly refused: ParleyError } {
-  if (!state.exists || !state.members.includes(actor))
-    return { refused: notFound(`there is no room ${roomId}`) };
+  { actor, roomId }: InRoom,
+): { readonly room: Room | Group } | Refused {
+  if (isGroup(state)) {
+    const member = membersOf(state).get(actor);
+    if (!member) return noRoom(roomId);
+    if (member.role === undefined) return { refused: notMember() };
+    return { room: state };
+  }
+  if (!state.exists || !state.members.includes(actor)) return noRoom(roomId);
   if (state.erased.includes(actor)) return { refused: unauthenticated('this user has been erased') };
   return { room: state };
 }
+
+const noRoom = (roomId: RoomId): Refused => ({ refused: notFound(`there is no room ${roomId}`) });
+
+/** The refusal of a command to a group that its actor has left. */
+export const notMember = (): ParleyError => forbidden('you have left this group', 'not_member');
+
+/** Whether a member of the room may see its message of this `seq`. */
+export function canSee(room: Room | Group, user: UserId, seq: number): boolean {
+  if (seq < 1 || seq > room.lastSeq) return false;
+  if (room.roomType === 'PRIVATE') return room.members.includes(user);
+  const member = membersOf(room).get(user);
+  return member?.role !== undefined && isInWindows(windowsOf(member), seq);
+}
+
+/** Whether the user is an owner or an admin of the room. A private room has none. */
+export const isRoomAdmin = (room: Room | Group, user: UserId): boolean =>
+  room.roomType === 'GROUP' && isAdminRole(membersOf(room).roleOf(user));

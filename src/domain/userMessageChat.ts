@@ -1,12 +1,9 @@
 import { z } from 'zod';
 import { Time } from './fields.js';
+import { GroupSettings, RoleName } from './groupState.js';
 import { SHOWN_MEMBERS } from './limits.js';
 
 const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;
-const GROUP_ROLES = ['owner', 'admin', 'member'] as const;
-/** Which messages somebody sees who joins a group: those from then on, or all. */
-const HISTORIES = ['joined', 'all'] as const;
-const MEMBERS_OR_ADMINS = ['members', 'admins'] as const;
 
 export const User = z
   .strictObject({
@@ -57,10 +54,10 @@ export type Message = z.infer<typeof Message>;
 const groupFields = {
   name: z.string().nullable().exactOptional(),
   about: z.string().exactOptional(),
-  history: z.enum(HISTORIES).exactOptional(),
-  whoAdds: z.enum(MEMBERS_OR_ADMINS).exactOptional(),
-  whoSends: z.enum(MEMBERS_OR_ADMINS).exactOptional(),
-  role: z.enum(GROUP_ROLES).exactOptional(),
+  history: GroupSettings.shape.history.exactOptional(),
+  whoAdds: GroupSettings.shape.whoAdds.exactOptional(),
+  whoSends: GroupSettings.shape.whoSends.exactOptional(),
+  role: RoleName.exactOptional(),
   members: z.int().min(0).exactOptional().meta({ description: 'The number of members.' }),
   windows: z
     .array(z.tuple([z.int().min(1), z.int().min(0).nullable()]))

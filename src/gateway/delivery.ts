@@ -1,9 +1,19 @@
+import type { Moment } from '../domain/commands.js';
 import type { PushName } from '../domain/contract.js';
-import type { ContactsPush, Push, SealedMessage, Shown, StoredPush } from '../domain/defineEvent.js';
+import type {
+  ContactsPush,
+  Push,
+  SealedMessage,
+  SealedNote,
+  Shown,
+  StoredPush,
+} from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
-import type { UserId } from '../domain/ids.js';
-import type { User } from '../domain/userMessageChat.js';
+import type { RoomId, UserId } from '../domain/ids.js';
+import type { Chat, User } from '../domain/userMessageChat.js';
+import type { Queries } from '../projections/queries.js';
 import type { Cursors, Vector } from './cursor.js';
+import type { GroupIndex } from './groupIndex.js';
 import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import { pushText, textFrame } from './protocol.js';
@@ -13,12 +23,14 @@ import type { Typing } from './typing.js';
 /** Opens message texts. */
 export interface Texts {
   messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+  notes(sealed: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
 /** The sources of the profiles and texts in pushes. */
 export interface ContentSources {
   readonly texts: Texts;
   readonly profiles: Pick<Profiles, 'known' | 'load'>;
+  readonly chats: Pick<Queries, 'chat'>;
 }
 
 const noTexts: ReadonlyMap<string, string> = new Map();
@@ -31,23 +43,49 @@ export class PushContent implements Shown {
   #texts: Map<string, string | null> | undefined;
   #missingUsers: UserId[] | undefined;
   #missingTexts: SealedMessage[] | undefined;
+  #missingNotes: SealedNote[] | undefined;
+  /** By room and user; undefined: it is missing. Made by the first. */
+  #chats: Map<string, { readonly roomId: RoomId; readonly userId: UserId; chat?: Chat }> | undefined;
   /** What is wanted and not loaded. */
   missing: number;
 
-  /** `known`: texts that need not be opened, by their sealed form. */
-  constructor(sources: ContentSources, known = noTexts) {
+  /** `known`: texts that need not be opened, by their sealed form. Chats are shown as of `at` or later. */
+  constructor(
+    sources: ContentSources,
+    known = noTexts,
+    private readonly at: readonly Moment[] = [],
+  ) {
     this.#sources = sources;
     this.#known = known;
     this.missing = 0;
   }
 
   /** Takes a push's profiles and text from memory, and notes those that are missing. */
-  want({ users, message }: StoredPush): void {
+  want({ users, message, notes, chat }: StoredPush): void {
     if (users) this.#wantUsers(users);
+    if (notes) this.#wantNotes(notes);
+    if (chat) this.#wantChat(chat);
     if (!message || message.text === null) return;
     if (this.#known.has(message.text) || this.#texts?.has(message.text)) return;
     this.#missingTexts ??= [];
     this.#missingTexts.push(message);
+    this.missing++;
+  }
+
+  #wantNotes(notes: readonly SealedNote[]): void {
+    for (const note of notes) {
+      if (this.#known.has(note.sealed) || this.#texts?.has(note.sealed)) continue;
+      this.#missingNotes ??= [];
+      this.#missingNotes.push(note);
+      this.missing++;
+    }
+  }
+
+  #wantChat(chat: { readonly roomId: RoomId; readonly userId: UserId }): void {
+    this.#chats ??= new Map();
+    const key = `${chat.roomId}/${chat.userId}`;
+    if (this.#chats.has(key)) return;
+    this.#chats.set(key, { ...chat });
     this.missing++;
   }
 
@@ -68,13 +106,17 @@ export class PushContent implements Shown {
   /** Fetches the missing content. Rejects when a store fails; content that was fetched before stays. */
   async load(): Promise<void> {
     const [users, messages] = [this.#missingUsers ?? [], this.#missingTexts ?? []];
-    const [texts, profiles] = await Promise.all([
+    const notes = this.#missingNotes ?? [];
+    const [texts, profiles, opened] = await Promise.all([
       messages.length > 0 ? this.#sources.texts.messages(messages) : [],
       users.length > 0 ? this.#sources.profiles.load(users) : new Map<UserId, User>(),
+      notes.length > 0 ? this.#sources.texts.notes(notes) : [],
+      this.#loadChats(),
     ]);
     this.#texts ??= new Map();
     for (const [i, { text }] of messages.entries())
       if (text !== null) this.#texts.set(text, texts[i] ?? null);
+    for (const [i, { sealed }] of notes.entries()) this.#texts.set(sealed, opened[i] ?? null);
     this.#users ??= new Map();
     for (const user of users) {
       const found = profiles.get(user);
@@ -83,13 +125,30 @@ export class PushContent implements Shown {
     }
     this.#missingUsers = undefined;
     this.#missingTexts = undefined;
+    this.#missingNotes = undefined;
     this.missing = 0;
+  }
+
+  async #loadChats(): Promise<void> {
+    const missing = [...(this.#chats?.values() ?? [])].filter(({ chat }) => !chat);
+    const load = async (one: (typeof missing)[number]) => {
+      const chat = await this.#sources.chats.chat(one.roomId, one.userId, this.at);
+      if (!chat) throw new Error(`the read models do not have room ${one.roomId} of ${one.userId} yet`);
+      one.chat = chat;
+    };
+    await Promise.all(missing.map(load));
   }
 
   user(id: UserId): User {
     const user = this.#users?.get(id);
     if (!user) throw new Error(`the profile of ${id} is shown but was not wanted`);
     return user;
+  }
+
+  chat(roomId: RoomId, user: UserId): Chat {
+    const chat = this.#chats?.get(`${roomId}/${user}`)?.chat;
+    if (!chat) throw new Error(`the chat ${roomId} is shown to ${user} but was not wanted`);
+    return chat;
   }
 
   text(sealed: string): string | null {
@@ -108,6 +167,7 @@ export interface DeliveryDeps {
   readonly ring: Ring;
   readonly cursors: Cursors;
   readonly typing: Pick<Typing, 'timers' | 'endByMessage'>;
+  readonly groups: Pick<GroupIndex, 'receiversOf'>;
 }
 
 /** An event and its pushes. */
@@ -132,6 +192,7 @@ export class Delivery {
   /** `vector` is the node's, including this event. */
   deliver({ event, pushes, content }: Delivered, vector: Vector): void {
     if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
+    if (event.type === 'MemberLeft' && event.data.last) this.#deps.ring.forgetRoom(event.data.roomId);
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
       else this.#stored(event, push, vector, content);
@@ -151,9 +212,10 @@ export class Delivery {
   }
 
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
-    const { hub, ring, cursors, typing } = this.#deps;
+    const { hub, ring, cursors, typing, groups } = this.#deps;
     const { partition, offset, commandId } = event;
-    const { to, room, contacts, endsTypingOf } = push;
+    const { room, contacts, endsTypingOf } = push;
+    const to = groups.receiversOf(push, offset);
     if (contacts) hub.watchers.acquaint(...contacts);
     if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
       typing.endByMessage(room, endsTypingOf);
@@ -166,6 +228,6 @@ export class Delivery {
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);
     }
-    if (frame) ring.add(event, push, frame);
+    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest }, frame);
   }
 }

@@ -2,13 +2,15 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
+import { type Audience, isGroupAudience, type StoredPush } from '../domain/defineEvent.js';
 import { pushesOf } from '../domain/events.js';
-import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
+import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
+import type { GroupIndex } from './groupIndex.js';
 import type { RoomMembers } from './membersAndProfiles.js';
 import type { Ring } from './ring.js';
 
@@ -39,6 +41,7 @@ class SizeWaiters {
 
 /** Tells which users this node sends or keeps pushes for, and whose presence its users are shown. */
 export interface Interest {
+  readonly groups: Pick<GroupIndex, 'hasMembers' | 'fold'>;
   readonly ring: Pick<Ring, 'hosts'>;
   readonly watchers: Pick<PresenceWatchers, 'isWatched'>;
 }
@@ -72,6 +75,15 @@ export interface FanoutSource {
 export interface Place {
   readonly position: number;
   readonly size: number;
+}
+
+/** The places of the log's partitions now. */
+export function placesOf(log: Pick<EventLog, 'partitions' | 'tail'>): Promise<Place[]> {
+  const places = Array.from({ length: log.partitions }, async (_, partition) => {
+    const tail = await log.tail(partition);
+    return { position: tail?.position ?? 0, size: tail?.size ?? 0 };
+  });
+  return Promise.all(places);
 }
 
 const nobody: readonly UserId[] = [];
@@ -178,10 +190,14 @@ export class Fanout {
 
   async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
     const streams = new Set<StreamName>(events.map(({ stream }) => stream));
-    const found = new Map<StreamName, readonly UserId[]>();
+    const found = new Map<StreamName, Audience>();
     for (const stream of streams) {
       const { kind, id } = parseStream(stream);
       if (kind !== 'room') continue;
+      if (isGroupId(id)) {
+        found.set(stream, { group: id });
+        continue;
+      }
       const members = await this.#deps.source.rooms.members(id, [{ partition, size }]);
       if (members) found.set(stream, members);
     }
@@ -189,9 +205,9 @@ export class Fanout {
   }
 
   #isAnyHere({ concerns, subjects }: Receivers): boolean {
-    const { ring, watchers } = this.#deps.interest;
+    const { ring, watchers, groups } = this.#deps.interest;
     return (
-      concerns.some((user) => ring.hosts(user)) ||
+      concerns.some((id) => ring.hosts(id) || groups.hasMembers(id)) ||
       subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
     );
   }
@@ -201,33 +217,37 @@ export class Fanout {
     const { ring, watchers } = this.#deps.interest;
     const events: PushedEvent[] = [];
     let isOurs = false;
-    const content = new PushContent(this.#deps.content, frame.texts);
+    const { partition, size } = frame;
+    const content = new PushContent(this.#deps.content, frame.texts, [{ partition, size }]);
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
       const pushes = pushesOf(event, { members: members.get(event.stream) ?? nobody });
       events.push({ event, pushes });
       for (const push of pushes)
         if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
-        else
-          for (const user of push.to) {
-            if (!ring.hosts(user)) continue;
-            content.want(push);
-            isOurs = true;
-            break;
-          }
+        else if (this.#isForAnyHere(push)) {
+          content.want(push);
+          isOurs = true;
+        }
     }
     return isOurs ? { frame, events, content } : undefined;
   }
 
+  #isForAnyHere({ to }: StoredPush): boolean {
+    const { ring, groups } = this.#deps.interest;
+    if (isGroupAudience(to))
+      return groups.hasMembers(to.group) || (to.and?.some((user) => ring.hosts(user)) ?? false);
+    for (const user of to) if (ring.hosts(user)) return true;
+    return false;
+  }
+
   async #fetch(commit: DerivedCommit): Promise<void> {
     const { events, content } = commit;
-    const { ring } = this.#deps.interest;
     await this.#retry(commit.frame, async () => {
       await content.load();
       // A user may have connected meanwhile whom other events of the commit concern.
       for (const { pushes } of events)
-        for (const push of pushes)
-          if (!('about' in push) && push.to.some((user) => ring.hosts(user))) content.want(push);
+        for (const push of pushes) if (!('about' in push) && this.#isForAnyHere(push)) content.want(push);
       return content.missing === 0;
     });
     this.#apply(commit);
@@ -249,8 +269,11 @@ export class Fanout {
 
   #apply({ frame, events, content }: DerivedCommit): void {
     if (this.#ending.signal.aborted) return;
-    const { delivery, observer } = this.#deps;
+    const { delivery, observer, interest } = this.#deps;
+    const { groups } = interest;
     for (const { event, pushes } of events) {
+      // Who has just joined gets this event, and who has left gets no later one.
+      groups.fold(event);
       this.#vector[frame.partition] = event.offset + 1;
       if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
       delivery.deliver({ event, pushes, content }, this.#vector);

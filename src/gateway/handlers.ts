@@ -1,85 +1,21 @@
-import { randomUUID } from 'node:crypto';
-import { forbidden, isOutage, notFound, outcomeUnknown, ParleyError } from '../base/errors.js';
-import {
-  type Answer,
-  type Command,
-  type CommandKind,
-  type CommandOf,
-  type CommandRouter,
-  commandDeclaration,
-  type Moment,
-} from '../domain/commands.js';
-import type { PlainCommandName, RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
+import { forbidden, notFound } from '../base/errors.js';
+import { type Command, commandDeclaration, type Moment } from '../domain/commands.js';
+import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import { windowsIn } from '../domain/groupState.js';
+import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
+import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
+import type { KeyStore } from '../vault/vault.js';
+import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
-import type { Cursors, FanoutProgress, Revisions } from './cursor.js';
+import type { Revisions } from './cursor.js';
+import { groupHandlers, requireMembership } from './groupHandlers.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import type { Typing } from './typing.js';
-
-/**
- * Completes the answer of a command that has been done. If a store fails, rejects with `unknown`, and a repeat gets
- * the answer. `overloaded` would say that nothing was done.
- */
-export async function completeAnswer<T>(rest: () => Promise<T>): Promise<T> {
-  try {
-    return await rest();
-  } catch (error) {
-    const isLate = isOutage(error) || (error instanceof ParleyError && error.code === 'overloaded');
-    if (isLate) throw outcomeUnknown('the command was done, but its answer cannot be read; repeat it', error);
-    throw error;
-  }
-}
-
-export interface CommandRunnerDeps {
-  readonly router: CommandRouter;
-  readonly hub: Hub;
-  /** The progress of this node's fan-out. */
-  readonly fanout: FanoutProgress;
-  readonly cursors: Cursors;
-}
-
-/** Runs commands of connections. Their pushes are not sent to the connection that sent the command. */
-export class CommandRunner {
-  /** Writes the revision that a command's answer carries. */
-  readonly cursors: Cursors;
-
-  constructor(private readonly deps: CommandRunnerDeps) {
-    this.cursors = deps.cursors;
-  }
-
-  /** Resolves when the command is durable; the connection's later queries include it. */
-  async run<K extends CommandKind>(connection: Connection, command: CommandOf<K>): Promise<Answer<K>> {
-    const { router, hub, fanout } = this.deps;
-    const id = randomUUID();
-    // Exact lists: an array that grows by `push` reserves 17 places.
-    connection.commandIds = connection.commandIds ? [...connection.commandIds, id] : [id];
-    const forget = () => {
-      const left = connection.commandIds?.filter((one) => one !== id);
-      connection.commandIds = left && left.length > 0 ? left : undefined;
-    };
-    let answer: Answer<K>;
-    try {
-      answer = await router.execute<K>(command, id);
-    } catch (error) {
-      forget();
-      throw error;
-    }
-    const { partition, size } = answer.moment;
-    // The fan-out may still wait for a name. Until it is done, remember which connection sent the command.
-    if ((fanout.vector[partition] ?? 0) >= size) forget();
-    else void fanout.reached(partition, size).promise.then(forget);
-    connection.recordSeen(partition, size);
-    // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
-    const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
-    if (contacts) hub.watchers.acquaint(...contacts);
-    return answer;
-  }
-}
 
 export interface HandlerDeps {
   readonly commands: CommandRunner;
@@ -87,16 +23,9 @@ export interface HandlerDeps {
   readonly revisions: Revisions;
   readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
+  /** Holds the keys of the names of groups. */
+  readonly keys: Pick<KeyStore, 'create'>;
 }
-
-/** Answers one request of an identified connection. Any error but a `ParleyError` is sent as `internal`. */
-export type Handler<N extends RequestName> = (
-  connection: Connection,
-  me: UserId,
-  data: RequestData<N>,
-) => Promise<RequestAnswer<N>>;
-
-export type Handlers = { readonly [N in Exclude<RequestName, 'identity'>]: Handler<N> };
 
 type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
 
@@ -109,6 +38,11 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
+    ...groupHandlers({
+      ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
+      moments: (connection, revision, roomId) =>
+        lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId)),
+    }),
   };
 }
 
@@ -205,6 +139,10 @@ function queryHandlers(
   return {
     'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
+      if (isGroupId(roomId)) {
+        const { periods } = await requireMembership(queries, me, roomId, moments);
+        return queries.messages(roomId, page, moments, windowsIn(periods));
+      }
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
     },
@@ -240,6 +178,12 @@ function presenceHandlers(
   };
   return {
     'notify typing': async (connection, me, { roomId, isTyping }) => {
+      if (isGroupId(roomId)) {
+        const { isMember } = await lookUps.membership(me, roomId, connection);
+        if (!isMember) throw notMember();
+        typing.notify({ group: roomId }, roomId, me, isTyping);
+        return {};
+      }
       await lookUps.requireRoom(me, roomId, connection);
       const others = (await lookUps.activeFor(roomId, connection)).filter((member) => member !== me);
       if ((await lookUps.erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
@@ -267,7 +211,7 @@ function presenceHandlers(
 
 /** Look-ups that several handlers share. Each includes all events that its connection has seen. */
 class LookUps {
-  constructor(private readonly deps: Pick<HandlerDeps, 'directory' | 'revisions'>) {}
+  constructor(private readonly deps: Omit<HandlerDeps, 'commands' | 'live' | 'keys'>) {}
 
   /** The moments that a query must include: those that the connection has seen, and the revision it names. */
   async moments(connection: Connection, revision: string | undefined, partition?: number) {
@@ -281,8 +225,19 @@ class LookUps {
       throw notFound('there is no such room among yours');
   }
 
-  /** As `requireMember`, by all that the connection has seen. */
-  requireRoom(me: UserId, roomId: RoomId, connection: Connection): Promise<void> {
+  /** The membership of a group, by all that the connection has seen. */
+  membership(me: UserId, roomId: RoomId, connection: Connection) {
+    const partition = this.deps.directory.rooms.partitionOf(roomId);
+    return requireMembership(this.deps.queries, me, roomId, connection.seenMoments(partition));
+  }
+
+  /** As `requireMember`, by all that the connection has seen. Who has left a group is no member. */
+  async requireRoom(me: UserId, roomId: RoomId, connection: Connection): Promise<void> {
+    if (isGroupId(roomId)) {
+      if (!(await this.membership(me, roomId, connection)).isMember)
+        throw notFound('there is no such room among yours');
+      return;
+    }
     const partition = this.deps.directory.rooms.partitionOf(roomId);
     return this.requireMember(me, roomId, connection.seenMoments(partition));
   }

@@ -28,8 +28,8 @@ const none: readonly Connection[] = [];
 
 /** Keeps recent pushes for users who are connected. */
 export interface Hosting {
-  /** The user's first connection has come: called before their contacts are read. */
-  enter(user: UserId): void;
+  /** The user's first connection has come: called before their contacts are read. Resolves when it is ready. */
+  enter(user: UserId): Promise<void> | void;
   /** The user's last connection has gone. */
   leave(user: UserId): void;
 }
@@ -74,8 +74,9 @@ export class Hub {
       // Not pushed to an empty array, for which V8 would reserve 17 places.
       connected = { connections: [connection], loading: undefined, bucket: undefined };
       this.#users.set(user, connected);
-      this.#hosting.enter(user);
-      connected.loading = this.watchers.add(user);
+      const ready = this.#hosting.enter(user);
+      const known = this.watchers.add(user);
+      connected.loading = ready ? Promise.all([known, ready]).then(() => undefined) : known;
     }
     try {
       await connected.loading;

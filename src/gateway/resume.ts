@@ -157,7 +157,7 @@ async function walkStream(
     const missed = page.events.flatMap(({ event, scene }) =>
       pushesTo(user, event, scene).map((push) => ({ event, push })),
     );
-    const shown = new PushContent(content);
+    const shown = new PushContent(content, undefined, [{ partition: place.partition, size: upTo + 1 }]);
     for (const { push } of missed) shown.want(push);
     if (shown.missing > 0) await shown.load();
     let bytes = 0;

@@ -1,7 +1,6 @@
 import { Deque } from '../base/collections.js';
-import type { StoredPush } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
-import type { UserId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import type { Vector } from './cursor.js';
 import { FrameArena } from './frameArena.js';
 
@@ -63,8 +62,12 @@ export class Ring {
   /** Hosted users who are not connected, and when they left, in the order of leaving. */
   readonly #gone = new Map<UserId, number>();
 
-  /** `start`: the vector at which the fan-out begins. */
-  constructor(maxBytes: number, start: Vector) {
+  /** `start`: the vector at which the fan-out begins. `onForget` is told of each user who is hosted no more. */
+  constructor(
+    maxBytes: number,
+    start: Vector,
+    private readonly onForget: (user: UserId) => void = () => {},
+  ) {
     const maxEntries = Math.max(1, Math.floor((maxBytes * (1 - FRAMES_PART)) / ENTRY_BYTES));
     // The system gives memory to a page of the buffer when it is first written.
     const bytes = Buffer.allocUnsafeSlow(Math.floor(maxBytes * FRAMES_PART));
@@ -76,6 +79,12 @@ export class Ring {
 
   hosts(user: UserId): boolean {
     return this.#hosted.has(user);
+  }
+
+  /** Pushes of before this vector were not kept for the user, whose groups were not known yet. */
+  restart(user: UserId, vector: Vector): void {
+    const hosted = this.#hosted.get(user);
+    if (hosted) hosted.since.splice(0, vector.length, ...vector);
   }
 
   /** Keeps pushes for the user, who has connected, from now on. `vector`: the node's present one. */
@@ -97,13 +106,14 @@ export class Ring {
       if (now - at < GONE_USERS_KEPT_MS && this.#gone.size <= MAX_GONE_USERS) return;
       this.#gone.delete(user);
       this.#hosted.delete(user);
+      this.onForget(user);
     }
   }
 
   /** Keeps the event's push for those of its users who are hosted. Copies the frame. */
   add(
     { partition, offset }: Pick<Recorded, 'partition' | 'offset'>,
-    { to, onlyNewest }: Pick<StoredPush, 'to' | 'onlyNewest'>,
+    { to, onlyNewest }: { readonly to: readonly UserId[]; readonly onlyNewest?: string | undefined },
     frame: Buffer,
   ): void {
     if (frame.length > this.#frames.maxBytes) {
@@ -162,6 +172,11 @@ export class Ring {
   /** Drops all pushes that show an erased user. Clients that missed one of them read it from the read models. */
   forgetUser(user: UserId): void {
     this.#forgetWith(user);
+  }
+
+  /** Drops all pushes that show the name of a group that has ended, as `forgetUser` does. */
+  forgetRoom(roomId: RoomId): void {
+    this.#forgetWith(roomId);
   }
 
   /** Drops all pushes that show a deleted message, as `forgetUser` does. */

@@ -14,11 +14,13 @@ import { streamOf, type UserId } from '../domain/ids.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
+import { CommandRunner, type Handlers } from './commandRunner.js';
 import { PresenceWatchers } from './contactIndex.js';
 import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
-import { Fanout, type Place } from './fanout.js';
-import { CommandRunner, createHandlers, type Handlers } from './handlers.js';
+import { Fanout, type Place, placesOf } from './fanout.js';
+import { GroupIndex } from './groupIndex.js';
+import { createHandlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
@@ -85,6 +87,7 @@ interface Memory {
   readonly profiles: Profiles;
   readonly rooms: RoomMembers;
   readonly hub: Hub;
+  readonly groups: GroupIndex;
 }
 
 /** The parts that follow the events of the log, besides the connections. */
@@ -101,11 +104,11 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const { bus, nodes } = parts.cluster;
   const start = await placesOf(log);
   const memory = createMemory(parts, start, () => fanout.vector);
-  const { cursors, hub, profiles, ring, rooms } = memory;
+  const { cursors, hub, profiles, ring, rooms, groups } = memory;
   const write = createPresenceWriter(parts.router);
   const presence = createPresence(parts, write);
-  const typing = createTyping(hub, bus);
-  const content = { texts: parts.stores.texts, profiles };
+  const typing = createTyping(hub, groups, bus);
+  const content = { texts: parts.stores.texts, profiles, chats: queries };
   const fanout = followLog(parts, start, { memory, content, typing, presence });
   const stopNotes = exchangeNotes(parts, fanout, typing);
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
@@ -128,6 +131,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     revisions,
     directory: { rooms, profiles },
     live: { hub, presence, typing },
+    keys: vault.keys,
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
 
@@ -155,14 +159,6 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   };
 }
 
-function placesOf(log: Pick<EventLog, 'partitions' | 'tail'>): Promise<Place[]> {
-  const places = Array.from({ length: log.partitions }, async (_, partition) => {
-    const tail = await log.tail(partition);
-    return { position: tail?.position ?? 0, size: tail?.size ?? 0 };
-  });
-  return Promise.all(places);
-}
-
 function createMemory(
   { config, stores }: GatewayParts,
   start: readonly Place[],
@@ -172,16 +168,18 @@ function createMemory(
   const ring = new Ring(
     RING_BYTES * log.partitions,
     start.map(({ size }) => size),
+    (user) => groups.remove(user),
   );
+  const groups = new GroupIndex((user) => queries.groups.memberships(user, present()), fannedOut);
+  const present = () => fannedOut().map((size, partition) => ({ partition, size }));
   // Contacts are read as of the present vector or later. The fan-out adds later ones.
-  const watchers = new PresenceWatchers((user) =>
-    queries.contacts(
-      user,
-      fannedOut().map((size, partition) => ({ partition, size })),
-    ),
-  );
+  const watchers = new PresenceWatchers((user) => queries.contacts(user, present()));
   const hosting = {
-    enter: (user: UserId) => ring.host(user, fannedOut()),
+    enter(user: UserId) {
+      ring.host(user, fannedOut());
+      // The groups are kept as long as the ring keeps the pushes.
+      return groups.has(user) ? undefined : groups.add(user).then(() => ring.restart(user, fannedOut()));
+    },
     leave: (user: UserId) => ring.leave(user, monotonicNow()),
   };
   const limits = config.RATE_LIMIT === 'off' ? undefined : new UserLimits(config.RATE_LIMIT);
@@ -191,6 +189,7 @@ function createMemory(
     profiles: new Profiles(queries),
     rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, hosting, limits),
+    groups,
   };
 }
 
@@ -254,16 +253,18 @@ async function startReconciling(
   };
 }
 
-function createTyping(hub: Hub, bus: Bus): Typing {
+function createTyping(hub: Hub, groups: GroupIndex, bus: Bus): Typing {
   return new Typing({
     push({ to, roomId, userId, isTyping }) {
       const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
-      for (const member of to)
+      const others = 'group' in to ? groups.membersNow(roomId).filter((member) => member !== userId) : to;
+      for (const member of others)
         for (const connection of hub.connectionsOf(member))
           if (connection.isListeningTo(roomId)) connection.sendText(text);
     },
     tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
-    isAnyHere: (users) => users.some((user) => hub.connectionsOf(user).length > 0),
+    isAnyHere: (to) =>
+      'group' in to ? groups.hasMembers(to.group) : to.some((user) => hub.connectionsOf(user).length > 0),
     setTimer: systemTimer,
   });
 }
@@ -273,7 +274,7 @@ function followLog(
   start: readonly Place[],
   { memory, content, typing, presence }: Followers,
 ): Fanout {
-  const { hub, ring, cursors, rooms } = memory;
+  const { hub, ring, cursors, rooms, groups } = memory;
   const { metrics, logger } = report;
   return new Fanout(start, {
     delivery: new Delivery({
@@ -281,8 +282,9 @@ function followLog(
       ring,
       cursors,
       typing,
+      groups,
     }),
-    interest: { ring, watchers: hub.watchers },
+    interest: { groups, ring, watchers: hub.watchers },
     content,
     source: { log: stores.log, rooms },
     observer: {

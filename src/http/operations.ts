@@ -1,11 +1,13 @@
-import type Router from '@koa/router';
+import Router from '@koa/router';
+import Koa from 'koa';
+import type { Logger } from 'pino';
 import type { Heads } from '../audit/proof/heads.js';
-import { overloaded } from '../base/errors.js';
+import { notFound, overloaded } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Progress } from '../projections/queryWaits.js';
 import { serveResource } from './auth.js';
-import { readQuery, respondWith } from './problems.js';
+import { readQuery, respondToErrors, respondWith } from './problems.js';
 import { NoFields } from './schemas.js';
 
 /** The age of the oldest command or unfolded commit from which its store counts as down. */
@@ -55,10 +57,12 @@ export function checkReadiness(
 export interface OperationParts {
   readonly ready: () => Promise<Readiness>;
   readonly metrics: Metrics;
+  /** Whether the clients' port serves the metrics; false: another port does. */
+  readonly isMetricsPublic: boolean;
 }
 
-/** For operators: liveness, readiness and metrics. */
-export function mountOperations(router: Router, { ready, metrics }: OperationParts): void {
+/** For operators: liveness and readiness, and metrics if no other port serves them. */
+export function mountOperations(router: Router, { ready, metrics, isMetricsPublic }: OperationParts): void {
   serveResource(router, '/health', {
     GET: (ctx) => {
       readQuery(ctx, NoFields);
@@ -77,6 +81,10 @@ export function mountOperations(router: Router, { ready, metrics }: OperationPar
     },
   });
 
+  if (isMetricsPublic) mountMetrics(router, metrics);
+}
+
+function mountMetrics(router: Router, metrics: Metrics): void {
   serveResource(router, '/metrics', {
     GET: async (ctx) => {
       readQuery(ctx, NoFields);
@@ -84,4 +92,18 @@ export function mountOperations(router: Router, { ready, metrics }: OperationPar
       ctx.set('Content-Type', metrics.contentType);
     },
   });
+}
+
+/** The application of the port for metrics: `/metrics`, `/health` and `/ready`, and nothing else. */
+export function createOperationsApp(parts: OperationParts, log: Logger): Koa {
+  const app = new Koa();
+  const router = new Router({ sensitive: true, strict: true });
+  mountOperations(router, { ...parts, isMetricsPublic: true });
+  app.use(respondToErrors(log));
+  app.use(router.routes());
+  app.use(() => {
+    throw notFound('this port has /metrics, /health and /ready');
+  });
+  app.on('error', (err: unknown) => log.debug({ err }, 'an answer was not delivered'));
+  return app;
 }

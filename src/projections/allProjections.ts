@@ -1,6 +1,8 @@
 import { knownTypes } from '../domain/codec.js';
 import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
+import { groupsProjection } from './models/groupRows.js';
+import { membershipsProjection } from './models/membershipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
@@ -18,6 +20,8 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     statesProjection,
     usersProjection(names),
     chatsProjection,
+    groupsProjection,
+    membershipsProjection,
     messagesProjection,
     messageIdsProjection,
     presenceProjection,

@@ -1,11 +1,22 @@
 import type { Moment } from '../domain/commands.js';
-import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import type { Window } from '../domain/groupMembers.js';
+import type { Period } from '../domain/groupState.js';
+import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
+import {
+  activeRooms,
+  cutPage,
+  groupMembersPage,
+  openGroups,
+  readersPage,
+  seenGroup,
+} from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
+import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
@@ -44,17 +55,20 @@ export interface Queries {
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
   chat(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Chat | undefined>;
-  /** The members of a room, who never change; undefined if there is no such room. */
+  /** The members of a private room, who never change; undefined if there is no such room. */
   members(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
+  /** Of groups. */
+  readonly groups: GroupQueries;
   /** As `members`, for a member; for others undefined, after the same work as for no such room. */
   membersFor(userId: UserId, roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[] | undefined>;
   /** The members for whom the chat is active; none if there is no such room. An active chat stays active. */
   activeFor(roomId: RoomId, at: readonly Moment[]): Promise<readonly UserId[]>;
-  /** Messages in ascending `seq`; `hasMore` is about the direction asked. */
+  /** Messages in ascending `seq`, of a group those in the windows; `hasMore` is about the direction asked. */
   messages(
     roomId: RoomId,
     page: PageRequest,
     at: readonly Moment[],
+    windows?: readonly Window[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
@@ -88,6 +102,39 @@ export interface Queries {
   missedEvents(userId: UserId, key: string, range: OffsetRange, limit: number): Promise<MissedEvents>;
 }
 
+/** The reads of groups. Each one waits as those of `Queries` do. */
+export interface GroupQueries {
+  /** When the user is and was a member of a group; undefined for whoever never was. */
+  membership(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Membership | undefined>;
+  /** All memberships of a user, also those that have ended. */
+  memberships(userId: UserId, at: readonly Moment[]): Promise<readonly PlacedMembership[]>;
+  /** A page of the members, in the order of joining. Throws `not_found` unless `me` is one. */
+  members(
+    me: UserId,
+    page: Parameters<typeof groupMembersPage>[2],
+    at: readonly Moment[],
+  ): ReturnType<typeof groupMembersPage>;
+  /** A page of those whose marks have reached a message. Throws `not_found` unless `me` may see it. */
+  readers(
+    me: UserId,
+    page: Parameters<typeof readersPage>[2],
+    at: readonly Moment[],
+  ): ReturnType<typeof readersPage>;
+}
+
+/** When somebody was a member of a group. */
+export interface Membership {
+  readonly isMember: boolean;
+  readonly periods: readonly Period[];
+}
+
+/** A membership as of an offset of its partition. */
+export interface PlacedMembership extends Membership {
+  readonly roomId: RoomId;
+  readonly partition: number;
+  readonly offset: number;
+}
+
 /** The rows that queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
@@ -114,10 +161,14 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
-      return activeChats(source, userId, page);
+      return activeRooms(source, userId, page, (pairs) => activeChats(source, userId, pairs));
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
+      if (isGroupId(roomId)) {
+        const seen = await seenGroup(rows, roomId, userId);
+        return seen && (await openGroups(source, [seen]))[0];
+      }
       const chat = await chatRowOf(rows, roomId, userId);
       return chat && (await openChats(source, userId, [chat]))[0];
     },
@@ -133,10 +184,16 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
-    async messages(roomId, page, at) {
+    groups: groupQueries(source, waitFor),
+    async messages(roomId, page, at, windows) {
       await waitFor(at);
-      const found = await messagePage(rows, roomId, page);
-      return { messages: await openMessages(open, found.messages), hasMore: found.hasMore };
+      const found = await messagePage(rows, roomId, page, windows);
+      const messages = await openMessages(open, found.messages);
+      // A page that is too large ends where the next one can go on.
+      const isForward = page.after !== undefined;
+      const fitting = cutPage(isForward ? messages : messages.reverse(), (message) => message);
+      const hasMore = found.hasMore || fitting.length < messages.length;
+      return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
     async roles(ids, at) {
       await waitFor(at);
@@ -168,6 +225,36 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+function groupQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): GroupQueries {
+  const { rows } = source;
+  return {
+    async membership(roomId, userId, at) {
+      await waitFor(at);
+      const row = await membershipOf(rows, roomId, userId);
+      return row && { isMember: row.role !== null, periods: periodsOf(row) };
+    },
+    async memberships(userId, at) {
+      await waitFor(at);
+      return (await membershipsOf(rows, userId)).flatMap(({ key, partition, offset, value }) => {
+        if (!value) return [];
+        const { roomId } = membershipIn(key);
+        return [{ roomId, partition, offset, isMember: value.role !== null, periods: periodsOf(value) }];
+      });
+    },
+    async members(me, page, at) {
+      await waitFor(at);
+      return groupMembersPage(source, me, page);
+    },
+    async readers(me, page, at) {
+      await waitFor(at);
+      return readersPage(source, me, page);
+    },
+  };
+}
 
 /** The log and the read model that decide which roles a user has. */
 export interface RoleSource {

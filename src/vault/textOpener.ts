@@ -1,4 +1,5 @@
 import { ExpiringCache } from '../base/collections.js';
+import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { messageContext } from '../domain/messages.js';
@@ -70,6 +71,7 @@ export interface SealedName {
 export interface TextOpener {
   messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
   usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
+  notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
 export function createTextOpener(
@@ -109,6 +111,15 @@ export function createTextOpener(
     };
   }
 
+  async function loadNoteKeys(uncached: readonly SealedNote[]) {
+    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
+    return ({ owner, sealed, context }: SealedNote): string | null => {
+      const key = keyOf.get(owner);
+      if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
+      return key === 'destroyed' ? null : open(key, sealed, context);
+    };
+  }
+
   async function loadNameKeys(uncached: readonly SealedName[]) {
     const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
     return ({ userId, username }: SealedName): string | null => {
@@ -132,5 +143,6 @@ export function createTextOpener(
         ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
         loadNameKeys,
       ),
+    notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };
 }

@@ -1,14 +1,20 @@
 import { unauthenticated } from '../base/errors.js';
 import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
-import type { Decision, EarlierMessage, Facts, Wants } from '../domain/defineCommand.js';
+import type { Decision, DecisionLimits, EarlierMessage, Facts, Wants } from '../domain/defineCommand.js';
 import type { SealedField } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { Sealed, Time } from '../domain/fields.js';
-import type { MessageRef, RoomId, UserId, WriterInRoom } from '../domain/ids.js';
+import {
+  groupKeyOwner,
+  type MessageRef,
+  type RoomId,
+  type UserId,
+  type WriterInRoom,
+} from '../domain/ids.js';
 import { messageContext, messageTerm, type StoredMessage } from '../domain/messages.js';
 import type { AskedMessage } from '../projections/models/messageRows.js';
-import { seal } from '../vault/dataKeys.js';
+import { open, seal } from '../vault/dataKeys.js';
 import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
@@ -57,6 +63,8 @@ export interface Found {
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
   readonly active: ReadonlySet<UserId>;
+  readonly groups: ReadonlyMap<UserId, number>;
+  readonly limits: DecisionLimits;
 }
 
 /** The parts of a writer's memory that `prepare` uses. */
@@ -84,7 +92,8 @@ export function prepare(
   const { keys } = lookups;
   const prepared: Prepared[] = [];
   const ownKeys = new Map<UserId, DataKey | 'destroyed'>();
-  const found: Found = { ownKeys, messages: nothing, users: nobody, active: nobody };
+  const { limits } = lookups;
+  const found: Found = { ownKeys, messages: nothing, users: nobody, active: nobody, groups: nothing, limits };
   // An id that is used from now on is in the tail.
   const { floor } = tail;
   let isInMemory = true;
@@ -100,9 +109,10 @@ export function prepare(
       for (const message of wants.messages ?? NONE) named.push(ids.name(message));
       const roomKeys: (RoomKeys | 'destroyed')[] = [];
       prepared.push({ task, stream, wants, named, roomKeys, floor, found });
-      if (!stream.isLoaded || wants.users || (wants.devices && lookups.devices)) isInMemory = false;
+      if (!stream.isLoaded || wants.users || wants.groupsOf || (wants.devices && lookups.devices))
+        isInMemory = false;
       if (!isInMemory) continue;
-      for (const owner of wants.ownKeys ?? NONE) {
+      for (const owner of ownersOf(wants)) {
         const key = keys.getCached(owner);
         if (key === undefined) isInMemory = false;
         else ownKeys.set(owner, key);
@@ -122,36 +132,44 @@ export function prepare(
   }
 }
 
+/** The owners of the keys that are not keys of messages. */
+function ownersOf({ ownKeys = NONE, groupKeys }: Wants): readonly string[] {
+  return groupKeys === undefined ? ownKeys : [...ownKeys, ...groupKeys.map(groupKeyOwner)];
+}
+
 /** Fetches the facts and keys of a round from the stores. */
 async function fetchFound(
   prepared: readonly Prepared[],
   asked: readonly AskedMessage[],
   tail: Tail,
-  { reads, keys, devices }: DecisionLookups,
+  { reads, keys, devices, limits }: DecisionLookups,
 ): Promise<Prepared[]> {
   const missing = new Set<StreamState>();
   const owners = new Set<UserId>();
   const rooms = new Map<string, WriterInRoom>();
   const wanted = new Set<UserId>();
   const leaving = new Set<UserId>();
+  const counted = new Set<UserId>();
   for (const { stream, wants } of prepared) {
     if (!stream.isLoaded) missing.add(stream);
     for (const user of wants.users ?? NONE) wanted.add(user);
     for (const user of wants.devices ?? NONE) leaving.add(user);
-    for (const user of wants.ownKeys ?? NONE) owners.add(user);
+    for (const owner of ownersOf(wants)) owners.add(owner);
+    for (const user of wants.groupsOf ?? NONE) counted.add(user);
     for (const room of wants.textKeys ?? NONE) rooms.set(roomKeysId(room), room);
   }
-  const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
+  const [rows, ownKeys, roomKeys, messages, users, active, groups] = await Promise.all([
     missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
     owners.size > 0 ? keys.getKeys([...owners]) : nothing,
     rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : nothing,
     asked.length > 0 ? reads.messages(asked) : nothing,
     wanted.size > 0 ? reads.existing([...wanted]) : nobody,
     leaving.size > 0 && devices ? devices.findActive([...leaving]) : nobody,
+    counted.size > 0 ? reads.groupsOf([...counted]) : nothing,
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
-  const found = { ownKeys, messages, users, active };
+  const found = { ownKeys, messages, users, active, groups, limits };
   return prepared.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
@@ -214,6 +232,13 @@ export function decide(
         (found.messages.size > 0 ? found.messages.get(messageTerm(ref)) : undefined);
       return earlier && withFacts(earlier, tail.deletionOf(ref) ?? earlier.deleted, ref, prepared);
     },
+    groupsOf: (user) => found.groups.get(user) ?? 0,
+    isText({ owner, sealed, context }, text) {
+      const key = found.ownKeys.get(owner);
+      if (key === undefined) throw new Error(`the key of ${owner} was not fetched`);
+      return key === 'destroyed' ? undefined : open(key, sealed, context) === text;
+    },
+    limits: found.limits,
   };
   return task.declaration.decide(task.command, stream.state, facts);
 }

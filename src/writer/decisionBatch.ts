@@ -3,10 +3,10 @@ import type { AdmissionQueue } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { Decision } from '../domain/defineCommand.js';
-import type { NewEventOf } from '../domain/defineEvent.js';
+import { type Audience, isGroupAudience, type NewEventOf } from '../domain/defineEvent.js';
 import { declarationOf, membersIn, type Recorded } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
-import type { StreamName, UserId } from '../domain/ids.js';
+import type { StreamName } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
 import { decide, type Prepared, type SealedText, sealField, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
@@ -47,7 +47,7 @@ export class Batch {
   /** The texts of its events, by their sealed form. */
   readonly texts = new Map<string, string>();
   /** The members of the rooms of its events. */
-  readonly members = new Map<StreamName, readonly UserId[]>();
+  readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
@@ -115,7 +115,7 @@ export class Batch {
       for (const { sealed, text } of texts) this.texts.set(sealed, text);
     }
     const members = membersIn(stream.state);
-    if (members.length > 0) this.members.set(stream.name, members);
+    if (isGroupAudience(members) || members.length > 0) this.members.set(stream.name, members);
     stream.isDirty = true;
     this.#dirty.add(stream);
     return true;

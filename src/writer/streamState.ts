@@ -1,9 +1,13 @@
 import { Deque } from '../base/collections.js';
 import { decodeLeaf } from '../domain/codec.js';
 import { declarationOf, kindOf, type Recorded, type State } from '../domain/events.js';
+import { GroupMembers } from '../domain/groupMembers.js';
+import { type Group, membersOf } from '../domain/groupState.js';
 import type { MessageRef, StreamName } from '../domain/ids.js';
 import { messageTerm, type StoredMessage } from '../domain/messages.js';
-import type { StoredState } from '../projections/models/streamIndex.js';
+import { isGroup } from '../domain/streams.js';
+import { changedMembership, membershipKey } from '../projections/models/membershipRows.js';
+import type { StoredMember, StoredState } from '../projections/models/streamIndex.js';
 
 /** The state of one stream after every event decided so far. */
 export class StreamState {
@@ -29,7 +33,10 @@ export class StreamState {
       this.state = row.value.state;
     }
     const offset = row?.offset ?? -1;
-    for (const event of tail.eventsOf(this.name)) if (event.offset > offset) this.evolve(event);
+    const events = tail.eventsOf(this.name);
+    for (const event of events) if (event.offset > offset) this.evolve(event);
+    if (row?.members && isGroup(this.state))
+      this.state = { ...this.state, members: loadMembers(this.state, row.members, events) };
     this.isLoaded = true;
   }
 
@@ -39,6 +46,27 @@ export class StreamState {
     this.version = event.version;
     this.state = declarationOf(event.type).evolve?.(this.state, event) ?? this.state;
   }
+}
+
+/** The members of a group from their rows, each completed by the later events of the tail that change it. */
+function loadMembers(
+  group: Group,
+  stored: readonly StoredMember[],
+  events: readonly Recorded[],
+): GroupMembers {
+  const offsets = new Map<string, number>();
+  let members = GroupMembers.none;
+  for (const { userId, offset, member } of stored) {
+    members = members.with(userId, member);
+    offsets.set(membershipKey(group.roomId, userId), offset);
+  }
+  let state: State = { ...group, members };
+  for (const event of events) {
+    const key = changedMembership(event);
+    if (key !== undefined && event.offset > (offsets.get(key) ?? -1))
+      state = declarationOf(event.type).evolve?.(state, event) ?? state;
+  }
+  return membersOf(isGroup(state) ? state : group);
 }
 
 /**

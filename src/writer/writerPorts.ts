@@ -2,9 +2,11 @@ import type { Clock, PacedCalls } from '../base/clock.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
+import type { DecisionLimits } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
+import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
   filterRowKey,
@@ -40,8 +42,10 @@ export function readModels(
         }),
       );
     },
+    groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
-    foldedPosition: async (partition) => (await foldedBy([statesModel, messagesModel], partition)).position,
+    foldedPosition: async (partition) =>
+      (await foldedBy([statesModel, membershipsModel, messagesModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -63,7 +67,9 @@ export interface ReadModels {
   messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
-  /** A position up to which both `states` and `messages` have stored everything. */
+  /** The number of groups that each of these users is in. */
+  groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
+  /** A position up to which `states`, `memberships` and `messages` have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -114,6 +120,7 @@ export type WriterKeys = Pick<KeyStore, 'getKeys' | 'getRoomKeys'> &
 export interface DecisionLookups {
   readonly reads: ReadModels;
   readonly keys: WriterKeys;
+  readonly limits: DecisionLimits;
   /** Users with an active device on any node. Absent in a single process. */
   readonly devices?: Pick<Devices, 'findActive'>;
 }

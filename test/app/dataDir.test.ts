@@ -39,8 +39,8 @@ async function refusal(options: Omit<ServerOptions, 'engine'>): Promise<string> 
     const lines = error.log
       .trim()
       .split('\n')
-      .map((line): { level: number; msg: string } => JSON.parse(line));
-    const fatal = lines.filter(({ level }) => level === 60);
+      .map((line): { level: string; msg: string } => JSON.parse(line));
+    const fatal = lines.filter(({ level }) => level === 'fatal');
     expect(fatal, error.log).to.have.length(1);
     return fatal[0]?.msg ?? '';
   }

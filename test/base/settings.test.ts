@@ -28,8 +28,14 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['-1', '65536', 'http', '1.5', '1e3', '9'.repeat(400)],
     range: 'from 0 to 65535',
   },
+  GROUP_SIZE: { accepted: numbers(2, 1000), refused: ['1', '1001', '-2', 'all'], range: 'from 2 to 1000' },
   // Whether there is such an address is known when the server listens.
   HOST: { accepted: same('::', 'chat.example.org'), refused: [] },
+  METRICS_PORT: {
+    accepted: numbers(0, 65_535),
+    refused: ['-1', '65536', '9464/tcp'],
+    range: 'from 0 to 65535',
+  },
   // Its length is checked with the control socket, and its state when it is opened.
   DATA_DIR: { accepted: same('d', '/var/lib/parley'), refused: [] },
   MASTER_KEY: {
@@ -121,6 +127,7 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     range: '1 to 128 characters',
   },
   LOG_LEVEL: { accepted: same('fatal', 'trace', 'silent'), refused: ['loud', 'INFO'], range: 'silent' },
+  LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 
 /** NATS needs a shared log. */
@@ -158,6 +165,11 @@ describe('each setting', () => {
 
   it('that needs another one says so: NATS_URL', () => {
     expect(() => readConfig({ NATS_URL: 'nats://127.0.0.1:4222' })).to.throw(ConfigError, /^NATS_URL: .+$/);
+  });
+
+  it('that takes the place of another one says so: METRICS_PORT', () => {
+    expect(() => readConfig({ METRICS_PORT: '3000' })).to.throw(ConfigError, /^METRICS_PORT: .+PORT.+3000$/);
+    expect(readConfig({ PORT: '0', METRICS_PORT: '0' })).to.include({ METRICS_PORT: 0 });
   });
 
   it('is refused with its name where only the driver knows the range: MONGO_URL', () => {

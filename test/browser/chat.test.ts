@@ -1,21 +1,19 @@
 import { readFile } from 'node:fs/promises';
 import { expect } from 'chai';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
-import { openBrowser } from '../support/browser.js';
+import type { BrowserContextOptions, Page } from 'playwright-core';
+import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 describe('The web chat', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
+  const world = openWorld({ PRESENCE_GRACE: '100ms' });
   const people: Person[] = [];
   const somebody = async (
     options?: BrowserContextOptions,
     prepare?: (page: Page) => Promise<void>,
   ): Promise<Person> => {
-    const person = await Person.at(browser, server.url, options, prepare);
+    const person = await Person.at(world.browser, world.server.url, options, prepare);
     people.push(person);
     return person;
   };
@@ -30,21 +28,11 @@ describe('The web chat', function () {
     return [ann, bob];
   }
 
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite', env: { PRESENCE_GRACE: '100ms' } });
-  });
   afterEach(async () => {
     for (const person of people.splice(0)) {
       expect(person.strangers).to.deep.equal([]);
       await person.close();
     }
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
   });
 
   it('shows a conversation with typing, presence and delivery marks', async () => {
@@ -90,11 +78,11 @@ describe('The web chat', function () {
     const [ann, bob] = await two();
     await ann.page.context().setOffline(true);
     // An offline browser keeps its open connection, so the server must end it.
-    await server.kill();
+    await world.server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('written offline');
     await ann.sees('written offline', 'sending');
-    await server.start({ PORT: new URL(ann.page.url()).port });
+    await world.server.start({ PORT: new URL(ann.page.url()).port });
     await ann.page.context().setOffline(false);
     await ann.sees('written offline', 'read');
     await bob.sees('written offline');
@@ -112,9 +100,9 @@ describe('The web chat', function () {
       () => ann.banner.getByRole('button', { name: 'Try now' }).click(),
       () => ann.page.evaluate("dispatchEvent(new Event('online'))"),
     ]) {
-      await server.kill();
+      await world.server.kill();
       await ann.banner.getByText('No connection').waitFor();
-      await server.start({ PORT: port });
+      await world.server.start({ PORT: port });
       await ask();
       await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
     }
@@ -123,11 +111,11 @@ describe('The web chat', function () {
   it('keeps unsent messages after a reload, and sends them once', async () => {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;
-    await server.kill();
+    await world.server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('before the reload');
     await ann.sees('before the reload', 'sending');
-    await server.start({ PORT: port });
+    await world.server.start({ PORT: port });
     await ann.page.reload();
     await bob.sees('before the reload');
     await ann.sees('before the reload', 'read');
@@ -138,10 +126,10 @@ describe('The web chat', function () {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;
     await ann.composer.pressSequentially('half a sent');
-    await server.kill();
+    await world.server.kill();
     await ann.composer.pressSequentially('ence');
     await ann.banner.getByText('No connection').waitFor();
-    await server.start({ PORT: port });
+    await world.server.start({ PORT: port });
     await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
     expect(await ann.composer.inputValue()).to.equal('half a sentence');
     await ann.composer.press('Enter');
@@ -318,8 +306,8 @@ describe('The web chat', function () {
 
   it('shows an error of the user name or password at its field', async () => {
     const ann = await somebody();
-    const page = await (await browser.newContext()).newPage();
-    await page.goto(server.url);
+    const page = await (await world.browser.newContext()).newPage();
+    await page.goto(world.server.url);
     const signUp = async (name: string, password: string): Promise<void> => {
       await page.getByLabel('User name').fill(name);
       await page.getByLabel('Password').fill(password);
@@ -353,12 +341,12 @@ describe('The web chat', function () {
     const bob = await somebody();
     await ann.open(bob.name);
     const port = new URL(ann.page.url()).port;
-    await server.kill();
+    await world.server.kill();
     const told = ann.banner.getByText('No connection');
     await told.waitFor();
     await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     await ann.search.waitFor();
     expect(await told.isVisible()).to.equal(true);
-    await server.start({ PORT: port });
+    await world.server.start({ PORT: port });
   });
 });

@@ -4,11 +4,12 @@ import type { Page } from 'playwright-core';
 import { Rest } from '../../src/client/rest.js';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import { isSoak } from '../support/lanes.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { Person } from './person.js';
 
-const MANY = 10_000;
+const MANY = isSoak ? 10_000 : 3_000;
 /** The maximum number of messages in the page: one screen and the overscan. */
 const FEW = 120;
 /** Messages sent at once: few enough that the read models of a slow machine keep up. */

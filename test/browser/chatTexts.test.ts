@@ -1,11 +1,9 @@
 import { expect } from 'chai';
-import type { Browser } from 'playwright-core';
 import { ERROR_CODES } from '../../src/base/errors.js';
 import { ClientError, type ClientErrorCode } from '../../src/client/index.js';
 import { errorText } from '../../web/ui/errorText.js';
-import { openBrowser } from '../support/browser.js';
+import { openWorld } from '../support/browser.js';
 import { parley } from '../support/parley.js';
-import { type ServerProcess, startServer } from '../support/server.js';
 import { Person } from './person.js';
 
 /** Runs in the page: each element that shows this text, or holds it as its value, with its direction. */
@@ -16,21 +14,15 @@ const directionsOf = (text: string): string => `[...document.querySelectorAll('b
 
 describe('The texts of the web chat', function () {
   this.timeout(120_000);
-  let browser: Browser;
-  let server: ServerProcess;
+  const world = openWorld();
   let [ann, bob]: Person[] = [];
   const both = (): readonly [Person, Person] => {
     if (!ann || !bob) throw new Error('nobody is there');
     return [ann, bob];
   };
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    server = await startServer({ engine: 'sqlite' });
-  });
   beforeEach(async () => {
-    [ann, bob] = [await Person.at(browser, server.url), await Person.at(browser, server.url)];
+    const { browser, server } = world;
+    [ann, bob] = await Promise.all([Person.at(browser, server.url), Person.at(browser, server.url)]);
     await ann.open(bob.name);
   });
   afterEach(async () => {
@@ -38,10 +30,6 @@ describe('The texts of the web chat', function () {
       expect(person.strangers).to.deep.equal([]);
       await person.close();
     }
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
   });
 
   it('are not sent by the Enter that ends a composition, in any browser', async () => {
@@ -102,8 +90,8 @@ describe('The texts of the web chat', function () {
     const text = 'ערב טוב לכולם';
     await writer.say(text);
     await writer.sees(text, 'sent');
-    expect((await parley(['role', 'auditor', writer.name], server.settings)).code).to.equal(0);
-    await page.goto(`${server.url}/audit#/events?type=MessageSent`);
+    expect((await parley(['role', 'auditor', writer.name], world.server.settings)).code).to.equal(0);
+    await page.goto(`${world.server.url}/audit#/events?type=MessageSent`);
     const row = page.locator('summary', { hasText: text });
     const shown: string[] = [];
     const look = async (): Promise<void> => {
@@ -115,7 +103,7 @@ describe('The texts of the web chat', function () {
     await page.getByRole('link', { name: 'Room at this time' }).click();
     await page.locator('.messages').getByText(text).waitFor();
     await look();
-    await page.goto(`${server.url}/audit${proof}`);
+    await page.goto(`${world.server.url}/audit${proof}`);
     await page.getByText('The server decrypts the sealed text').waitFor();
     await look();
     expect(shown.length, 'events, the room, the proof').to.equal(3);

@@ -1,8 +1,6 @@
 import { expect } from 'chai';
-import type { Browser } from 'playwright-core';
 import { outline } from '../../site/outline.js';
-import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
-import { type ServerProcess, startServer } from '../support/server.js';
+import { axe, looks, openWorld, screenshot, strangers } from '../support/browser.js';
 
 const decision = '/docs/decisions/0011-the-documentation-is-built-and-run';
 const urls = [...outline.flatMap(({ pages }) => pages.map(({ url }) => url)), decision];
@@ -11,26 +9,14 @@ const pictured = ['/docs', '/docs/concepts', '/docs/protocol', '/docs/reference'
 
 describe('The documentation in a browser', function () {
   this.timeout(300_000);
-  let browser: Browser | undefined;
-  let server: ServerProcess;
-
-  before(async function () {
-    browser = await openBrowser();
-    if (browser === undefined) this.skip();
-    server = await startServer({ engine: 'sqlite' });
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-  });
+  const world = openWorld();
 
   for (const { name, options } of looks)
     it(`is accessible, and loads nothing from other hosts (${name})`, async () => {
-      const page = await browser?.newPage(options);
-      if (page === undefined) return;
+      const page = await world.browser.newPage(options);
       const asked = strangers(page);
       for (const url of urls) {
-        await page.goto(server.url + url);
+        await page.goto(world.server.url + url);
         expect(await axe(page), url).to.deep.equal([]);
         const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
         expect(overflow, `${url} scrolls sideways`).to.be.at.most(0);
@@ -42,24 +28,22 @@ describe('The documentation in a browser', function () {
     });
 
   it('can be read from page to page without JavaScript', async () => {
-    const context = await browser?.newContext({ javaScriptEnabled: false });
-    const page = await context?.newPage();
-    if (page === undefined) return;
-    await page.goto(`${server.url}/docs`);
+    const context = await world.browser.newContext({ javaScriptEnabled: false });
+    const page = await context.newPage();
+    await page.goto(`${world.server.url}/docs`);
     const pages = outline.flatMap((part) => part.pages);
     for (const { url } of pages.slice(1)) {
       await page.getByRole('link', { name: /^Next/ }).click();
       expect(new URL(page.url()).pathname).to.equal(url);
       expect(await page.locator('nav[aria-label="Pages"] [aria-current="page"]').count()).to.equal(1);
     }
-    await context?.close();
+    await context.close();
   });
 
   it('offers a REST client at /docs/rest', async () => {
-    const page = await browser?.newPage();
-    if (page === undefined) return;
+    const page = await world.browser.newPage();
     const asked = strangers(page);
-    await page.goto(`${server.url}/docs/rest`);
+    await page.goto(`${world.server.url}/docs/rest`);
     await page.getByText('/user/signin', { exact: true }).waitFor();
     // The policy blocks the inline styles of Swagger UI, which works without them.
     expect(asked.filter((text) => !text.includes('Content Security Policy'))).to.deep.equal([]);

@@ -127,7 +127,8 @@ describe('An installation', function () {
     const [, options = ''] =
       /npm ci (--omit=dev[^\\]*)/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8')) ?? [];
     const installed = listInstalled({}, ...options.trim().split(' '));
-    expect(installed).to.have.members(Object.keys(readJson('package.json').dependencies));
+    const { dependencies, optionalDependencies } = readJson('package.json');
+    expect(installed).to.have.members(Object.keys({ ...dependencies, ...optionalDependencies }));
   });
 
   it('refuses by name each package that would run a script', () => {

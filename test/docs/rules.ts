@@ -6,6 +6,8 @@ export type Rule =
   | 'walk'
   /** A shell runs it against a server. */
   | 'pasted'
+  /** A test of `test/deploy` runs it. */
+  | 'deploy'
   /** It is part of a program that is compiled and run. */
   | 'program'
   /** It is JSON of the named shape. */
@@ -47,6 +49,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;
   if (file === 'docs/audit.md') return 'walk';
+  if (file === 'docs/incidents.md') return 'deploy';
   if (file === 'docs/index.md') return code.startsWith('npm ci') ? 'commands' : 'pasted';
   if (code.startsWith('npm run talk -- <')) return 'talk';
   return file in notRun ? 'commands' : undefined;

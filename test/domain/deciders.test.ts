@@ -108,6 +108,7 @@ describe('room', () => {
     expect(chat.types()).to.deep.equal(['RoomCreated', 'ChatOpened']);
     expect(chat.state).to.deep.equal({
       exists: true,
+      roomType: 'PRIVATE',
       roomId,
       members: [ada, bob],
       createdAt: now,
@@ -247,6 +248,7 @@ describe('room', () => {
 function expectForward(before: RoomState, after: RoomState) {
   if (!before.exists) return;
   if (!after.exists) throw new Error('a room went away');
+  if (before.roomType === 'GROUP' || after.roomType === 'GROUP') throw new Error('a pair has no group');
   expect(after.members).to.deep.equal(before.members);
   expect(after.createdAt).to.equal(before.createdAt);
   expect(after.active).to.include.members([...before.active]);

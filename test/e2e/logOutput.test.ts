@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
-import { createLogger } from '../../src/app/serve.js';
+import { createLogger, LogOutput } from '../../src/app/logOutput.js';
 import { eventually } from '../support/eventually.js';
 import { tempDir } from '../support/tempDir.js';
 
@@ -141,7 +141,7 @@ describe("the server's log, when it cannot be written", function () {
   it('keeps 1 MiB of lines for later, and tells how many it lost', async () => {
     const pipe = new Pipe();
     pipe.fill();
-    const logger = createLogger(pipe.writer, 'info');
+    const logger = createLogger(new LogOutput(pipe.writer), 'info');
     for (let n = 0; n < 2000; n++) logger.info({ n, text: 'x'.repeat(1024) }, 'a line');
     let read = '';
     await eventually('it goes on', () => {

@@ -55,12 +55,12 @@ describe('the log of accesses and of security', function () {
       limited = await ask(server.url, 'POST /user/signin', { json: wrong, ...from('192.0.2.5') });
     const { userId } = user;
     const expected = [
-      [signedUp, 201, 'a user signed up', { level: 30, address: '192.0.2.1', user: userId }],
-      [signedIn, 200, 'a user signed in', { level: 30, address: '192.0.2.1', user: userId }],
-      [failed, 401, 'a sign-in failed', { level: 40, address: '2001:db8:0:0:0:0:0:7' }],
-      [unknown, 401, 'a token was refused', { level: 30, address: '192.0.2.3', route: '/user/search' }],
-      [forbidden, 403, 'a request was forbidden', { level: 40, address: '192.0.2.4', user: userId }],
-      [limited, 429, 'too many passwords were tried', { level: 40, address: '192.0.2.5' }],
+      [signedUp, 201, 'a user signed up', { level: 'info', address: '192.0.2.1', user: userId }],
+      [signedIn, 200, 'a user signed in', { level: 'info', address: '192.0.2.1', user: userId }],
+      [failed, 401, 'a sign-in failed', { level: 'warn', address: '2001:db8:0:0:0:0:0:7' }],
+      [unknown, 401, 'a token was refused', { level: 'info', address: '192.0.2.3', route: '/user/search' }],
+      [forbidden, 403, 'a request was forbidden', { level: 'warn', address: '192.0.2.4', user: userId }],
+      [limited, 429, 'too many passwords were tried', { level: 'warn', address: '192.0.2.5' }],
     ] as const;
     for (const [reply, status, msg, facts] of expected) {
       expect(reply.status, msg).to.equal(status);
@@ -74,21 +74,21 @@ describe('the log of accesses and of security', function () {
     await start({ RATE_LIMIT: '1:1' });
     const ada = await Newcomer.at(server);
     expect(await refused({ authorization: 'Bearer none', 'x-forwarded-for': '192.0.2.1' })).to.contain('401');
-    await line('an upgrade was refused', { level: 40, status: 401, address: '192.0.2.1' });
+    await line('an upgrade was refused', { level: 'warn', status: 401, address: '192.0.2.1' });
     expect(await refused({ origin: 'https://elsewhere.example', 'x-forwarded-for': '192.0.2.2' })).to.contain(
       '403',
     );
-    await line('an upgrade was refused', { level: 40, status: 403, address: '192.0.2.2' });
+    await line('an upgrade was refused', { level: 'warn', status: 403, address: '192.0.2.2' });
 
     const stranger = await RawSocket.connect(server.wsUrl, { headers: { 'x-forwarded-for': '192.0.2.3' } });
     await stranger.refusal('identity', { token: 'none' });
-    await line('a token was refused', { level: 30, address: '192.0.2.3' });
+    await line('a token was refused', { level: 'info', address: '192.0.2.3' });
 
     const phone = await ada.device();
     for (let n = 0; n < 1100; n++) phone.send('notify online', {});
     expect(await phone.closed).to.equal(1008);
-    await line('a request came too soon', { level: 40, user: ada.userId });
-    await line('a connection was closed for misuse', { level: 40, user: ada.userId, code: 1008 });
+    await line('a request came too soon', { level: 'warn', user: ada.userId });
+    await line('a connection was closed for misuse', { level: 'warn', user: ada.userId, code: 1008 });
   });
 
   it('has no more lines than these, and no more of them than a disk can take', async () => {
@@ -119,7 +119,7 @@ describe('the log of accesses and of security', function () {
     phone.socket.close(4000, 'a reason of the client');
     const user = ada.userId;
     const request = found.headers.get('x-request-id');
-    const facts = { level: 20, user, request, route: '/user/search', status: 200, method: 'GET' };
+    const facts = { level: 'debug', user, request, route: '/user/search', status: 200, method: 'GET' };
     await line('a request was answered', facts);
     const { request: upgrade } = await line('a command was answered', {
       event: 'send message',

@@ -46,6 +46,7 @@ describe('settings', function () {
     const impossible: Env[] = [
       { PORT: new URL(server.url).port },
       { HOST: '192.0.2.1' },
+      { METRICS_PORT: new URL(server.url).port },
       { DATA_DIR: file },
       { DATA_DIR: join(file, 'below') },
       { DATA_DIR: `/tmp/${'d'.repeat(100)}` },
@@ -108,14 +109,17 @@ const lowest: Env = {
     SESSION_TTL: '1s',
     RATE_LIMIT: '1:1',
     AUTH_RATE_LIMIT: '1:1',
+    GROUP_SIZE: '2',
     PRESENCE_GRACE: '0s',
     LOG_LEVEL: 'info',
+    METRICS_PORT: '0',
   },
 };
 const highest: Env = {
   ...{ PORT: '0', HOST: '0.0.0.0', PARTITIONS: '64', TRUST_PROXY: '32' },
   ...{ SESSION_TTL: '3650d', RATE_LIMIT: '1000000:1000000', AUTH_RATE_LIMIT: '1:1000000' },
-  ...{ PRESENCE_GRACE: '30d', LOG_LEVEL: 'trace', LOG_ORIGIN: 'p'.repeat(128) },
+  ...{ GROUP_SIZE: '1000', PRESENCE_GRACE: '30d', LOG_LEVEL: 'trace', LOG_ORIGIN: 'p'.repeat(128) },
+  METRICS_PORT: '0',
 };
 
 for (const engine of allEngines) {

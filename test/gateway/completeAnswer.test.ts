@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { notFound, overloaded, ParleyError, VaultUnavailable } from '../../src/base/errors.js';
-import { completeAnswer } from '../../src/gateway/handlers.js';
+import { completeAnswer } from '../../src/gateway/commandRunner.js';
 
 const failing = (error: unknown): Promise<unknown> =>
   completeAnswer(() => Promise.reject(error)).catch((told: unknown) => told);

@@ -14,6 +14,7 @@ import { Delivery, PushContent } from '../../src/gateway/delivery.js';
 import { Hub } from '../../src/gateway/openConnections.js';
 import { frameText } from '../../src/gateway/protocol.js';
 import { Ring } from '../../src/gateway/ring.js';
+import { noChats, noGroups, noNotes } from '../support/groups.js';
 import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';
 
 const cursors = new Cursors('0b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d', 2);
@@ -37,6 +38,7 @@ class Node {
     hub: this.hub,
     ring: this.ring,
     cursors,
+    groups: noGroups(),
     // Somebody is typing.
     typing: {
       timers: new Map([['', () => {}]]),
@@ -66,7 +68,8 @@ class Node {
       recorded.type === 'MessageSent' ? [[recorded.data.text, `opened ${recorded.data.text}`]] : [],
     );
     const sources = {
-      texts: { messages: async () => [] },
+      texts: { messages: async () => [], notes: noNotes },
+      chats: noChats,
       profiles: {
         known: (userId: string) => ({
           userId,
@@ -84,10 +87,14 @@ class Node {
       this.shown.push(sealed);
       return content.text(sealed);
     };
-    this.#delivery.deliver({ event: recorded, pushes, content: { user: (id) => content.user(id), text } }, [
-      this.#size,
-      7,
-    ]);
+    this.#delivery.deliver(
+      {
+        event: recorded,
+        pushes,
+        content: { user: (id) => content.user(id), chat: (id, user) => content.chat(id, user), text },
+      },
+      [this.#size, 7],
+    );
     await turn();
   }
 

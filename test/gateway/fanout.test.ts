@@ -9,6 +9,7 @@ import { Fanout } from '../../src/gateway/fanout.js';
 import type { Commit } from '../../src/log/log.js';
 import { ada, bob, messageLeaf, onlineLeaf, room } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
+import { noChats, noGroups, noNotes } from '../support/groups.js';
 import { MemoryLog } from '../support/memoryLog.js';
 
 const eve = '00000000-0000-4000-8000-00000000000e';
@@ -47,12 +48,15 @@ class Node {
         },
       },
       interest: {
+        groups: noGroups(),
         ring: { hosts: (user) => this.hosted.has(user) },
         watchers: { isWatched: (subject) => this.watched.has(subject) },
       },
       content: {
         profiles: { known: () => undefined, load: async () => new Map<string, User>() },
+        chats: noChats,
         texts: {
+          notes: noNotes,
           messages: async (sealed) => {
             for (const { text } of sealed) await this.away.get(text ?? '');
             return sealed.map(({ text }) => `opened ${text}`);

@@ -4,8 +4,9 @@ import type { Answer, Command, CommandKind, Moment } from '../../src/domain/comm
 import type { RequestAnswer, RequestData } from '../../src/domain/contract.js';
 import type { RoomId } from '../../src/domain/ids.js';
 import type { Chat, Message } from '../../src/domain/userMessageChat.js';
+import { CommandRunner, type Handlers } from '../../src/gateway/commandRunner.js';
 import type { Connection } from '../../src/gateway/connection.js';
-import { CommandRunner, createHandlers, type Handlers } from '../../src/gateway/handlers.js';
+import { createHandlers } from '../../src/gateway/handlers.js';
 import { RoomMembers } from '../../src/gateway/membersAndProfiles.js';
 import { Typing, type TypingNote } from '../../src/gateway/typing.js';
 import type { Queries } from '../../src/projections/queries.js';
@@ -79,6 +80,7 @@ class HandlersWorld extends GatewayWorld {
       queries,
       revisions,
       directory: { rooms: this.rooms, profiles },
+      keys: { create: async () => {} },
       live: {
         hub,
         presence,

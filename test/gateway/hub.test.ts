@@ -12,7 +12,7 @@ function setUp() {
     (user) => new Promise((resolve, reject) => loads.push({ user, resolve, reject })),
   );
   const hub = new Hub(watchers, {
-    enter: (user) => hosted.push(`enter ${user}`),
+    enter: (user) => void hosted.push(`enter ${user}`),
     leave: (user) => hosted.push(`leave ${user}`),
   });
   const load = (i: number) => loads[i] ?? expect.fail(`there was no load ${i}`);

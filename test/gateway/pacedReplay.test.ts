@@ -13,6 +13,7 @@ import type { Queries } from '../../src/projections/queries.js';
 import { membersOf } from '../projections/models/expectedChanges.js';
 import { folded } from '../projections/models/fold.js';
 import { World } from '../projections/models/world.js';
+import { noGroups } from '../support/groups.js';
 import { runs } from '../support/lanes.js';
 import { type Random, seeded, upTo } from '../support/random.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -83,9 +84,11 @@ class Node {
       ring,
       cursors,
       typing: { timers: new Map(), endByMessage: () => {} },
+      groups: noGroups(),
     });
     this.#sources = {
-      texts: { messages: world.open.messages },
+      texts: world.open,
+      chats: queries,
       profiles: { known: () => undefined, load: (ids: readonly UserId[]) => queries.users(ids, []) },
     };
     this.#events = [...world.events];
@@ -161,7 +164,8 @@ function expectAll(received: readonly Received[], expected: readonly Received[])
 /** All stored pushes of the user's, as the declarations have them. */
 async function pushesOfUser(world: World, user: UserId, queries: Queries): Promise<Received[]> {
   const content = new PushContent({
-    texts: { messages: world.open.messages },
+    texts: world.open,
+    chats: queries,
     profiles: { known: () => undefined, load: (ids) => queries.users(ids, []) },
   });
   const pushes = world.events.flatMap((event) =>

@@ -15,6 +15,7 @@ import { membersOf } from '../projections/models/expectedChanges.js';
 import { type Folded, folded } from '../projections/models/fold.js';
 import { scripts } from '../projections/models/scripts.js';
 import type { World } from '../projections/models/world.js';
+import { noGroups } from '../support/groups.js';
 import { runs } from '../support/lanes.js';
 import { MemoryRows } from '../support/rowsMemory.js';
 
@@ -48,7 +49,8 @@ class Receiver {
 }
 
 const sourcesOf = (world: World, queries: Queries): ContentSources => ({
-  texts: { messages: world.open.messages },
+  texts: world.open,
+  chats: queries,
   profiles: { known: () => undefined, load: (ids) => queries.users(ids, []) },
 });
 
@@ -80,6 +82,7 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
     ring,
     cursors,
     typing: { timers: new Map(), endByMessage: () => {} },
+    groups: noGroups(),
   });
   const sources = sourcesOf(world, queries);
   const vector = [...nowhere];

@@ -12,7 +12,7 @@ function node(time: VirtualTime, here: readonly string[], others: readonly Typin
     tell: (note) => {
       for (const other of others) other.receive(note);
     },
-    isAnyHere: (users) => users.some((user) => here.includes(user)),
+    isAnyHere: (to) => !('group' in to) && to.some((user) => here.includes(user)),
     setTimer: time.setTimer,
   });
   return { typing, told };

@@ -192,6 +192,7 @@ export class Node {
       storage: { log: this.#log, bus: { publish }, folding },
       lookups: {
         reads,
+        limits: { groupSize: 256 },
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),

@@ -62,6 +62,7 @@ export class FoldedModels {
           ),
         // All users are registered.
         existing: async (users) => new Set(users),
+        groupsOf: async () => new Map(),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
         ids: {
           stored: (partition) => read(() => this.#checkpoints[partition] ?? NOTHING_FOLDED),

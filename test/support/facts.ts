@@ -9,6 +9,9 @@ export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   exists: () => true,
   isActive: () => false,
   message: () => undefined,
+  groupsOf: () => 0,
+  isText: ({ sealed }, text) => sealed === text,
+  limits: { groupSize: 256 },
   ...known,
 });
 

@@ -121,7 +121,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       reader: {} as AuditReader,
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },
-    operations: { ready, metrics: new Metrics() },
+    operations: { ready, metrics: new Metrics(), isMetricsPublic: true },
   };
 }
 

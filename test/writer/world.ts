@@ -7,6 +7,7 @@ import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
+import { countGroups } from '../../src/projections/models/membershipRows.js';
 import { messageIdsModel, messageIdsProjection } from '../../src/projections/models/messageIdIndex.js';
 import {
   type AskedMessage,
@@ -158,6 +159,7 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
+        limits: { groupSize: 256 },
         keys: {
           getKeys: (owners) => this.vault.keys.getKeys(owners),
           getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),
@@ -171,6 +173,7 @@ export class World<L extends EventLog = MemoryLog> {
             return late(messageFacts(this.rows, asked));
           },
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+          groupsOf: (users) => countGroups(this.rows, users),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
           ids: readModels(this.rows, this.log.id, async (models, partition) =>

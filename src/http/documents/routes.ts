@@ -314,7 +314,7 @@ export const paths: Record<string, Partial<Record<'get' | 'post' | 'put' | 'dele
     get: {
       id: 'metrics',
       summary: 'Metrics',
-      about: 'Returns metrics in the Prometheus text format.',
+      about: 'Returns metrics in the Prometheus text format. With `METRICS_PORT`, only that port has it.',
       tag: 'Operations',
       open: true,
       status: 200,

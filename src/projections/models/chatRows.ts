@@ -8,6 +8,7 @@ import { deletedMessage, sealedMessage } from '../../domain/messages.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { isGroupStream } from './groupRows.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
@@ -67,7 +68,7 @@ export const chatsModel: Model<ChatRow> = {
 /** Folds one row for each room, so that the number of unread messages is a subtraction. */
 export const chatsProjection: Projection<ChatRow> = {
   model: chatsModel,
-  keys: (event) => (event.stream.startsWith('room:') ? [event.stream] : []),
+  keys: ({ stream }) => (stream.startsWith('room:') && !isGroupStream(stream) ? [stream] : []),
   evolve(value, event, key) {
     if (value === null) return null;
     if (event.type === 'RoomCreated') return createChat(event, value?.added ?? []);
@@ -181,7 +182,7 @@ export async function openChats(
 }
 
 /** The last chat of a page; the next page continues behind it. */
-interface PageEnd {
+export interface PageEnd {
   readonly sort: number;
   readonly key: string;
 }
@@ -277,14 +278,14 @@ const othersIn = (pairs: readonly ChatRow[], userId: UserId): UserId[] =>
     .flatMap(({ members }) => members.filter((member) => member !== userId));
 
 /** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends';
+type PageOf = 'chats' | 'friends' | 'members' | 'readers';
 
-function writeNext(what: PageOf, { sort, key }: PageEnd): string {
+export function writeNext(what: PageOf, { sort, key }: PageEnd): string {
   const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
   return `${body}.${crc32(body).toString(36)}`;
 }
 
-function parseNext(what: PageOf, text: string): PageEnd {
+export function parseNext(what: PageOf, text: string): PageEnd {
   const [body = '', checksum, ...rest] = text.split('.');
   const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');
   const sort = Number.parseInt(place, 36);

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { SealedMessage } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
+import type { Window } from '../../domain/groupMembers.js';
 import type { MessageRef, RoomId } from '../../domain/ids.js';
 import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
 import type { Message } from '../../domain/userMessageChat.js';
@@ -126,7 +127,10 @@ export async function messagePage(
   rows: RowReader,
   roomId: RoomId,
   { before = MAX_SEQ, after, limit }: PageRequest,
+  windows?: readonly Window[],
 ): Promise<{ messages: SealedMessage[]; hasMore: boolean }> {
+  if (windows)
+    return windowedPage(rows, roomId, { before, ...(after === undefined ? {} : { after }), limit }, windows);
   const found = await rows.range(messagesModel, {
     after: messageKey(roomId, after ?? 0),
     before: messageKey(roomId, before),
@@ -135,6 +139,43 @@ export async function messagePage(
   });
   const messages = found.slice(0, limit).flatMap((row) => messageOf(row) ?? []);
   return { messages: after === undefined ? messages.reverse() : messages, hasMore: found.length > limit };
+}
+
+/** The parts of a room's history that lie in the windows, which may overlap, in ascending order. */
+function spansIn(windows: readonly Window[]): { from: number; to: number }[] {
+  const spans: { from: number; to: number }[] = [];
+  for (const [from, to] of windows.toSorted((a, b) => a[0] - b[0])) {
+    const [last, end] = [spans.at(-1), to ?? MAX_SEQ - 1];
+    if (last && from <= last.to + 1) last.to = Math.max(last.to, end);
+    else spans.push({ from, to: end });
+  }
+  return spans;
+}
+
+/** As `messagePage`, of what lies in the windows. */
+async function windowedPage(
+  rows: RowReader,
+  roomId: RoomId,
+  { before = MAX_SEQ, after, limit }: PageRequest,
+  windows: readonly Window[],
+): Promise<{ messages: SealedMessage[]; hasMore: boolean }> {
+  const isForward = after !== undefined;
+  const found: Row<MessageRow>[] = [];
+  const spans = spansIn(windows);
+  for (const { from, to } of isForward ? spans : spans.reverse()) {
+    const [first, last] = [Math.max(from, (after ?? 0) + 1), Math.min(to, before - 1)];
+    if (first > last) continue;
+    const part = await rows.range(messagesModel, {
+      after: messageKey(roomId, first - 1),
+      before: messageKey(roomId, last + 1),
+      reverse: !isForward,
+      limit: limit + 1 - found.length,
+    });
+    found.push(...part);
+    if (found.length > limit) break;
+  }
+  const messages = found.slice(0, limit).flatMap((row) => messageOf(row) ?? []);
+  return { messages: isForward ? messages : messages.reverse(), hasMore: found.length > limit };
 }
 
 /** A message that may exist: keys of the index of ids that may lead to it, and `seq`s that it may have. */

@@ -1,11 +1,14 @@
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Scene } from '../../domain/defineEvent.js';
 import { foldFor, type Recorded, type State } from '../../domain/events.js';
-import type { StreamName } from '../../domain/ids.js';
+import type { GroupMember } from '../../domain/groupMembers.js';
+import { parseStream, type StreamName, type UserId } from '../../domain/ids.js';
+import { isGroup } from '../../domain/streams.js';
 import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
+import { memberIn, membershipIn, membershipsIn } from './membershipRows.js';
 
 /** The state that deciding a command needs; the key is the stream's name. */
 export interface StreamStateRow {
@@ -23,16 +26,30 @@ export const statesProjection: Projection<StreamStateRow> = {
   keys: (event) => [event.stream],
   evolve(value, event) {
     const fold = foldFor(event.stream);
-    return { version: event.version, state: fold.evolve(value?.state ?? fold.initial, event) };
+    const state = fold.evolve(value?.state ?? fold.initial, event);
+    return { version: event.version, state: fold.stored(state) };
   },
 };
 
-/** Loads the states that have rows, by stream, with one query. */
+/** Loads the states that have rows, by stream, with one query, and one more for each group. */
 export async function loadStates(
-  rows: RowReader,
+  rows: Pick<RowReader, 'get' | 'range'>,
   streams: readonly StreamName[],
-): Promise<Map<string, Row<StreamStateRow>>> {
-  return rows.get(statesModel, streams);
+): Promise<ReadonlyMap<string, StoredState>> {
+  const found: ReadonlyMap<string, Row<StreamStateRow>> = await rows.get(statesModel, streams);
+  const groups = [...found].filter(([, { value }]) => value && isGroup(value.state));
+  if (groups.length === 0) return found;
+  const states = new Map<string, StoredState>(found);
+  const load = async ([stream, row]: [string, Row<StreamStateRow>]) => {
+    const members: StoredMember[] = [];
+    // The key is a stream's name.
+    for await (const page of membershipsIn(rows, parseStream(stream as StreamName).id))
+      for (const { key, offset, value } of page)
+        if (value) members.push({ userId: membershipIn(key).userId, offset, member: memberIn(value) });
+    states.set(stream, { ...row, members });
+  };
+  await Promise.all(groups.map(load));
+  return states;
 }
 
 /** A stream's row as a writer reads it. `offset` is that of the last event folded into it. */
@@ -40,6 +57,15 @@ export interface StoredState {
   readonly offset: number;
   /** `version` is the stream's last one. `null` would be a tombstone, which no stream has. */
   readonly value: { readonly version: number; readonly state: State } | null;
+  /** Of a group. Each row is as of an offset of its own. */
+  readonly members?: readonly StoredMember[];
+}
+
+/** Somebody who is or was a member of a group, after the event at `offset`. */
+export interface StoredMember {
+  readonly userId: UserId;
+  readonly offset: number;
+  readonly member: GroupMember;
 }
 
 /**

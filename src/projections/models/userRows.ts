@@ -102,7 +102,7 @@ function suffixEntry(row: UserRow): IndexEntry | undefined {
 }
 
 /** Opens names and texts. */
-export type ContentOpener = Pick<TextOpener, 'messages' | 'usernames'>;
+export type ContentOpener = TextOpener;
 
 /** Rows, and the opener of their names and texts. */
 export interface ViewSource {

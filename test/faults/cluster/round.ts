@@ -67,5 +67,5 @@ export async function playRound(cluster: Cluster, seed: number): Promise<Round> 
 const incidentsIn = (log: string): string[] =>
   log
     .split('\n')
-    .filter((line) => line.includes('"incident":') || line.includes('"level":60'))
+    .filter((line) => line.includes('"incident":') || line.includes('"level":"fatal"'))
     .filter((line) => !line.includes('"msg":"cannot start: '));

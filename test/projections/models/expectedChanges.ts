@@ -1,4 +1,4 @@
-import { pushesOf, type Recorded } from '../../../src/domain/events.js';
+import { isFor, pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
 
 /** Whether a deleted message was sent above an offset. */
@@ -40,7 +40,7 @@ export function expectedChanges(
     if (event.type === 'MessageDeleted' && isSentAbove(events, event, above)) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
-      if ('about' in push || !push.to.includes(userId)) continue;
+      if ('about' in push || !isFor(userId, push, event.offset, [])) continue;
       const given = streams[event.stream] ?? [];
       given.push([event.offset, push.name]);
       streams[event.stream] = given;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { pushesOf, pushesTo } from '../../../src/domain/events.js';
+import { isFor, pushesOf, pushesTo } from '../../../src/domain/events.js';
 import type { User } from '../../../src/domain/userMessageChat.js';
 import type { MissedEvent } from '../../../src/projections/models/streamIndex.js';
 import { type ChangeName, expectedChanges } from './expectedChanges.js';
@@ -8,12 +8,18 @@ import { type Folded, folded, type MakeRows } from './fold.js';
 import { scripts } from './scripts.js';
 import { sealed, World } from './world.js';
 
+function noChat(): never {
+  throw new Error('no push here shows a chat');
+}
+
 const unknown: User = { userId: '', username: null, backgroundColor: '', createdAt: '' };
 
 /** The pushes of an event to a user. */
 const namesOf = (userId: string, { event, scene }: MissedEvent): ChangeName[] =>
   pushesOf(event, scene).flatMap((push) =>
-    !('about' in push) && push.to.includes(userId) ? [[event.offset, push.name] as const] : [],
+    !('about' in push) && isFor(userId, push, event.offset, scene.periods ?? [])
+      ? [[event.offset, push.name] as const]
+      : [],
   );
 
 /** Tests what a resumed connection is sent of what it missed; `runs`: the number of histories. */
@@ -139,7 +145,10 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
           const page = await queries.missedEvents(ben, `room:${roomId}`, range, limit);
           for (const { event, scene } of page.events)
             for (const push of pushesTo(ben, event, scene))
-              given.push([push.name, push.data({ user: () => unknown, text: (sealed) => sealed })]);
+              given.push([
+                push.name,
+                push.data({ user: () => unknown, chat: () => noChat(), text: (sealed) => sealed }),
+              ]);
           above = page.events.at(-1)?.event.offset ?? above;
           more = page.hasMore;
         }

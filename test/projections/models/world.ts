@@ -49,6 +49,7 @@ export class World {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
     usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
+    notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
   register(username: string): UserId {

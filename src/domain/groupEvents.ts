@@ -1,0 +1,217 @@
+import { z } from 'zod';
+import { initChatPush } from './chats.js';
+import { event, push, type RecordedOf, type SealedField, type SealedNote } from './defineEvent.js';
+import { GroupMembers } from './groupMembers.js';
+import {
+  type Group,
+  GroupSettings,
+  type GroupTexts,
+  RoleName,
+  SomeSettings,
+  settingsIn,
+} from './groupState.js';
+import { groupKeyOwner, type RoomId } from './ids.js';
+import { inGroup, type RoomState, roomStream } from './streams.js';
+import { User } from './userMessageChat.js';
+
+/**
+ * What happens in a group besides messages and marks. No event lists the members. `at` is the `seq` behind which
+ * something happened. Every change of an owner is an event of its own, so that no fold looks at all members.
+ */
+
+const at = z.int().min(0);
+const change = { roomId: z.string(), by: z.string(), at };
+
+export const changeGroupPush = push('change group', {
+  isStored: true,
+  data: z.strictObject({
+    ...change,
+    name: z.string().nullable().exactOptional(),
+    about: z.string().nullable().exactOptional(),
+    ...SomeSettings,
+  }),
+  note: 'A group’s name, text or settings have changed. A text that was removed is null.',
+});
+
+export const addMemberPush = push('add member', {
+  isStored: true,
+  data: z.strictObject({ ...change, user: User, role: RoleName }),
+  note: 'Somebody has joined a group of mine. The new member gets `init chat` instead.',
+});
+
+export const removeMemberPush = push('remove member', {
+  isStored: true,
+  data: z.strictObject({ ...change, userId: z.string() }),
+  note: 'Somebody has left a group of mine, or was removed: `by` says who did it.',
+});
+
+export const changeRolePush = push('change role', {
+  isStored: true,
+  data: z.strictObject({ ...change, userId: z.string(), role: RoleName }),
+  note: 'A member of a group of mine has another role.',
+});
+
+const groupText = (roomId: RoomId, field: keyof GroupTexts) => ({
+  owner: groupKeyOwner(roomId),
+  context: `room:${roomId}|group|${field}`,
+});
+
+/** A text of a group with all that its seal is bound to. */
+export const groupNote = (roomId: RoomId, field: keyof GroupTexts, sealed: string): SealedNote => ({
+  ...groupText(roomId, field),
+  sealed,
+});
+
+type InRoomData = RecordedOf<string, { readonly roomId: string }>;
+
+const sealedTexts: readonly SealedField<InRoomData>[] = [
+  { field: 'name', of: ({ data: { roomId } }) => groupText(roomId, 'name') },
+  { field: 'about', of: ({ data: { roomId } }) => groupText(roomId, 'about') },
+];
+
+const textsOf = ({ name, about }: { name: string; about?: string | null }): GroupTexts =>
+  about ? { name, about } : { name };
+
+/** `named`: a checksum of the ids that the command named, by which a repeat is recognised. */
+export const GroupCreated = event('GroupCreated', roomStream, {
+  data: z.strictObject({
+    roomId: z.string(),
+    name: z.string(),
+    about: z.string().exactOptional(),
+    settings: GroupSettings,
+    named: z.int().min(0),
+  }),
+  sealed: sealedTexts,
+  evolve(state, { actor, data, recordedAt }): RoomState {
+    if (state.exists) return state;
+    const { roomId, settings, named } = data;
+    const texts = textsOf(data);
+    const created = { by: actor, settings, named, ...texts };
+    const group = { roomId, createdAt: recordedAt, lastSeq: 0, settings, texts, created };
+    return { exists: true, roomType: 'GROUP', ...group, members: GroupMembers.none };
+  },
+  line: ({ actor, data }, { who, quoted }) =>
+    `${who(actor)} created group ${data.roomId}: ${quoted(data.name)}`,
+});
+
+/** Only what changed. `about` is null when it was removed. */
+export const GroupChanged = event('GroupChanged', roomStream, {
+  data: z.strictObject({
+    roomId: z.string(),
+    at,
+    name: z.string().exactOptional(),
+    about: z.string().nullable().exactOptional(),
+    ...SomeSettings,
+  }),
+  sealed: sealedTexts,
+  evolve: inGroup((group, { data }) => ({
+    ...group,
+    texts: textsOf({
+      name: data.name ?? group.texts.name,
+      about: data.about === undefined ? (group.texts.about ?? null) : data.about,
+    }),
+    settings: { ...group.settings, ...settingsIn(data) },
+  })),
+  push: ({ actor, data: { roomId, at, name, about, ...rest } }, { members }) => [
+    changeGroupPush.of({
+      to: members,
+      room: roomId,
+      notes: [
+        ...(name === undefined ? [] : [groupNote(roomId, 'name', name)]),
+        ...(typeof about === 'string' ? [groupNote(roomId, 'about', about)] : []),
+      ],
+      data: (shown) => ({
+        roomId,
+        by: actor,
+        at,
+        ...(name === undefined ? {} : { name: shown.text(name) }),
+        ...(about === undefined ? {} : { about: about && shown.text(about) }),
+        ...settingsIn(rest),
+      }),
+    }),
+  ],
+  line({ actor, data }, { who, quoted }) {
+    const { roomId, at: _, ...changes } = data;
+    return `${who(actor)} changed group ${roomId}: ${quoted(changes)}`;
+  },
+});
+
+/**
+ * `from`: where the new member's window begins. `place`: its number among the members who joined by the same command,
+ * from 0. They are told of the whole group, and not of each other.
+ */
+export const MemberJoined = event('MemberJoined', roomStream, {
+  data: z.strictObject({
+    ...change,
+    userId: z.string(),
+    role: RoleName,
+    from: z.int().min(1),
+    place: z.int().min(0),
+  }),
+  evolve: inGroup((group, { offset, data: { userId, role, from, at } }) =>
+    withMember(group, userId, { role, from, joinedAt: offset, mark: at }),
+  ),
+  push: ({ offset, data: { roomId, userId, by, role, at, place } }) => [
+    initChatPush.of({
+      to: [userId],
+      room: roomId,
+      chat: { roomId, userId },
+      data: (shown) => ({ room: shown.chat(roomId, userId) }),
+    }),
+    addMemberPush.of({
+      to: { group: roomId, joinedBefore: offset - place },
+      room: roomId,
+      users: [userId],
+      data: (shown) => ({ roomId, user: shown.user(userId), role, by, at }),
+    }),
+  ],
+  line: ({ data: { roomId, userId, by, role } }, { who }) =>
+    by === userId
+      ? `${who(userId)} is ${role} of group ${roomId}`
+      : `${who(by)} added ${who(userId)} to group ${roomId} as ${role}`,
+});
+
+/** `last`: nobody is left. The key of the group's name is destroyed after it. */
+export const MemberLeft = event('MemberLeft', roomStream, {
+  data: z.strictObject({
+    roomId: z.string(),
+    userId: z.string(),
+    by: z.string(),
+    upTo: at,
+    last: z.literal(true).exactOptional(),
+  }),
+  evolve: inGroup((group, { data: { userId, upTo } }) => {
+    const member = group.members?.get(userId);
+    if (!member) return group;
+    const { from, closed } = member;
+    // A window in which nothing was said is dropped.
+    const windows = upTo < from ? closed : [...closed, [from, upTo] as const];
+    return withMember(group, userId, { role: undefined, from: 0, closed: windows });
+  }),
+  push: ({ data: { roomId, userId, by, upTo } }) => [
+    removeMemberPush.of({
+      to: { group: roomId, and: [userId] },
+      room: roomId,
+      data: () => ({ roomId, userId, by, at: upTo }),
+    }),
+  ],
+  line: ({ data: { roomId, userId, by } }, { who }) =>
+    by === userId
+      ? `${who(userId)} left group ${roomId}`
+      : `${who(by)} removed ${who(userId)} from group ${roomId}`,
+});
+
+export const MemberRoleChanged = event('MemberRoleChanged', roomStream, {
+  data: z.strictObject({ ...change, userId: z.string(), role: RoleName }),
+  evolve: inGroup((group, { data: { userId, role } }) => withMember(group, userId, { role })),
+  push: ({ data: { roomId, userId, role, by, at } }, { members }) => [
+    changeRolePush.of({ to: members, room: roomId, data: () => ({ roomId, userId, role, by, at }) }),
+  ],
+  line: ({ data: { roomId, userId, role, by } }, { who }) =>
+    `${who(userId)} is ${role} of group ${roomId} now, by ${who(by)}`,
+});
+
+const withMember = (group: Group, ...change: Parameters<GroupMembers['with']>): Group => ({
+  ...group,
+  members: group.members?.with(...change),
+});

@@ -1,0 +1,350 @@
+import { z } from 'zod';
+import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import { clientCommand, completedCommand, type Decision, type Facts, request } from './defineCommand.js';
+import type { NewEventOf } from './defineEvent.js';
+import { GroupId, Id, Limit, label, note, Revision, Seq } from './fields.js';
+import {
+  GroupChanged,
+  GroupCreated,
+  groupNote,
+  MemberJoined,
+  MemberLeft,
+  MemberRoleChanged,
+} from './groupEvents.js';
+import type { GroupRole } from './groupMembers.js';
+import {
+  checksumOf,
+  type Group,
+  type GroupSettings,
+  type GroupTexts,
+  isAdminRole,
+  membersOf,
+  RoleName,
+  SomeSettings,
+  settingsIn,
+} from './groupState.js';
+import type { RoomId, UserId } from './ids.js';
+import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from './limits.js';
+import {
+  changed,
+  isGroup,
+  isRoomAdmin,
+  type Room,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  unchanged,
+} from './streams.js';
+import { Chat, User } from './userMessageChat.js';
+
+/** Groups: rooms with an owner, whose members come and go. */
+
+const REFUSALS = ['not_taken', 'not_found', 'too_many_groups'] as const;
+const Refusal = z.strictObject({ userId: z.string(), reason: z.enum(REFUSALS) });
+type Refusal = z.infer<typeof Refusal>;
+
+const name = label(GROUP_NAME_CODE_POINTS);
+/** The empty text removes it. */
+const about = note(ABOUT_CODE_POINTS);
+const DEFAULT_SETTINGS: GroupSettings = { history: 'joined', whoAdds: 'members', whoSends: 'members' };
+
+interface Created {
+  readonly roomId: RoomId;
+  readonly refused: Refusal[];
+}
+
+export const createGroup = completedCommand('create group', roomStream, {
+  data: {
+    roomId: GroupId,
+    name,
+    memberIds: z.array(Id).max(ADDED_MEMBERS),
+    about: about.exactOptional(),
+    ...SomeSettings,
+  },
+  answer: z.strictObject({ room: Chat, refused: z.array(Refusal), revision: Revision }),
+  note: '`roomId` is of my choice: sent again with the same body it is answered again, with another it is a `conflict`. I am its owner. `refused`: those who were not added.',
+  streamId: ({ roomId }) => roomId,
+  wants: ({ actor, memberIds, roomId }) => ({
+    users: [actor, ...memberIds],
+    groupsOf: [actor, ...memberIds],
+    groupKeys: [roomId],
+  }),
+  text: 'name',
+  decide(command, state, facts): Decision<Created> {
+    const { actor, roomId, memberIds } = command;
+    if (!facts.exists(actor)) return { refused: unauthenticated('this user has been erased') };
+    if (state.exists) return decideRepeat(command, state, facts);
+    if (facts.groupsOf(actor) >= USER_GROUPS) return { refused: tooManyGroups() };
+    const { taken, refused } = invite(facts, actor, new Set(memberIds.filter((user) => user !== actor)));
+    if (taken.length + 1 > facts.limits.groupSize) return { refused: groupFull(facts) };
+    const chosen = { ...DEFAULT_SETTINGS, ...settingsIn(command) };
+    const texts = command.about ? { name: command.name, about: command.about } : { name: command.name };
+    const created = GroupCreated.of(roomId, {
+      roomId,
+      ...texts,
+      settings: chosen,
+      named: checksumOf(memberIds),
+    });
+    const joined = joinAll(roomId, [actor, ...taken], {
+      by: actor,
+      from: 1,
+      at: 0,
+      roleOf: (user) => (user === actor ? 'owner' : 'member'),
+    });
+    return { events: [created, ...joined], answer: { roomId, refused } };
+  },
+});
+
+type Creating = Parameters<typeof createGroup.decide>[0];
+
+/** The same id again: a repeat, or another group. Without its key the texts cannot be compared any more. */
+function decideRepeat(command: Creating, state: Group | Room, facts: Facts): Decision<Created> {
+  const { actor, roomId, memberIds } = command;
+  const taken = { refused: conflict(`room ${roomId} exists with another body or creator`) };
+  if (!isGroup(state) || state.created.by !== actor) return taken;
+  const { created } = state;
+  const chosen = { ...DEFAULT_SETTINGS, ...settingsIn(command) };
+  const isSame =
+    created.named === checksumOf(memberIds) &&
+    created.settings.history === chosen.history &&
+    created.settings.whoAdds === chosen.whoAdds &&
+    created.settings.whoSends === chosen.whoSends &&
+    areTexts(roomId, created, command, facts);
+  if (!isSame) return taken;
+  const members = membersOf(state);
+  const never = memberIds.filter((user) => user !== actor && !members.get(user));
+  return { events: [], answer: { roomId, refused: invite(facts, actor, never).all } };
+}
+
+/** Whether these are the sealed texts; true where they are destroyed. */
+function areTexts(
+  roomId: RoomId,
+  sealed: GroupTexts,
+  { name, about = '' }: { readonly name: string; readonly about?: string | undefined },
+  facts: Facts,
+): boolean {
+  if (facts.isText(groupNote(roomId, 'name', sealed.name), name) === false) return false;
+  if (sealed.about === undefined) return about === '';
+  return facts.isText(groupNote(roomId, 'about', sealed.about), about) !== false;
+}
+
+const tooManyGroups = (): ParleyError => forbidden(`you are in ${USER_GROUPS} groups`, 'too_many_groups');
+const groupFull = ({ limits }: Facts): ParleyError =>
+  forbidden(`a group has at most ${limits.groupSize} members`, 'group_full');
+
+/** Who of these can be added by `actor`, and why the others cannot. `all`: as if none could. */
+function invite(facts: Facts, _actor: UserId, users: Iterable<UserId>) {
+  const taken: UserId[] = [];
+  const refused: Refusal[] = [];
+  for (const userId of users)
+    if (!facts.exists(userId)) refused.push({ userId, reason: 'not_found' });
+    else if (facts.groupsOf(userId) >= USER_GROUPS) refused.push({ userId, reason: 'too_many_groups' });
+    else taken.push(userId);
+  const all = [...refused, ...taken.map((userId) => ({ userId, reason: 'not_taken' as const }))];
+  return { taken, refused, all };
+}
+
+interface Joining {
+  readonly by: UserId;
+  readonly from: number;
+  readonly at: number;
+  readonly roleOf: (user: UserId) => GroupRole;
+}
+
+const joinAll = (roomId: RoomId, users: readonly UserId[], { roleOf, ...joining }: Joining) =>
+  users.map((userId, place) =>
+    MemberJoined.of(roomId, { roomId, userId, role: roleOf(userId), ...joining, place }),
+  );
+
+export const changeGroup = completedCommand('change group', roomStream, {
+  data: { roomId: Id, name: name.exactOptional(), about: about.exactOptional(), ...SomeSettings },
+  answer: z.strictObject({ room: Chat, revision: Revision }),
+  note: 'For admins. `history` holds for those who join from then on. An empty `about` removes it.',
+  streamId: ({ roomId }) => roomId,
+  wants: ({ roomId, name, about }) =>
+    name === undefined && about === undefined ? {} : { groupKeys: [roomId] },
+  decide(command, state, facts) {
+    const found = adminGroup(state, command);
+    if ('refused' in found) return found;
+    const { roomId, name, about } = command;
+    const { group } = found;
+    const isName = name === undefined || facts.isText(groupNote(roomId, 'name', group.texts.name), name);
+    const before = group.texts.about;
+    const isAbout =
+      about === undefined ||
+      (before === undefined ? about === '' : facts.isText(groupNote(roomId, 'about', before), about));
+    const changes = {
+      ...changedSettings(group.settings, command),
+      ...(isName ? {} : { name }),
+      ...(isAbout ? {} : { about: about === '' ? null : about }),
+    };
+    if (Object.keys(changes).length === 0) return unchanged;
+    return changed(GroupChanged.of(roomId, { roomId, at: group.lastSeq, ...changes }));
+  },
+});
+
+/** The settings that a command changes. */
+function changedSettings(before: GroupSettings, command: Partial<GroupSettings>): Partial<GroupSettings> {
+  const { history, whoAdds, whoSends } = { ...before, ...settingsIn(command) };
+  return {
+    ...(history === before.history ? {} : { history }),
+    ...(whoAdds === before.whoAdds ? {} : { whoAdds }),
+    ...(whoSends === before.whoSends ? {} : { whoSends }),
+  };
+}
+
+type InGroup = { readonly actor: UserId; readonly roomId: RoomId };
+type Found = { readonly group: Group } | { readonly refused: ParleyError };
+
+/** The group of a member. For all others there is none, and a private room is no group. */
+function groupOf(state: RoomState, command: InGroup): Found {
+  const found = roomOfMember(state, command);
+  if ('refused' in found) return found;
+  if (found.room.roomType === 'PRIVATE') return { refused: notFound(`there is no group ${command.roomId}`) };
+  return { group: found.room };
+}
+
+const forAdmins = (): ParleyError => forbidden('this is for admins of the group', 'admins_only');
+
+function adminGroup(state: RoomState, command: InGroup): Found {
+  const found = groupOf(state, command);
+  if ('refused' in found || isRoomAdmin(found.group, command.actor)) return found;
+  return { refused: forAdmins() };
+}
+
+interface Added {
+  readonly added: UserId[];
+  readonly refused: Refusal[];
+}
+
+export const addMembers = clientCommand('add members', roomStream, {
+  data: { roomId: Id, userIds: z.array(Id).min(1).max(ADDED_MEMBERS) },
+  answer: z.strictObject({ added: z.array(z.string()), refused: z.array(Refusal), revision: Revision }),
+  note: 'By members or admins, as `whoAdds` says. Who is a member already is in neither list.',
+  streamId: ({ roomId }) => roomId,
+  wants: ({ userIds }) => ({ users: userIds, groupsOf: userIds }),
+  decide(command, state, facts): Decision<Added> {
+    const found = groupOf(state, command);
+    if ('refused' in found) return found;
+    const { actor, roomId, userIds } = command;
+    const { settings, lastSeq } = found.group;
+    const members = membersOf(found.group);
+    if (settings.whoAdds === 'admins' && !isRoomAdmin(found.group, actor)) return { refused: forAdmins() };
+    const others = [...new Set(userIds)].filter((user) => members.roleOf(user) === undefined);
+    const { taken, refused } = invite(facts, actor, others);
+    if (taken.length > 0 && members.count + taken.length > facts.limits.groupSize)
+      return { refused: groupFull(facts) };
+    const from = settings.history === 'all' ? 1 : lastSeq + 1;
+    const joining: Joining = { by: actor, from, at: lastSeq, roleOf: () => 'member' };
+    return { events: joinAll(roomId, taken, joining), answer: { added: taken, refused } };
+  },
+  reply: (_, { added, refused }, revision) => ({ added, refused, revision }),
+});
+
+/** The events by which a member leaves. If there would be no owner, the oldest admin, else the oldest member, is next. */
+export function leave(group: Group, userId: UserId, by: UserId): NewEventOf<string, object>[] {
+  const members = membersOf(group);
+  const { roomId, lastSeq } = group;
+  const left = { roomId, userId, by, upTo: lastSeq };
+  if (members.count === 1) return [MemberLeft.of(roomId, { ...left, last: true })];
+  const events: NewEventOf<string, object>[] = [];
+  if (members.roleOf(userId) === 'owner' && members.owners === 1) {
+    const next = members.oldest('admin', userId) ?? members.oldest('member', userId);
+    if (next !== undefined)
+      events.push(MemberRoleChanged.of(roomId, { roomId, by, at: lastSeq, userId: next, role: 'owner' }));
+  }
+  return [...events, MemberLeft.of(roomId, left)];
+}
+
+const isOnlyOwner = (group: Group, user: UserId): boolean =>
+  membersOf(group).owners === 1 && membersOf(group).roleOf(user) === 'owner';
+const lastOwner = (): ParleyError => conflict('a group always has an owner', 'last_owner');
+
+export const removeMember = clientCommand('remove member', roomStream, {
+  data: { roomId: Id, userId: Id },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'For admins. An owner is removed by another owner only.',
+  streamId: ({ roomId }) => roomId,
+  decide(command, state) {
+    const found = groupOf(state, command);
+    if ('refused' in found) return found;
+    const { actor, userId } = command;
+    const { group } = found;
+    if (isOnlyOwner(group, userId)) return { refused: lastOwner() };
+    const members = membersOf(group);
+    const mine = members.roleOf(actor);
+    if (!isAdminRole(mine)) return { refused: forAdmins() };
+    const member = members.get(userId);
+    if (!member) return { refused: noMember(userId) };
+    if (member.role === undefined) return unchanged;
+    if (member.role === 'owner' && mine !== 'owner')
+      return { refused: forbidden('an owner is removed by another owner only') };
+    return changed(...leave(group, userId, actor));
+  },
+  reply: (_, __, revision) => ({ revision }),
+});
+
+const noMember = (userId: UserId): ParleyError => notFound(`the group has no member ${userId}`);
+
+export const leaveGroup = clientCommand('leave group', roomStream, {
+  data: { roomId: Id },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'I keep what I have seen. If I am the only owner, the oldest admin becomes one, else the oldest member.',
+  streamId: ({ roomId }) => roomId,
+  decide(command, state) {
+    const { actor } = command;
+    if (isGroup(state) && membersOf(state).get(actor)?.role === undefined && membersOf(state).get(actor))
+      return unchanged;
+    const found = groupOf(state, command);
+    return 'refused' in found ? found : changed(...leave(found.group, actor, actor));
+  },
+  reply: (_, __, revision) => ({ revision }),
+});
+
+export const changeRole = clientCommand('change role', roomStream, {
+  data: { roomId: Id, userId: Id, role: RoleName },
+  answer: z.strictObject({ revision: Revision }),
+  note: 'For owners. The only owner stays one.',
+  streamId: ({ roomId }) => roomId,
+  decide(command, state) {
+    const found = groupOf(state, command);
+    if ('refused' in found) return found;
+    const { actor, roomId, userId, role } = command;
+    const { group } = found;
+    const members = membersOf(group);
+    if (role !== 'owner' && isOnlyOwner(group, userId)) return { refused: lastOwner() };
+    const mine = members.roleOf(actor);
+    if (mine !== 'owner')
+      return { refused: mine === 'admin' ? forbidden('this is for owners of the group') : forAdmins() };
+    const before = members.roleOf(userId);
+    if (before === undefined) return { refused: noMember(userId) };
+    if (before === role) return unchanged;
+    return changed(MemberRoleChanged.of(roomId, { roomId, by: actor, at: group.lastSeq, userId, role }));
+  },
+  reply: (_, __, revision) => ({ revision }),
+});
+
+const page = {
+  roomId: Id,
+  limit: Limit,
+  next: z.string().min(1).max(256).exactOptional(),
+  revision: Revision.exactOptional(),
+};
+
+export const getMembers = request('get members', {
+  data: z.strictObject(page),
+  answer: z.strictObject({
+    members: z.array(z.strictObject({ user: User, role: RoleName, since: z.string() })),
+    next: z.string().exactOptional(),
+  }),
+  note: 'For members; who came first is first. `since`: when they joined. `next` goes into `next` for the page behind it; absent at the end.',
+});
+
+export const getReaders = request('get readers', {
+  data: z.strictObject({ ...page, seq: Seq.min(1) }),
+  answer: z.strictObject({
+    readers: z.array(z.strictObject({ userId: z.string(), upTo: z.int().min(0) })),
+    next: z.string().exactOptional(),
+  }),
+  note: 'The members who could see this message and whose mark has reached it, its sender included.',
+});

@@ -1,0 +1,83 @@
+import { notFound } from '../base/errors.js';
+import type { Moment } from '../domain/commands.js';
+import type { RequestName } from '../domain/contract.js';
+import { groupKeyOwner, type RoomId, type UserId } from '../domain/ids.js';
+import type { Chat } from '../domain/userMessageChat.js';
+import type { Queries } from '../projections/queries.js';
+import { KeyDestroyed, type KeyStore } from '../vault/vault.js';
+import { type CommandRunner, completeAnswer, type Handlers } from './commandRunner.js';
+import type { Connection } from './connection.js';
+
+export interface GroupHandlerDeps {
+  readonly commands: CommandRunner;
+  readonly queries: Pick<Queries, 'chat' | 'groups'>;
+  readonly keys: Pick<KeyStore, 'create'>;
+  /** The moments that a query must include: those that the connection has seen, and the revision it names. */
+  readonly moments: (
+    connection: Connection,
+    revision: string | undefined,
+    roomId: RoomId,
+  ) => Promise<readonly Moment[]>;
+}
+
+/** The requests about groups that are more than a command. */
+export type GroupRequestName = Extract<
+  RequestName,
+  'create group' | 'change group' | 'get members' | 'get readers'
+>;
+
+/** The handlers of groups whose answers come from the read models. */
+export function groupHandlers({ commands, queries, keys, moments }: GroupHandlerDeps): {
+  readonly [N in GroupRequestName]: Handlers[N];
+} {
+  const readGroup = (me: UserId, roomId: RoomId, at: Moment): Promise<Chat> =>
+    completeAnswer(async () => {
+      const room = await queries.chat(roomId, me, [at]);
+      if (!room) throw new Error(`group ${roomId} is in the log but not in the read model`);
+      return room;
+    });
+  return {
+    'create group': async (connection, me, data) => {
+      await createKey(keys, data.roomId);
+      const answer = await commands.run(connection, { kind: 'create group', actor: me, ...data });
+      const room = await readGroup(me, data.roomId, answer.moment);
+      return { room, refused: answer.refused, revision: commands.cursors.revision(answer.moment) };
+    },
+
+    'change group': async (connection, me, data) => {
+      const { moment } = await commands.run(connection, { kind: 'change group', actor: me, ...data });
+      const room = await readGroup(me, data.roomId, moment);
+      return { room, revision: commands.cursors.revision(moment) };
+    },
+
+    'get members': async (connection, me, { revision, ...page }) =>
+      queries.groups.members(me, page, await moments(connection, revision, page.roomId)),
+
+    'get readers': async (connection, me, { revision, ...page }) =>
+      queries.groups.readers(me, page, await moments(connection, revision, page.roomId)),
+  };
+}
+
+/**
+ * Creates the key of a group's name, which the writer seals with. A group that has ended has a tombstone: its creation can
+ * be repeated, but nothing is sealed for it.
+ */
+async function createKey(keys: Pick<KeyStore, 'create'>, roomId: RoomId): Promise<void> {
+  try {
+    await keys.create(groupKeyOwner(roomId));
+  } catch (error) {
+    if (!(error instanceof KeyDestroyed)) throw error;
+  }
+}
+
+/** Throws `not_found` for whoever never was a member, and returns whether they are one now. */
+export async function requireMembership(
+  queries: Pick<Queries, 'groups'>,
+  me: UserId,
+  roomId: RoomId,
+  at: readonly Moment[],
+) {
+  const membership = await queries.groups.membership(roomId, me, at);
+  if (!membership) throw notFound('there is no such room among yours');
+  return membership;
+}

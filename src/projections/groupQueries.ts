@@ -1,0 +1,281 @@
+import { badRequest, notFound } from '../base/errors.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
+import { groupNote } from '../domain/groupEvents.js';
+import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groupState.js';
+import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
+import type { Chat, User } from '../domain/userMessageChat.js';
+import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
+import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
+import {
+  type MembershipRow,
+  membershipIn,
+  membershipOf,
+  membershipsModel,
+  membershipsOf,
+  periodsOf,
+} from './models/membershipRows.js';
+import { messageKey, messageOf, messagesModel, openMessages } from './models/messageRows.js';
+import { requireUser, usersById, type ViewSource } from './models/userRows.js';
+import { elementAt, type Row, type RowReader } from './store/rowStore.js';
+
+/** A group, and somebody's membership of it, present or ended. */
+export interface SeenGroup {
+  readonly roomId: RoomId;
+  readonly userId: UserId;
+  readonly group: GroupRow;
+  readonly membership: MembershipRow;
+}
+
+/** The group as the user sees it; undefined for whoever never was a member, as if there were none. */
+export async function seenGroup(
+  rows: RowReader,
+  roomId: RoomId,
+  userId: UserId,
+): Promise<SeenGroup | undefined> {
+  // The membership first: whether there is such a group is asked for its members alone.
+  const membership = await membershipOf(rows, roomId, userId);
+  const group = membership && (await groupRows(rows, [roomId])).get(roomId);
+  return group && { roomId, userId, group, membership };
+}
+
+/** The groups that the user is in. */
+async function groupsOf(rows: RowReader, userId: UserId): Promise<SeenGroup[]> {
+  const current = (await membershipsOf(rows, userId)).flatMap(({ key, value }) =>
+    value?.role ? [{ roomId: membershipIn(key).roomId, userId, membership: value }] : [],
+  );
+  const found = await groupRows(
+    rows,
+    current.map(({ roomId }) => roomId),
+  );
+  return current.flatMap((one) => {
+    const group = found.get(one.roomId);
+    return group ? [{ ...one, group }] : [];
+  });
+}
+
+const windowsOfGroup = ({ membership }: SeenGroup) => windowsIn(periodsOf(membership));
+
+/** Members of a group in the order of joining, behind `from`. */
+async function membersByJoining(
+  rows: RowReader,
+  roomId: RoomId,
+  limit: number,
+  from?: PageEnd,
+): Promise<(Row<MembershipRow> & { readonly userId: UserId; readonly value: MembershipRow })[]> {
+  const found = await rows.find(membershipsModel, 'members', {
+    terms: [roomId],
+    limit,
+    ...(from === undefined ? {} : { from }),
+  });
+  return found.flatMap((row) => {
+    const { value } = row;
+    const member = membershipIn(row.key);
+    // An index is not trusted.
+    return value?.role && member.roomId === roomId ? [{ ...row, value, userId: member.userId }] : [];
+  });
+}
+
+/** The marks of those members of a group whom its chat shows; of a large one me, and those who came first. */
+async function shownMarks(rows: RowReader, { roomId, userId, membership }: SeenGroup) {
+  const me = [userId, membership.mark] as const;
+  // Who has left is told nothing of the others any more.
+  if (membership.role === null) return [me];
+  const first = await membersByJoining(rows, roomId, SHOWN_MEMBERS);
+  const marks = first.map(({ userId: member, value }) => [member, value.mark] as const);
+  if (marks.some(([member]) => member === userId)) return marks;
+  return [me, ...marks.slice(0, SHOWN_MEMBERS - 1)];
+}
+
+/** The newest message that the member may see. */
+async function newestSeen(rows: RowReader, groups: readonly SeenGroup[]): Promise<(SealedMessage | null)[]> {
+  const keys = groups.map((seen) => {
+    const lastSeq = lastSeqIn(seen.group);
+    const seq = newestInWindows(windowsOfGroup(seen), lastSeq);
+    return seq === 0 || seq === lastSeq ? seq : messageKey(seen.roomId, seq);
+  });
+  const older = keys.filter((key) => typeof key === 'string');
+  const found = older.length > 0 ? await rows.get(messagesModel, older) : undefined;
+  return groups.map(({ group }, i) => {
+    const key = elementAt(keys, i);
+    if (typeof key === 'string') return messageOf(found?.get(key)) ?? null;
+    return key === 0 ? null : group.lastMessage;
+  });
+}
+
+/** Opens groups as their members see them. Profiles and texts take one read each, for all groups. */
+export async function openGroups(source: ViewSource, groups: readonly SeenGroup[]): Promise<Chat[]> {
+  const { rows, open } = source;
+  const [marks, newest] = await Promise.all([
+    Promise.all(groups.map((seen) => shownMarks(rows, seen))),
+    newestSeen(rows, groups),
+  ]);
+  const notes = groups.flatMap(({ roomId, group: { texts } }) => [
+    groupNote(roomId, 'name', texts.name),
+    ...(texts.about === undefined ? [] : [groupNote(roomId, 'about', texts.about)]),
+  ]);
+  const [users, opened, messages] = await Promise.all([
+    usersById(
+      source,
+      marks.flatMap((shown) => shown.map(([member]) => member)),
+    ),
+    open.notes(notes),
+    openMessages(
+      open,
+      newest.flatMap((message) => message ?? []),
+    ),
+  ]);
+  const texts = new Map(notes.map(({ sealed }, i) => [sealed, elementAt(opened, i)]));
+  const last = new Map(messages.map((message) => [message.roomId, message]));
+  return groups.map((seen, i) => {
+    const { group, membership } = seen;
+    const shown = elementAt(marks, i);
+    const about = group.texts.about === undefined ? undefined : texts.get(group.texts.about);
+    const windows = windowsOfGroup(seen);
+    // In a large group marks are each one's own.
+    const told = group.members > SHOWN_MEMBERS ? shown.filter(([member]) => member === seen.userId) : shown;
+    return {
+      roomId: seen.roomId,
+      roomType: 'GROUP',
+      participants: shown.map(([member]) => requireUser(users, member)),
+      lastMessage: last.get(seen.roomId) ?? null,
+      unread: countInWindows(windows, membership.mark, lastSeqIn(group)),
+      readUpTo: Object.fromEntries(told),
+      createdAt: group.createdAt,
+      name: texts.get(group.texts.name) ?? null,
+      ...(about ? { about } : {}),
+      ...group.settings,
+      ...(membership.role === null ? {} : { role: membership.role, members: group.members }),
+      windows: windows.map(([from, to]) => [from, to]),
+    };
+  });
+}
+
+type Page = { readonly limit: number; readonly next?: string };
+type Chats = { chats: Chat[]; next?: string };
+
+/** The time of a group's last message that the member may see, or of their joining. */
+function activityOf({ group, membership }: SeenGroup, isLastSeen: boolean): number {
+  const joined = Date.parse(membership.since);
+  return isLastSeen && group.lastMessage ? Math.max(joined, Date.parse(group.lastMessage.sentAt)) : joined;
+}
+
+/** Newest first, then by key in descending order: the order of the index of private chats. */
+const byActivity = (a: PageEnd, b: PageEnd): number =>
+  b.sort - a.sort || (a.key < b.key ? 1 : a.key > b.key ? -1 : 0);
+
+/**
+ * A page of the user's active chats, newest activity first: private ones, which `pairs` gives a page at a time, and all
+ * groups that the user is in.
+ */
+export async function activeRooms(
+  source: ViewSource,
+  userId: UserId,
+  page: Page,
+  pairs: (page: Page) => Promise<Chats>,
+): Promise<Chats> {
+  const [found, groups] = await Promise.all([pairs(page), groupsOf(source.rows, userId)]);
+  const from = page.next === undefined ? undefined : parseNext('chats', page.next);
+  // What lies behind the end of the page of pairs waits for the next page.
+  const end = found.next === undefined ? undefined : parseNext('chats', found.next);
+  const placed = groups
+    .map((seen) => {
+      const isLastSeen = isInWindows(windowsOfGroup(seen), lastSeqIn(seen.group));
+      const place = { sort: activityOf(seen, isLastSeen), key: streamOf('room', seen.roomId) };
+      return { place, seen, chat: undefined };
+    })
+    .filter(({ place }) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0));
+  const chats = found.chats.map((chat) => {
+    const sort = Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
+    return { place: { sort, key: streamOf('room', chat.roomId) }, chat, seen: undefined };
+  });
+  const all = [...chats, ...placed].sort((a, b) => byActivity(a.place, b.place));
+  const shown = all.slice(0, page.limit);
+  const opened = await openGroups(
+    source,
+    shown.flatMap(({ seen }) => seen ?? []),
+  );
+  const groupChats = new Map(opened.map((chat) => [chat.roomId, chat]));
+  const rows = shown.flatMap(({ place, seen, chat }) => {
+    const one = chat ?? groupChats.get(seen.roomId);
+    return one ? [{ place, chat: one }] : [];
+  });
+  const fitting = cutPage(rows, ({ chat }) => chat);
+  const last = fitting.at(-1);
+  const isWhole = fitting.length === rows.length && all.length <= page.limit;
+  const next = isWhole ? found.next : last && writeNext('chats', last.place);
+  return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
+}
+
+/** The first of these rows that fit into a page, at least one. */
+export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
+  let bytes = 0;
+  const end = rows.findIndex((row, i) => {
+    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
+    return i > 0 && bytes > PAGE_BYTES;
+  });
+  return end < 0 ? [...rows] : rows.slice(0, end);
+}
+
+/** The group of a member. Throws `not_found` for anybody else. */
+async function groupOfMember(rows: RowReader, roomId: RoomId, me: UserId): Promise<SeenGroup> {
+  const seen = await seenGroup(rows, roomId, me);
+  if (!seen?.membership.role) throw notFound('there is no such group among yours');
+  return seen;
+}
+
+/** A page of a group's members, in the order of joining. */
+export async function groupMembersPage(
+  source: ViewSource,
+  me: UserId,
+  { roomId, limit, next }: Page & { readonly roomId: RoomId },
+): Promise<{ members: { user: User; role: 'owner' | 'admin' | 'member'; since: string }[]; next?: string }> {
+  await groupOfMember(source.rows, roomId, me);
+  const from = next === undefined ? undefined : parseNext('members', next);
+  const found = await membersByJoining(source.rows, roomId, limit + 1, from);
+  const users = await usersById(
+    source,
+    found.map(({ userId }) => userId),
+  );
+  const rows = found.slice(0, limit).flatMap((row) => {
+    const { role, since } = row.value;
+    return role ? [{ row, shown: { user: requireUser(users, row.userId), role, since } }] : [];
+  });
+  const fitting = cutPage(rows, ({ shown }) => shown);
+  const last = fitting.at(-1);
+  const isEnd = fitting.length === found.length || last === undefined;
+  const end = last && { sort: last.row.value.periods.at(-1)?.[2] ?? 0, key: last.row.key };
+  return {
+    members: fitting.map(({ shown }) => shown),
+    ...(isEnd || !end ? {} : { next: writeNext('members', end) }),
+  };
+}
+
+/** Members of one read. */
+const MEMBERS_PER_READ = 256;
+
+/** A page of the members who could see a message and whose marks have reached it. */
+export async function readersPage(
+  { rows }: ViewSource,
+  me: UserId,
+  { roomId, seq, limit, next }: Page & { readonly roomId: RoomId; readonly seq: number },
+): Promise<{ readers: { userId: UserId; upTo: number }[]; next?: string }> {
+  const mine = await groupOfMember(rows, roomId, me);
+  if (seq > lastSeqIn(mine.group)) {
+    const message = `must be at most the newest seq, ${lastSeqIn(mine.group)}`;
+    throw badRequest(`seq ${message}`, [{ path: 'seq', message }]);
+  }
+  if (!isInWindows(windowsOfGroup(mine), seq)) throw notFound('there is no such message for you');
+  const readers: { userId: UserId; upTo: number }[] = [];
+  let from = next === undefined ? undefined : parseNext('readers', next);
+  for (;;) {
+    const page = await membersByJoining(rows, roomId, MEMBERS_PER_READ, from);
+    for (const { key, userId, value } of page) {
+      const isReader = value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
+      if (isReader && readers.length === limit && from) return { readers, next: writeNext('readers', from) };
+      if (isReader) readers.push({ userId, upTo: value.mark });
+      from = { sort: value.periods.at(-1)?.[2] ?? 0, key };
+    }
+    if (page.length < MEMBERS_PER_READ) return { readers };
+  }
+}
