@@ -13,7 +13,6 @@ export interface PreferencesToCome {
   readonly receipts: boolean;
 }
 
-type Role = 'owner' | 'admin' | 'member';
 interface OfMessage {
   readonly roomId: string;
   readonly messageId: string;
@@ -25,14 +24,6 @@ interface Page {
   readonly limit?: number;
   readonly next?: string;
 }
-interface GroupSettings {
-  readonly name?: string;
-  readonly about?: string | null;
-  readonly history?: 'joined' | 'all';
-  readonly whoAdds?: 'members' | 'admins';
-  readonly whoSends?: 'members' | 'admins';
-}
-
 export interface RequestsToCome {
   'edit message': {
     input: OfMessage & { readonly editId: string; readonly message: string; readonly mentions?: string[] };
@@ -63,38 +54,6 @@ export interface RequestsToCome {
     input: Partial<PreferencesToCome>;
     answer: Done & { readonly preferences: PreferencesToCome };
   };
-  'create group': {
-    input: GroupSettings & { readonly roomId: string; readonly memberIds: string[] };
-    answer: Done & { readonly room: Chat; readonly refused: { userId: string; reason: string }[] };
-  };
-  'change group': {
-    input: GroupSettings & { readonly roomId: string };
-    answer: Done & { readonly room: Chat };
-  };
-  'add members': {
-    input: { readonly roomId: string; readonly userIds: string[] };
-    answer: Done & { readonly added: unknown[]; readonly refused: { userId: string; reason: string }[] };
-  };
-  'remove member': { input: { readonly roomId: string; readonly userId: string }; answer: Done };
-  'leave group': { input: { readonly roomId: string }; answer: Done };
-  'change role': {
-    input: { readonly roomId: string; readonly userId: string; readonly role: Role };
-    answer: Done;
-  };
-  'get members': {
-    input: Page & { readonly roomId: string };
-    answer: { readonly members: { user: User; role: Role; since: string }[]; readonly next?: string };
-  };
-  'get readers': {
-    input: Page & { readonly roomId: string; readonly seq: number };
-    answer: { readonly readers: { userId: string; upTo: number }[]; readonly next?: string };
-  };
-}
-
-interface ByAt {
-  readonly roomId: string;
-  readonly by: string;
-  readonly at: number;
 }
 
 export interface PushesToCome {
@@ -112,8 +71,4 @@ export interface PushesToCome {
   };
   'pin message': OfMessage & { readonly seq: number; readonly on: boolean; readonly by: string };
   'change chat': { readonly chat: Chat };
-  'change group': ByAt & GroupSettings;
-  'add member': ByAt & { readonly user: User; readonly role: Role };
-  'remove member': ByAt & { readonly userId: string };
-  'change role': ByAt & { readonly userId: string; readonly role: Role };
 }

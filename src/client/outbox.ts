@@ -26,13 +26,13 @@ export interface OutboxStore {
 
 export interface OutboxOptions {
   /** Default: none, so that unsent entries are lost with the page or process. */
-  readonly store?: OutboxStore;
+  readonly store?: OutboxStore | undefined;
   /** Entries that may wait, in all rooms together; default 1,000. */
-  readonly limit?: number;
+  readonly limit?: number | undefined;
   /** Default: UUIDv7, which costs the server's index the least. */
-  readonly newId?: () => string;
+  readonly newId?: (() => string) | undefined;
   /** Milliseconds since 1970; default: `Date.now`. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
   /** Called with each answer of the server, also for entries of an earlier outbox. */
   readonly onAnswered?: (entry: OutboxEntry, answer: RequestAnswer<QueuedRequest>) => void;
   /** Called with each entry that the server refused, and why. It is no longer in the outbox. */
@@ -72,17 +72,17 @@ export class Outbox {
   readonly #jobs = new Map<string, Job>();
   /** Rooms with an entry that is being sent. */
   readonly #busy = new Set<string>();
-  readonly #options: Required<OutboxOptions>;
+  readonly #options: { readonly [K in keyof OutboxOptions]-?: NonNullable<OutboxOptions[K]> };
+  /** Whether it is not known yet what an earlier outbox left, which is sent first. */
+  #isResuming = false;
 
   constructor(
     private readonly client: Pick<Client, 'request'>,
     options: OutboxOptions = {},
   ) {
-    this.#options = {
-      ...{ store: NO_STORE, limit: 1000, newId: newUuid, now: Date.now },
-      ...{ onAnswered: () => {}, onRefused: () => {} },
-      ...options,
-    };
+    const { store = NO_STORE, limit = 1000, newId = newUuid, now = Date.now } = options;
+    const { onAnswered = () => {}, onRefused = () => {} } = options;
+    this.#options = { store, limit, newId, now, onAnswered, onRefused };
   }
 
   /** Unanswered entries, in the order they were queued. */
@@ -131,11 +131,19 @@ export class Outbox {
     return this.#queue(entry, this.#put(entry));
   }
 
-  /** Queues what an earlier outbox left in the store; call it before the first `send`. */
+  /** Queues what an earlier outbox left in the store, before all that is queued here. */
   async resume(): Promise<void> {
-    for (const entry of await this.#options.store.load()) {
+    this.#isResuming = true;
+    try {
+      const left = await this.#options.store.load();
+      const added = new Map(this.#jobs);
+      this.#jobs.clear();
       // Its sender no longer waits; `onRefused` is called all the same.
-      this.#queue(entry, Promise.resolve()).catch(() => {});
+      for (const entry of left) this.#queue(entry, Promise.resolve()).catch(() => {});
+      for (const [id, job] of added) this.#jobs.set(id, job);
+    } finally {
+      this.#isResuming = false;
+      this.#pump();
     }
   }
 
@@ -152,8 +160,8 @@ export class Outbox {
 
   #pump(): void {
     for (const job of this.#jobs.values()) {
-      if (this.#busy.size >= MAX_BUSY_ROOMS) return;
-      if (!this.#busy.has(job.entry.data.roomId)) void this.#run(job);
+      if (this.#isResuming || this.#busy.size >= MAX_BUSY_ROOMS) return;
+      if (!job.isSent && !this.#busy.has(job.entry.data.roomId)) void this.#run(job);
     }
   }
 
@@ -163,7 +171,6 @@ export class Outbox {
     this.#busy.add(roomId);
     const settle = await this.#deliver(job);
     this.#busy.delete(roomId);
-    this.#jobs.delete(job.entry.id);
     try {
       settle();
     } catch (error) {
@@ -181,6 +188,7 @@ export class Outbox {
       const answer = await this.client.request(entry.request, entry.data, forever);
       await this.#forget(entry);
       return () => {
+        this.#jobs.delete(entry.id);
         onAnswered(entry, answer);
         resolve(answer);
       };
@@ -188,6 +196,7 @@ export class Outbox {
       const isRefused = error instanceof ClientError && !isOver(error);
       if (isRefused) await this.#forget(entry);
       return () => {
+        if (isRefused || !(error instanceof ClientError)) this.#jobs.delete(entry.id);
         if (isRefused) onRefused(entry, error);
         reject(error);
       };

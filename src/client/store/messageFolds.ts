@@ -6,7 +6,6 @@ import {
   withChat,
   withEntry,
   withoutElement,
-  withoutKey,
   withRoom,
 } from './storeState.js';
 
@@ -52,16 +51,11 @@ export function applyMessages(state: State, roomId: string, messages: readonly M
   );
   const all = mergeMessages(room.known, readable);
   let { marks } = room;
-  let { unsent } = state;
-  for (const { senderId, seq, messageId } of messages) {
-    // The sender has read up to here; there is no separate push for it.
-    marks = raiseMark(marks, senderId, seq);
-    unsent = withoutKey(unsent, messageId);
-  }
+  // The sender has read up to here; there is no separate push for it.
+  for (const { senderId, seq } of messages) marks = raiseMark(marks, senderId, seq);
   // A room that is not open needs its last message only, for the list of chats.
   const known = room.isOpen || all === room.known ? all : all.slice(-1);
-  const next = applyListed(withRoom(state, roomId, { known, marks }), roomId, readable);
-  return unsent === state.unsent ? next : { ...next, unsent };
+  return applyListed(withRoom(state, roomId, { known, marks }), roomId, readable);
 }
 
 /** Sets the state of the pages, if the room is still open. */

@@ -108,10 +108,10 @@ export function applyConnection(state: State, connection: ClientState): State {
  */
 export function resetToPresent(state: State): State {
   const open = [...state.rooms.keys()].filter((roomId) => roomOf(state, roomId).isOpen);
-  const { connection, me, unsent, changes } = state;
+  const { connection, me, waiting, refused, changes } = state;
   const users = new Map(me === undefined ? [] : [[me.userId, me]]);
   return open.reduce<State>((next, roomId) => withRoom(next, roomId, { isOpen: true, pages: 'loading' }), {
     ...EMPTY_STATE,
-    ...{ connection, me, unsent, changes, users },
+    ...{ connection, me, waiting, refused, changes, users },
   });
 }

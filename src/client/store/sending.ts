@@ -10,54 +10,37 @@ import {
 import { type Client, ClientError, type Message, toClientError } from '../types.js';
 import { isMember } from './chatFolds.js';
 import { applyAnswer } from './contractFolds.js';
+import { unsentEntry } from './snapshot.js';
 import {
   type Change,
   type Observable,
+  type Refused,
   reuseIfEqual,
   roomOf,
   type State,
-  type Unsent,
   withEntry,
   withoutKey,
   withRoom,
 } from './storeState.js';
 import type { Entry, StoreOptions } from './storeTypes.js';
 
-/**
- * Adds an unsent message at the end. It is removed when the server's copy arrives; if that is here
- * already, as after a restart, nothing is added.
- */
-export function addUnsent(state: State, { roomId, entry }: Unsent): State {
-  const { messageId } = entry;
-  if (roomOf(state, roomId).known.some((message) => message.messageId === messageId)) return state;
-  const unsent = new Map(withoutKey(state.unsent, messageId)).set(messageId, { roomId, entry });
-  return { ...state, unsent };
-}
-
-export function markRefused(state: State, messageId: string, error: ClientError): State {
-  const waiting = state.unsent.get(messageId);
-  if (waiting === undefined) return state;
-  const entry = { ...waiting.entry, state: 'refused' as const, error };
-  return { ...state, unsent: withEntry(state.unsent, messageId, { ...waiting, entry }) };
-}
-
-function removeRefused(state: State, messageId: string): State {
-  if (state.unsent.get(messageId)?.entry.state !== 'refused') return state;
-  return { ...state, unsent: withoutKey(state.unsent, messageId) };
-}
-
-/** Shows just these changes. */
-export function setChanges(state: State, waiting: readonly OutboxEntry[]): State {
+/** Shows just what waits in the outbox. */
+export function setWaiting(state: State, waiting: readonly OutboxEntry[]): State {
   const changes = new Map<string, readonly Change[]>();
+  let { refused } = state;
   for (const entry of waiting) {
-    if (entry.request === 'send message') continue;
     const { messageId } = entry.data;
-    changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
+    if (entry.request === 'send message') refused = withoutKey(refused, messageId);
+    else changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
   }
-  for (const [messageId, now] of changes)
-    changes.set(messageId, reuseIfEqual(state.changes.get(messageId), now));
-  return changes.size + state.changes.size === 0 ? state : { ...state, changes };
+  for (const [id, now] of changes) changes.set(id, reuseIfEqual(state.changes.get(id), now));
+  return { ...state, waiting, refused, changes };
 }
+
+export const setRefused = (state: State, { entry, error }: Refused): State => ({
+  ...state,
+  refused: withEntry(state.refused, entry.id, { entry, error }),
+});
 
 interface SendingParts {
   readonly client: Pick<Client, 'request'>;
@@ -75,108 +58,89 @@ interface SendingParts {
 export class Sending {
   readonly #parts: SendingParts;
   readonly #outbox: Outbox;
-  /** What an earlier run left is sent first. */
-  #resumed: Promise<void> = Promise.resolve();
 
   constructor(parts: SendingParts) {
     this.#parts = parts;
     const { now, newId, outbox, onRefused } = parts.options;
     this.#outbox = new Outbox(parts.client, {
-      ...(outbox && { store: outbox }),
-      ...(newId && { newId }),
-      ...(now && { now }),
+      ...{ store: outbox, newId, now },
       onAnswered: (entry, answer) => {
         parts.store.receive((state) => applyAnswer(state, entry.request, answer, entry.data));
-        this.#change((state) => state);
+        this.#show();
         if ('message' in answer) parts.onStored(answer.message);
       },
       onRefused: (entry, error) => {
-        this.#change((state) => markRefused(state, entry.id, error));
-        if (entry.request !== 'send message') onRefused?.(entry, error);
+        this.#show();
+        if (entry.request === 'send message') this.#refuse(entry, error);
+        else onRefused?.(entry, error);
       },
     });
   }
 
   /** Sends what an earlier run left unsent. */
   start(): void {
-    this.#resumed = this.#outbox.resume().then(
-      () => {
-        const left = this.#outbox.waiting.flatMap((entry) =>
-          entry.request === 'send message' ? [toUnsent(entry)] : [],
-        );
-        this.#change((state) => [...left, ...state.unsent.values()].reduce(addUnsent, state));
-      },
+    this.#outbox.resume().then(
+      () => this.#show(),
       // Those entries stay in the outbox for the next run; new ones are sent.
       (error: unknown) => this.#parts.onError(error),
     );
   }
 
   send(roomId: string, message: string, options: MessageOptions = {}): Entry {
-    return this.#add(this.#outbox.entryOf('send message', { ...options, roomId, message }));
+    const entry = this.#outbox.entryOf('send message', { ...options, roomId, message });
+    this.#add(entry);
+    return unsentEntry(entry, this.#parts.store.state.refused.get(entry.id)?.error);
   }
 
   /** Shows a change at once and sends it. A caller who does not wait for it may ignore that it was refused. */
   queue<N extends Change['request']>(request: N, data: WithoutId<N>): Promise<void> {
-    const entry = this.#outbox.entryOf(request, data);
-    const refusal = this.#refusal(entry);
-    const sent = refusal ? Promise.reject(refusal) : this.#queue(entry);
+    const sent = this.#queue(this.#outbox.entryOf(request, data));
     sent.catch(() => {});
     return sent;
   }
 
   retry(messageId: string): void {
-    const unsent = this.#parts.store.state.unsent.get(messageId);
-    if (unsent?.entry.state !== 'refused') return;
-    const { roomId, entry } = unsent;
-    const { state: _, error: __, queuedAt, ...data } = entry;
-    this.#add({ id: messageId, request: 'send message', data: { ...data, roomId }, queuedAt });
+    const refused = this.#parts.store.state.refused.get(messageId);
+    if (refused) this.#add(refused.entry);
   }
 
   discard(messageId: string): void {
-    this.#parts.store.apply((state) => removeRefused(state, messageId));
+    this.#parts.store.apply((state) => ({ ...state, refused: withoutKey(state.refused, messageId) }));
   }
 
-  /** Changes the state together with the shown changes. */
-  #change(fold: (state: State) => State): void {
-    this.#parts.store.apply((state) => setChanges(fold(state), this.#outbox.waiting));
+  #show(): void {
+    this.#parts.store.apply((state) => setWaiting(state, this.#outbox.waiting));
   }
 
-  #add(entry: EntryOf<'send message'>): Entry {
-    const shown = toUnsent(entry);
-    this.#parts.store.apply((state) => addUnsent(state, shown));
-    const refuse = (error: unknown): void => {
-      const why = toClientError(error, 'not_kept');
-      // The client ended before the message was sent: it stays in the outbox for the next run.
-      if (!isOver(why)) this.#parts.store.apply((state) => markRefused(state, entry.id, why));
-    };
-    const refusal = this.#refusal(entry);
-    if (refusal) refuse(refusal);
-    else this.#queue(entry).catch(refuse);
-    return this.#parts.store.state.unsent.get(entry.id)?.entry ?? shown.entry;
+  #refuse(entry: EntryOf<'send message'>, cause: unknown): void {
+    const error = toClientError(cause, 'not_kept');
+    // The client ended before the message was sent: it stays in the outbox for the next run.
+    if (!isOver(error)) this.#parts.store.apply((state) => setRefused(state, { entry, error }));
+  }
+
+  #add(entry: EntryOf<'send message'>): void {
+    if (this.#canSend(entry)) this.#queue(entry).catch((error: unknown) => this.#refuse(entry, error));
+    else this.#refuse(entry, notMember());
   }
 
   async #queue(entry: OutboxEntry): Promise<void> {
-    await this.#resumed;
+    if (!this.#canSend(entry)) throw notMember();
     const answered = this.#outbox.add(entry);
-    this.#change((state) => state);
+    this.#show();
     try {
       await answered;
     } catch (error) {
-      this.#change((state) => state);
+      this.#show();
       throw toClientError(error, 'not_kept');
     }
   }
 
-  #refusal({ data: { roomId } }: OutboxEntry): ClientError | undefined {
-    const canSend = isMember(roomOf(this.#parts.store.state, roomId));
-    return canSend ? undefined : new ClientError({ code: 'forbidden', reason: 'not_member' });
+  #canSend({ data: { roomId } }: OutboxEntry): boolean {
+    return isMember(roomOf(this.#parts.store.state, roomId));
   }
 }
 
-function toUnsent({ data, queuedAt }: EntryOf<'send message'>): Unsent {
-  const { roomId, ...rest } = data;
-  return { roomId, entry: { state: 'sending', ...rest, queuedAt } };
-}
+const notMember = (): ClientError => new ClientError({ code: 'forbidden', reason: 'not_member' });
 
 /**
  * Tells the server how far this user has read. A mark is shown at once and sent in the background, one

@@ -1,4 +1,5 @@
-import type { Message, User } from '../types.js';
+import type { EntryOf, OutboxEntry } from '../outbox.js';
+import type { ClientError, Message, User } from '../types.js';
 import { countUnread, isMember, NAMED_MEMBERS, previousSeq, windowsOf } from './chatFolds.js';
 import { deletedMessage, withReaction } from './messageFolds.js';
 import {
@@ -188,6 +189,32 @@ const LOADING: HistoryState = { state: 'loading' };
 const MORE: HistoryState = { state: 'more' };
 const COMPLETE: HistoryState = { state: 'complete' };
 
+const unsentEntries = new WeakMap<OutboxEntry, Entry>();
+
+/** A message that is not stored, as its room shows it. */
+export function unsentEntry(entry: EntryOf<'send message'>, error?: ClientError): Entry {
+  const { roomId: _, ...data } = entry.data;
+  const { queuedAt } = entry;
+  const shown = reuseIfEqual<Entry>(
+    unsentEntries.get(entry),
+    error ? { state: 'refused', ...data, queuedAt, error } : { state: 'sending', ...data, queuedAt },
+  );
+  unsentEntries.set(entry, shown);
+  return shown;
+}
+
+/** Refused messages, then those that wait; without those that the server has after all. */
+function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): Entry[] {
+  const all = [...refused.values(), ...waiting.map((entry) => ({ entry, error: undefined }))];
+  return all.flatMap(({ entry, error }) =>
+    entry.request !== 'send message' ||
+    entry.data.roomId !== roomId ||
+    known.some(({ messageId }) => messageId === entry.id)
+      ? []
+      : unsentEntry(entry, error),
+  );
+}
+
 /** Makes views of one room; unchanged parts are the same objects as in the last one. */
 export function viewRoom(roomId: string): View<State, RoomView> {
   /** The entry of each stored message. */
@@ -210,7 +237,6 @@ export function viewRoom(roomId: string): View<State, RoomView> {
     const mark = otherMark(state, room);
     const messages = newestWithoutGap(room);
     const stored = messages.map((message) => entryOf(state, message, message.seq <= mark));
-    const unsent = [...state.unsent.values()].flatMap((one) => (one.roomId === roomId ? one.entry : []));
     return {
       roomId,
       chat: room.chat,
@@ -218,7 +244,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       participants: reuseIfEqual(last?.participants, usersOf(state, room.participants)),
       typing: reuseIfEqual(last?.typing, usersOf(state, room.typing)),
       isMember: isMember(room),
-      entries: reuseIfEqual(last?.entries, [...stored, ...unsent]),
+      entries: reuseIfEqual(last?.entries, [...stored, ...unsentIn(state, room)]),
       history: reuseIfEqual(last?.history, historyOf(room, messages[0])),
       myMark: myMark(state, room),
       otherMark: mark,

@@ -1,6 +1,6 @@
-import type { OutboxEntry } from '../outbox.js';
+import type { EntryOf, OutboxEntry } from '../outbox.js';
 import type { ClientError, ClientState, Message, Preferences, User } from '../types.js';
-import type { ChatInfo, Entry, Presence } from './storeTypes.js';
+import type { ChatInfo, Presence } from './storeTypes.js';
 
 export interface RoomState {
   readonly roomId: string;
@@ -29,13 +29,13 @@ export interface RoomState {
   readonly pages: 'none' | 'loading' | 'some' | ClientError;
 }
 
-export interface Unsent {
-  readonly roomId: string;
-  readonly entry: Exclude<Entry, { readonly state: 'stored' }>;
-}
-
 /** A queued edit, deletion or reaction. */
 export type Change = Exclude<OutboxEntry, { readonly request: 'send message' }>;
+
+export interface Refused {
+  readonly entry: EntryOf<'send message'>;
+  readonly error: ClientError;
+}
 
 /** Everything that a device knows. It is immutable: a fold makes the next state. */
 export interface State {
@@ -51,9 +51,11 @@ export interface State {
   readonly presence: ReadonlyMap<string, Presence>;
   /** Users whose presence is from before the connection was lost. */
   readonly stale: ReadonlySet<string>;
-  /** By `messageId`, in the order they were queued. */
-  readonly unsent: ReadonlyMap<string, Unsent>;
-  /** By `messageId`: what is queued for this message, in this order. */
+  /** What waits in the outbox, in this order. */
+  readonly waiting: readonly OutboxEntry[];
+  /** Refused messages by `messageId`. */
+  readonly refused: ReadonlyMap<string, Refused>;
+  /** By `messageId`: the changes of this message among `waiting`. */
   readonly changes: ReadonlyMap<string, readonly Change[]>;
   readonly hasChats: boolean;
   /** Whether friends, blocked users and preferences are here. */
@@ -75,7 +77,8 @@ export const EMPTY_STATE: State = {
   rooms: new Map(),
   presence: new Map(),
   stale: new Set(),
-  unsent: new Map(),
+  waiting: [],
+  refused: new Map(),
   changes: new Map(),
   hasChats: false,
   hasPeople: false,

@@ -16,7 +16,7 @@ import {
   resetToPresent,
 } from '../../../src/client/store/peopleFolds.js';
 import { applyOpening } from '../../../src/client/store/roomStore.js';
-import { addUnsent, markRefused } from '../../../src/client/store/sending.js';
+import { setRefused, setWaiting } from '../../../src/client/store/sending.js';
 import { viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
 import { EMPTY_STATE, Observable, type State } from '../../../src/client/store/storeState.js';
 import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
@@ -43,6 +43,11 @@ const ids = (state: State): string[] =>
   view(state).entries.map((entry) =>
     entry.state === 'stored' ? entry.message.messageId : `${entry.messageId} unsent`,
   );
+
+const unsentOf = (id: string) => ({
+  ...{ id, request: 'send message' as const, queuedAt: time(0) },
+  data: { roomId: withAda, messageId: id, message: 'text' },
+});
 
 describe('the folds of the store', () => {
   it('end in the same view, in whatever order and however often facts arrive', () => {
@@ -82,11 +87,14 @@ describe('the folds of the store', () => {
           // What the server has is in order: with a message, all before it.
           const known = sent.slice(0, upTo);
           if (does === 'queue') {
-            const entry = { state: 'sending' as const, messageId, message: 'text', queuedAt: time(0) };
-            state = addUnsent(state, { roomId: withAda, entry });
+            const others = state.waiting.filter(({ id }) => id !== messageId);
+            state = setWaiting(state, [...others, unsentOf(messageId)]);
             written.add(messageId);
           } else if (does === 'refuse') {
-            state = markRefused(state, messageId, new ClientError({ code: 'forbidden' }));
+            const [refused] = state.waiting.filter(({ id }) => id === messageId);
+            const others = state.waiting.filter(({ id }) => id !== messageId);
+            const error = new ClientError({ code: 'forbidden' });
+            if (refused) state = setRefused(setWaiting(state, others), { entry: unsentOf(messageId), error });
           } else {
             stored = Math.max(stored, upTo);
             if (does === 'push') state = known.reduce(applySentMessage, state);
@@ -192,8 +200,7 @@ describe('the folds of the store', () => {
       applyChat(beginning, chatOf(withAda, [me, ada], [])),
       messageOf(withAda, ada, 1),
     );
-    const entry = { state: 'sending' as const, messageId: 'mine', message: 'text', queuedAt: time(0) };
-    const state = resetToPresent(addUnsent(known, { roomId: withAda, entry }));
+    const state = resetToPresent(setWaiting(known, [unsentOf('mine')]));
     expect(ids(state)).to.deep.equal(['mine unsent']);
     expect(snapshot(state)).to.deep.include({ me, chats: [], isLoaded: false });
     expect(view(state).history).to.deep.equal({ state: 'loading' });
