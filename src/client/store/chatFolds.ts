@@ -8,8 +8,8 @@ import {
   roomOf,
   type State,
   withChat,
+  withElement,
   withEntry,
-  withoutElement,
   withRoom,
 } from './storeState.js';
 
@@ -78,7 +78,7 @@ export function applyMembership(
   const next = withRoom(state, roomId, {
     participants: isNamed === isIn ? participants : reuseIfEqual(participants, named.slice(0, NAMED_MEMBERS)),
     told: withEntry(told, userId, isIn),
-    typing: isIn ? typing : withoutElement(typing, userId),
+    typing: isIn ? typing : withElement(typing, userId, false),
   });
   const members = chat.members + (wasIn === isIn ? 0 : isIn ? 1 : -1);
   // Joining sets the mark to the newest message.

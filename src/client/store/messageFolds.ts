@@ -4,8 +4,8 @@ import {
   roomOf,
   type State,
   withChat,
+  withElement,
   withEntry,
-  withoutElement,
   withRoom,
 } from './storeState.js';
 
@@ -79,7 +79,7 @@ function raiseMark(marks: ReadonlyMap<string, number>, userId: string, upTo: num
 const MOST_MENTIONS = 100;
 
 /** The list with or without this element, which is in it at most once; the same list if nothing changes. */
-export function toggle<T>(list: T[], element: T, on: boolean): T[] {
+function toggle<T>(list: T[], element: T, on: boolean): T[] {
   if (list.includes(element) === on) return list;
   return on ? [...list, element] : list.filter((one) => one !== element);
 }
@@ -221,7 +221,5 @@ export function applyPin(
 export function applyTyping(state: State, roomId: string, userId: string, isTyping: boolean): State {
   const before = roomOf(state, roomId).typing;
   const canType = isTyping && !state.erased.has(userId) && !state.blocked.has(userId);
-  if (before.has(userId) === canType) return state;
-  const typing = canType ? new Set(before).add(userId) : withoutElement(before, userId);
-  return withRoom(state, roomId, { typing });
+  return withRoom(state, roomId, { typing: withElement(before, userId, canType) });
 }

@@ -1,4 +1,4 @@
-import type { ClientState, Message, User } from '../types.js';
+import type { ClientState, User } from '../types.js';
 import { eraseText } from './messageFolds.js';
 import {
   EMPTY_STATE,
@@ -9,8 +9,6 @@ import {
   type State,
   withElement,
   withEntry,
-  withoutElement,
-  withoutKey,
   withRoom,
 } from './storeState.js';
 import type { Presence } from './storeTypes.js';
@@ -27,57 +25,57 @@ export function applyUser(state: State, user: User): State {
 
 function keepUser(state: State, user: User): State {
   const next = reuseIfSame(state.users.get(user.userId), user);
-  const users = withEntry(state.users, user.userId, next);
   const me = state.me?.userId === user.userId ? next : state.me;
-  return users === state.users && me === state.me ? state : { ...state, users, me };
+  return { ...state, users: withEntry(state.users, user.userId, next), me };
 }
 
 export function applyFriend(state: State, friend: User): State {
   const next = applyUser(state, friend);
-  if (next.erased.has(friend.userId)) return next;
-  const friends = withElement(next.friends, friend.userId);
-  return friends === next.friends ? next : { ...next, friends };
+  const { userId } = friend;
+  return { ...next, friends: withElement(next.friends, userId, !next.erased.has(userId)) };
 }
 
 /** Ends friendship and contact: presence of the other is no longer pushed. */
-export function applyEndOfContact(state: State, userId: string): State {
-  const friends = withoutElement(state.friends, userId);
-  const presence = withoutKey(state.presence, userId);
-  return friends === state.friends && presence === state.presence ? state : { ...state, friends, presence };
-}
+export const applyEndOfContact = (state: State, userId: string): State => ({
+  ...state,
+  friends: withElement(state.friends, userId, false),
+  presence: withEntry(state.presence, userId, undefined),
+});
 
 export function applyBlock(state: State, userId: string, isBlocked: boolean): State {
-  const blocked = isBlocked ? withElement(state.blocked, userId) : withoutElement(state.blocked, userId);
-  const next = blocked === state.blocked ? state : { ...state, blocked };
+  const next = { ...state, blocked: withElement(state.blocked, userId, isBlocked) };
   return isBlocked ? applyEndOfContact(next, userId) : next;
+}
+
+/** Changes every room. */
+function withRooms(state: State, change: (room: RoomState) => Partial<RoomState>): State {
+  const rooms = [...state.rooms].map(
+    ([roomId, room]) => [roomId, reuseIfEqual(room, { ...room, ...change(room) })] as const,
+  );
+  return { ...state, rooms: new Map(rooms) };
 }
 
 /** Removes the name and texts of an erased user, and their friendship with this user. */
 export function applyErasure(state: State, userId: string): State {
   if (state.erased.has(userId)) return state;
-  const next: State = {
-    ...applyEndOfContact(state, userId),
-    erased: withElement(state.erased, userId),
-    stale: withoutElement(state.stale, userId),
-    rooms: new Map(
-      [...state.rooms].map(([roomId, room]) => {
-        const isTheirs = ({ senderId }: Message): boolean => senderId === userId;
-        const known = room.known.some(isTheirs)
-          ? room.known.map((message) => (isTheirs(message) ? eraseText(message) : message))
-          : room.known;
-        return [roomId, reuseIfEqual(room, { ...room, known, typing: withoutElement(room.typing, userId) })];
-      }),
+  const erased = withElement(state.erased, userId, true);
+  const stale = withElement(state.stale, userId, false);
+  const next = withRooms({ ...applyEndOfContact(state, userId), erased, stale }, ({ known, typing }) => ({
+    known: reuseIfEqual(
+      known,
+      known.map((message) => (message.senderId === userId ? eraseText(message) : message)),
     ),
-  };
-  const known = state.users.get(userId);
-  if (known === undefined) return next;
-  const { backgroundColor, createdAt } = known;
+    typing: withElement(typing, userId, false),
+  }));
+  const user = state.users.get(userId);
+  if (user === undefined) return next;
+  const { backgroundColor, createdAt } = user;
   return keepUser(next, { userId, username: null, backgroundColor, createdAt, erased: true });
 }
 
 export function applyPresence(state: State, userId: string, presence: Presence): State {
   if (state.erased.has(userId)) return state;
-  const stale = withoutElement(state.stale, userId);
+  const stale = withElement(state.stale, userId, false);
   return { ...state, stale, presence: withEntry(state.presence, userId, presence) };
 }
 
@@ -96,10 +94,8 @@ export function applyConnection(state: State, connection: ClientState): State {
     );
   }
   if (connection.state !== 'waiting') return next;
-  const quiet = (room: RoomState): RoomState =>
-    room.typing.size === 0 ? room : { ...room, typing: new Set() };
-  const rooms = new Map([...state.rooms].map(([roomId, room]) => [roomId, quiet(room)]));
-  return { ...next, rooms, stale: new Set(state.presence.keys()) };
+  const quiet = withRooms(next, ({ typing }) => ({ typing: typing.size === 0 ? typing : new Set() }));
+  return { ...quiet, stale: new Set(state.presence.keys()) };
 }
 
 /**

@@ -38,9 +38,8 @@ export class Lists {
 
   /** Fetches the newest page of chats with presence, and once what later is pushed. Never rejects. */
   readonly refresh = rerunIfCalled(async () => {
-    const { client } = this.#parts;
-    const chats = client.request('get active chats', {}, FOREVER);
-    for (const one of await Promise.allSettled([chats, this.#fetchPeople()]))
+    const chats = this.#parts.client.request('get active chats', {}, FOREVER);
+    for (const one of await Promise.allSettled([chats, this.#fetchFriends(), this.#fetchOwn()]))
       if (one.status === 'rejected') this.#report(one.reason);
   });
 
@@ -60,16 +59,19 @@ export class Lists {
     await client.request('get active chats', data);
   });
 
-  async #fetchPeople(): Promise<void> {
+  async #fetchFriends(): Promise<void> {
+    const { store } = this.#parts;
+    if (store.state.hasFriends) return;
+    await this.#fetchUsers('get friends');
+    store.apply((state) => ({ ...state, hasFriends: true }));
+  }
+
+  /** Preferences are fetched last: where they are here, the blocked users are. */
+  async #fetchOwn(): Promise<void> {
     const { client, store } = this.#parts;
-    const { me, hasPeople } = store.state;
-    if (hasPeople || me === undefined) return;
-    await Promise.all([
-      client.request('get preferences', {}, FOREVER),
-      this.#fetchUsers('get friends'),
-      this.#fetchUsers('get blocked'),
-    ]);
-    store.apply((state) => ({ ...state, hasPeople: true }));
+    if (store.state.preferences) return;
+    await this.#fetchUsers('get blocked');
+    await client.request('get preferences', {}, FOREVER);
   }
 
   async #fetchUsers(name: 'get friends' | 'get blocked'): Promise<void> {

@@ -19,7 +19,6 @@ import {
   roomOf,
   type State,
   withEntry,
-  withoutKey,
   withRoom,
 } from './storeState.js';
 import type { Entry, StoreOptions } from './storeTypes.js';
@@ -30,7 +29,7 @@ export function setWaiting(state: State, waiting: readonly OutboxEntry[]): State
   let { refused } = state;
   for (const entry of waiting) {
     const { messageId } = entry.data;
-    if (entry.request === 'send message') refused = withoutKey(refused, messageId);
+    if (entry.request === 'send message') refused = withEntry(refused, messageId, undefined);
     else changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
   }
   for (const [id, now] of changes) changes.set(id, reuseIfEqual(state.changes.get(id), now));
@@ -105,7 +104,10 @@ export class Sending {
   }
 
   discard(messageId: string): void {
-    this.#parts.store.apply((state) => ({ ...state, refused: withoutKey(state.refused, messageId) }));
+    this.#parts.store.apply((state) => ({
+      ...state,
+      refused: withEntry(state.refused, messageId, undefined),
+    }));
   }
 
   #show(): void {

@@ -76,7 +76,7 @@ export function viewSnapshot(): View<State, Snapshot> {
     const snapshot = {
       connection: state.connection,
       me: state.me,
-      isLoaded: state.hasChats && state.hasPeople,
+      isLoaded: state.hasChats && state.hasFriends,
       chats,
       requests: listed('requests'),
       archived: listed('archived'),
@@ -185,10 +185,6 @@ export function newestWithoutGap(room: RoomState): readonly Message[] {
   return start === 0 ? known : known.slice(start);
 }
 
-const LOADING: HistoryState = { state: 'loading' };
-const MORE: HistoryState = { state: 'more' };
-const COMPLETE: HistoryState = { state: 'complete' };
-
 const unsentEntries = new WeakMap<OutboxEntry, Entry>();
 
 /** A message that is not stored, as its room shows it. */
@@ -254,8 +250,8 @@ export function viewRoom(roomId: string): View<State, RoomView> {
 
 function historyOf(room: RoomState, oldest: Message | undefined): HistoryState {
   const { pages } = room;
-  if (oldest && previousSeq(windowsOf(room), oldest.seq) === 0) return COMPLETE;
-  if (pages === 'none' || pages === 'loading') return LOADING;
+  if (oldest && previousSeq(windowsOf(room), oldest.seq) === 0) return { state: 'complete' };
+  if (pages === 'none' || pages === 'loading') return { state: 'loading' };
   if (pages !== 'some') return { state: 'failed', error: pages };
-  return oldest === undefined ? COMPLETE : MORE;
+  return { state: oldest === undefined ? 'complete' : 'more' };
 }

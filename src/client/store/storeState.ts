@@ -58,8 +58,7 @@ export interface State {
   /** By `messageId`: the changes of this message among `waiting`. */
   readonly changes: ReadonlyMap<string, readonly Change[]>;
   readonly hasChats: boolean;
-  /** Whether friends, blocked users and preferences are here. */
-  readonly hasPeople: boolean;
+  readonly hasFriends: boolean;
   /** Where the next page of chats begins; undefined: there is none. */
   readonly nextChats: string | undefined;
   /** The same for archived chats; empty: none is fetched yet. */
@@ -81,7 +80,7 @@ export const EMPTY_STATE: State = {
   refused: new Map(),
   changes: new Map(),
   hasChats: false,
-  hasPeople: false,
+  hasFriends: false,
   nextChats: undefined,
   nextArchived: '',
 };
@@ -151,29 +150,21 @@ export function reuseIfEqual<T extends object>(previous: T | undefined, next: T)
 export const reuseIfSame = <T>(previous: T | undefined, next: T): T =>
   previous !== undefined && JSON.stringify(previous) === JSON.stringify(next) ? previous : next;
 
-/** Adds the element; gives the same set if it is in it. */
-export function withElement<T>(set: ReadonlySet<T>, element: T): ReadonlySet<T> {
-  return set.has(element) ? set : new Set(set).add(element);
-}
-
-/** Removes the element; gives the same set if it is not in it. */
-export function withoutElement<T>(set: ReadonlySet<T>, element: T): ReadonlySet<T> {
-  if (!set.has(element)) return set;
+/** The set with or without this element; the same set if nothing changes. */
+export function withElement<T>(set: ReadonlySet<T>, element: T, on: boolean): ReadonlySet<T> {
+  if (set.has(element) === on) return set;
   const next = new Set(set);
-  next.delete(element);
+  if (on) next.add(element);
+  else next.delete(element);
   return next;
 }
 
-/** Sets the key; gives the same map if it has that value. */
-export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
-  return map.has(key) && Object.is(map.get(key), value) ? map : new Map(map).set(key, value);
-}
-
-/** Deletes the key; gives the same map if it is not in it. */
-export function withoutKey<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {
-  if (!map.has(key)) return map;
+/** Sets the key, or deletes it where the value is undefined; gives the same map if nothing changes. */
+export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
+  if (map.get(key) === value) return map;
   const next = new Map(map);
-  next.delete(key);
+  if (value === undefined) next.delete(key);
+  else next.set(key, value);
   return next;
 }
 

@@ -298,6 +298,7 @@ describe('what a store shows of changes', () => {
       'change preferences': (c, frame) =>
         done(c, frame, { preferences: { ...preferences, receipts: false } }),
     });
+    await eventually('they are here', () => store.get().preferences !== undefined);
     expect(store.get().preferences).to.deep.equal(preferences);
     await store.request('change preferences', { receipts: false });
     expect(store.get().preferences?.receipts).to.equal(false);
