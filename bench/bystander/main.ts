@@ -33,11 +33,12 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
         texts: { messages: async () => [], notes: async () => [] },
         chats: { chat: async () => undefined },
       },
-      source: { log, rooms: { members: async () => [] } },
+      source: { log, rooms: { members: async () => [] }, queries: { messagesAt: async () => [] } },
       observer: {
         logger: pino({ level: 'silent' }),
         metrics: { observePush: idle },
         onOffline: idle,
+        onProfileChange: idle,
         onStop: (error) => {
           throw error;
         },

@@ -4,9 +4,12 @@ import type { Duplex } from 'node:stream';
 import type Koa from 'koa';
 import { AuditReader } from '../audit/auditReader.js';
 import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
+import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
+import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
@@ -15,7 +18,12 @@ import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
 /** Gives each group of HTTP resources its parts. */
-export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, erasures: Erasures): HttpParts {
+export function httpParts(
+  host: Host,
+  parts: Parts,
+  gateway: RunningGateway,
+  { erasures, moderation }: { readonly erasures: Erasures; readonly moderation: Moderation },
+): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
   const { vault, passwords, texts, engine } = stores;
@@ -35,13 +43,14 @@ export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, era
     },
     passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
-      ...{ queries, revisions: gateway.revisions },
+      ...{ queries, reports: reads.reports, revisions: gateway.revisions },
       erase: (userId, username) => erasures.erase(userId, username),
-      historyOf: (userId) => eventsUntil(past, streamOf('user', userId)),
+      historyOf: (userId) => openHistory(eventsUntil(past, streamOf('user', userId)), vault.keys),
     },
     audit: {
       hasRole: roleCheck({ log, queries, progress }),
       commands,
+      moderation,
       reader: new AuditReader({ log, rows, progress, keys: vault.keys, open: texts.opener }),
       log: { heads, proofs, partitions: log.partitions },
     },
@@ -51,6 +60,14 @@ export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, era
       ready: async () => readinessOf(host, parts),
     },
   };
+}
+
+/** The events with their sealed texts opened. */
+async function* openHistory(events: AsyncIterable<Recorded>, keys: AuditKeys): AsyncGenerator<Recorded> {
+  for await (const event of events) {
+    const [opened] = sealedTextsOf(event).length > 0 ? await openEvents(keys, [event]) : [event];
+    yield opened as Recorded; // Opened texts are texts, as sealed ones are.
+  }
 }
 
 /** Whether the node can do its work now. */

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
 import { PacedCalls, systemClock } from '../base/clock.js';
+import { limitsIn } from '../base/settings.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
@@ -14,11 +15,13 @@ import { streamOf } from '../domain/ids.js';
 import { DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
+import { HeldTexts } from '../erasure/heldTexts.js';
 import { fileHeartbeat } from '../gateway/presenceReconciler.js';
 import { type RunningGateway, startGateway } from '../gateway/startGateway.js';
 import { partitionOf } from '../log/log.js';
 import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
+import { Reports } from '../projections/reportQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { readModels } from '../writer/writerPorts.js';
 import { LocalRouter, Writers } from '../writer/writers.js';
@@ -34,6 +37,7 @@ import type { Stores } from './openStores.js';
 export interface Reads {
   readonly projections: Projections;
   readonly queries: Queries;
+  readonly reports: Reports;
 }
 
 /** Signed heads of the log, and proofs from them. */
@@ -96,7 +100,7 @@ export async function connectBus(
 /** Starts the projections, which follow the log from here on. */
 export async function startReads(
   { logger, closers, retirement }: Host,
-  { engine: { location, log }, texts }: Stores,
+  { engine: { location, log }, texts, vault: { keys } }: Stores,
   bus: Bus,
 ): Promise<Reads> {
   const projections = await startProjections({
@@ -117,7 +121,7 @@ export async function startReads(
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
   const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
-  return { projections, queries };
+  return { projections, queries, reports: new Reports({ rows: reader, progress, keys }) };
 }
 
 /** Prepares heads and proofs; the signer is started when this node owns partitions. */
@@ -206,7 +210,7 @@ function createWriters(
       },
       lookups: {
         ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
-        limits: { groupSize: config.GROUP_SIZE },
+        limits: limitsIn(config),
         // A single process needs no devices: it sets nobody offline who is active.
         ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
       },
@@ -214,10 +218,7 @@ function createWriters(
         ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
         ...{ now: Date.now, newId: randomUUID },
       },
-      events: {
-        ...{ onFatal, report },
-        onAppend: metrics.observeAppend,
-      },
+      events: { onFatal, report, onAppend: metrics.observeAppend },
     },
     events: {
       onOwners(owners) {
@@ -237,6 +238,7 @@ function createWriters(
 export async function startPushes(
   { config, logger, metrics, closers, retirement }: Host,
   { stores, reads, membership }: Parts,
+  deletedTexts: DeletedTexts,
 ): Promise<RunningGateway> {
   const { engine, vault, texts } = stores;
   const { bus, nodes, devices, commands } = membership;
@@ -244,9 +246,12 @@ export async function startPushes(
   const heartbeat = engine.location.kind === 'sqlite' ? fileHeartbeat(engine.location.dataDir) : undefined;
   const gateway = await startGateway({
     config,
-    stores: { log: engine.log, vault, queries: reads.queries, texts: texts.opener },
+    stores: {
+      ...{ log: engine.log, vault, queries: reads.queries, texts: texts.opener },
+      reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
+    },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    router: commands,
+    commands: { router: commands, destroyed: (moment) => deletedTexts.waitFor(moment) },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());
@@ -294,22 +299,29 @@ export async function startWriters(
   await writers.start();
 }
 
-/** Starts destroying the keys of deleted texts, first of those that a crash left. */
-export function startDeletedTexts(
-  { logger, closers }: Host,
+/** Prepares what destroys the keys of deleted texts; it is started when this node owns partitions. */
+export function prepareDeletedTexts(
+  { logger }: Host,
   { stores: { engine, vault, texts }, membership: { bus, commands } }: Parts,
 ): DeletedTexts {
   const deletedTexts = new DeletedTexts({
     log: engine.log,
     keys: vault.keys,
+    texts: new HeldTexts({
+      ...{ keys: vault.keys, holds: vault.holds, partitions: engine.log.partitions },
+      forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
+    }),
     owned: () => commands.owned,
-    forgetRoom: ({ owner }) => texts.cache.deleteOwner(owner),
     logger,
   });
   bus.subscribe(deletedTexts.receive);
+  return deletedTexts;
+}
+
+/** Starts destroying the keys of deleted texts, first of those that a crash left. */
+export function startDeletedTexts({ closers }: Host, deletedTexts: DeletedTexts): void {
   deletedTexts.start();
   closers.add(() => deletedTexts.stop());
-  return deletedTexts;
 }
 
 /** Starts erasing users, first those whose erasure was interrupted. */

@@ -17,7 +17,8 @@ import type { Config } from '../base/settings.js';
 import { openCluster } from '../cluster/openCluster.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Recorded } from '../domain/events.js';
-import type { MessageRef, RoomId, UserId } from '../domain/ids.js';
+import { type MessageRef, parseStream, type RoomId, type UserId } from '../domain/ids.js';
+import { reportName } from '../domain/moderation/reports.js';
 import { checkPartitionChain } from '../log/checkLog.js';
 import type { EventLog } from '../log/log.js';
 import { checkLogFile } from '../log/logFileReader.js';
@@ -28,6 +29,7 @@ import { loadMasterKey } from '../vault/masterKey.js';
 import { checkVaultFile, hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
 import { isTextDestroyed, RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
+import { type HoldTable, holdId } from '../vault/vaultStore.js';
 import {
   type BackupContents,
   BackupError,
@@ -232,12 +234,18 @@ async function renewHistory(engine: Engine, history: string): Promise<void> {
 /** What the vault has destroyed, and the log does not say: the restored log ends before it. */
 export interface LostErasures {
   readonly users: readonly UserId[];
+  /** Reports for which the vault keeps texts. */
+  readonly reports: readonly string[];
   /** The rooms of these users. */
   readonly members: readonly { readonly roomId: RoomId; readonly userId: UserId }[];
   readonly messages: readonly MessageRef[];
 }
 
 type ReadableLog = Pick<EventLog, 'partitions' | 'read'>;
+interface LostErasureSources {
+  readonly keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>;
+  readonly holds: Pick<HoldTable, 'pageHolds'>;
+}
 const READ_COMMITS = 256;
 
 async function* eventsIn(log: ReadableLog): AsyncGenerator<readonly Recorded[]> {
@@ -253,19 +261,39 @@ async function* eventsIn(log: ReadableLog): AsyncGenerator<readonly Recorded[]> 
     }
 }
 
+const HOLDS_PER_READ = 1000;
+
+/** What reports keep: the messages that were deleted meanwhile, as `<room>/<seq>`, and the reports' names. */
+async function readHolds(holds: Pick<HoldTable, 'pageHolds'>) {
+  const [deleted, reports] = [new Set<string>(), new Set<string>()];
+  for (let after = ''; ; ) {
+    const page = await holds.pageHolds(after, HOLDS_PER_READ);
+    for (const { roomId, seq, report, isDeleted } of page) {
+      reports.add(report);
+      if (isDeleted) deleted.add(`${roomId}/${seq}`);
+    }
+    const last = page.at(-1);
+    if (!last) return { deleted, reports };
+    after = holdId(last);
+  }
+}
+
 /**
- * Reads the whole log twice. Finds the users and messages whose keys the vault has destroyed although the log neither
- * erases nor deletes them. Throws the errors of log and vault.
+ * Reads the whole log twice. Finds the users and messages whose keys the vault has destroyed, or keeps only for a report,
+ * although the log neither erases nor deletes them; and the reports that the log does not have. Throws the errors of log
+ * and vault.
  */
 export async function findLostErasures(
   log: ReadableLog,
-  keys: Pick<KeyStore, 'getKeys' | 'getRoomKeys'>,
+  { keys, holds }: LostErasureSources,
 ): Promise<LostErasures> {
+  const { deleted, reports } = await readHolds(holds);
   const gone = new Set<string>();
   for await (const events of eventsIn(log))
-    for (const { type, data } of events)
+    for (const { type, data, stream } of events)
       if (type === 'UserErased') gone.add(data.userId);
       else if (type === 'MessageDeleted') gone.add(`${data.roomId}/${data.seq}`);
+      else if (type === 'MessageReported') reports.delete(reportName(parseStream(stream).id, data.reportId));
   const users = new Set<UserId>();
   const members: { roomId: RoomId; userId: UserId }[] = [];
   const messages: MessageRef[] = [];
@@ -276,7 +304,8 @@ export async function findLostErasures(
     for (const { actor, data } of sent) {
       const found = keysOf.get(roomKeysId({ owner: actor, roomId: data.roomId }));
       if (!(found instanceof RoomKeys) || gone.has(`${data.roomId}/${data.seq}`)) continue;
-      if (isTextDestroyed(found, { seq: data.seq, rev: 0 }, data.text))
+      const isDeleted = deleted.has(`${data.roomId}/${data.seq}`);
+      if (isDeleted || isTextDestroyed(found, { seq: data.seq, rev: 0 }, data.text))
         messages.push({ roomId: data.roomId, messageId: data.messageId });
     }
     const named = events.flatMap(({ type, data }) =>
@@ -289,5 +318,5 @@ export async function findLostErasures(
       else if (type === 'RoomCreated')
         for (const userId of data.members) if (isLost(userId)) members.push({ roomId: data.roomId, userId });
   }
-  return { users: [...users], members, messages };
+  return { users: [...users], members, messages, reports: [...reports] };
 }

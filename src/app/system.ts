@@ -6,6 +6,7 @@ import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
+import { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
@@ -19,6 +20,7 @@ import {
   joinCluster,
   type Parts,
   prepareAudit,
+  prepareDeletedTexts,
   serveNodes,
   startDeletedTexts,
   startErasures,
@@ -82,16 +84,18 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const membership = await joinCluster(host, { stores, reads, audit }, link);
   const selfCheck = await startSelfCheck(host, stores);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
-  const gateway = await startPushes(host, parts);
+  const deletedTexts = prepareDeletedTexts(host, parts);
+  const gateway = await startPushes(host, parts, deletedTexts);
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
-  const deletedTexts = startDeletedTexts(host, parts);
+  startDeletedTexts(host, deletedTexts);
   audit.signer.start();
-  const operator = operatorOf(parts, deletedTexts, erasures);
+  const moderation = moderationOf(parts, deletedTexts);
+  const operator = operatorOf(parts, deletedTexts, erasures, moderation);
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, { erasures, moderation }), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -128,14 +132,24 @@ async function acceptAll(
   onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
 }
 
+const moderationOf = (
+  { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
+  deletedTexts: DeletedTexts,
+): Moderation =>
+  new Moderation({
+    reads: { reports, queries, rows: projections.reader },
+    ...{ log: engine.log, keys: vault.keys, commands: membership.commands, deletedTexts },
+  });
+
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   deletedTexts: DeletedTexts,
   erasures: Erasures,
+  moderation: Moderation,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures },
+    messages: { commands: membership.commands, deletedTexts, erasures, moderation },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

@@ -75,6 +75,9 @@ class RowsInMemory {
   }
 }
 
+/** Members and friends are shown without the texts of their profiles: the rows have those of now, not of then. */
+const NAMES_ONLY = [] as const;
+
 /** Streams that are read concurrently. */
 const CONCURRENT_STREAMS = 16;
 
@@ -103,7 +106,7 @@ const roomOf = ({ roomId, members, createdAt }: OpenChatRow): RoomInfo => ({
 const atTime = (time: Time | undefined): At | undefined => (time === undefined ? undefined : { time });
 
 // No names: they are for searches, which do not exist here.
-const profiles = usersProjection({ usernames: async () => [] });
+const profiles = usersProjection({ notes: async () => [] });
 
 /** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
 async function foldUserRows(
@@ -217,7 +220,7 @@ export async function readRoomAt(
   const messages = rows.all(messagesModel).flatMap((row) => messageOf(row) ?? []);
   return {
     room: roomOf(chat),
-    members: await requireUsers(source, chat.members),
+    members: await requireUsers(source, chat.members, NAMES_ONLY),
     messages: await openMessages(source.open, messages),
     readUpTo: chat.marks,
   };
@@ -237,7 +240,7 @@ export async function readUserAt(
   const friendIds = await readFriendsAt(source, userId, time);
   return {
     user,
-    friends: await requireUsers(source, friendIds),
+    friends: await requireUsers(source, friendIds, NAMES_ONLY),
     rooms: await readRoomsAt(source, userId, time),
     isOnline,
     lastSeen,

@@ -26,6 +26,18 @@ const duration = (min: string, max: string) =>
     return z.NEVER;
   });
 
+/** A time for which something is possible: `0s` for never, `any` without end. */
+const windowOf = (max: string) =>
+  z.string().transform((text, ctx) => {
+    const ms = text === 'any' ? Number.POSITIVE_INFINITY : parseDuration(text);
+    if (ms !== undefined && (ms <= (parseDuration(max) ?? 0) || text === 'any')) return ms;
+    ctx.addIssue({
+      code: 'custom',
+      message: `must be a number with a unit (ms, s, m, h or d), from 0s to ${max}, or any`,
+    });
+    return z.NEVER;
+  });
+
 const wholeNumber = (min: number, max: number) =>
   z
     .string()
@@ -124,6 +136,8 @@ const Settings = z.object({
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
+  EDIT_WINDOW: windowOf('3650d').default(UNIT_MS.d),
+  DELETE_WINDOW: windowOf('3650d').default(UNIT_MS.d),
   GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
@@ -138,6 +152,13 @@ const Settings = z.object({
  * The settings. Durations are in milliseconds. Rates are per second, that of `AUTH_RATE_LIMIT` per minute.
  */
 export type Config = z.infer<typeof Settings>;
+
+/** The settings that decisions follow. */
+export const limitsIn = ({ GROUP_SIZE, EDIT_WINDOW, DELETE_WINDOW }: Config) => ({
+  groupSize: GROUP_SIZE,
+  editWindowMs: EDIT_WINDOW,
+  deleteWindowMs: DELETE_WINDOW,
+});
 
 /** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {

@@ -5,9 +5,8 @@ import { isControlServed, remoteOperator } from '../app/controlSocket.js';
 import { createLogger, LogOutput } from '../app/logOutput.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { type Accepted, controlSocketOf, type Operator } from '../app/operator.js';
-import { beginHistory, type RestoreStep, stageBackup } from '../app/restore.js';
-import { exitOn } from '../app/serve.js';
-import { type SystemOptions, startSystem } from '../app/system.js';
+import type { RestoreStep } from '../app/restore.js';
+import type { SystemOptions } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever, messageOf } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
@@ -23,7 +22,7 @@ const RETRY_EVERY_MS = 200;
  * Runs the work with the server in the data directory. If none runs, starts a system without clients and stops it
  * after the work. Creates no log. Throws the errors of the start and of the work.
  */
-async function withOperator<T>(
+export async function withOperator<T>(
   config: Config,
   work: (operator: Operator) => Promise<T>,
   options: SystemOptions = {},
@@ -49,6 +48,11 @@ async function withOwnSystem<T>(
   options: SystemOptions,
 ): Promise<T> {
   const logger = createLogger(new LogOutput(2), 'error');
+  // Loaded only here: the server with all that it needs takes longer to load than most commands to run.
+  const [{ startSystem }, { exitOn }] = await Promise.all([
+    import('../app/system.js'),
+    import('../app/serve.js'),
+  ]);
   const system = await startSystem(config, logger, exitOn(logger), { ...options, isServing: false });
   try {
     return await work(system.operator);
@@ -184,6 +188,7 @@ async function restoreHere(config: Config, list: string | undefined): Promise<vo
     await source.close();
     erasures = readErasures(list, source.id);
   }
+  const { beginHistory } = await import('../app/restore.js');
   await beginHistory(config, (step) => printLine(describeStep(step)));
   await withOperator(config, (operator) => recordRestore(operator, erasures), { onAccepted }).catch(
     (cause: unknown) => {
@@ -196,6 +201,7 @@ async function restoreHere(config: Config, list: string | undefined): Promise<vo
 }
 
 async function restoreBackup(config: Config, dir: string, list: string | undefined): Promise<void> {
+  const { beginHistory, stageBackup } = await import('../app/restore.js');
   const staged = await stageBackup(config, dir, list);
   const { events, until, erasures } = staged;
   try {

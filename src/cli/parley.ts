@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
-import { serve } from '../app/serve.js';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
+import { addReport } from './moderate.js';
 import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
@@ -25,7 +25,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     })
     .exitOverride();
   for (const add of [
-    ...[addServe, addRole, addMessage, addRebuild],
+    ...[addServe, addRole, addMessage, addReport, addRebuild],
     ...[addBackup, addRestore, addAudit, addKey],
   ])
     add(program, env);
@@ -58,5 +58,5 @@ function addServe(program: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'run the server, as `npm start` does; SIGTERM or Ctrl-C finishes the work under way and stops it',
     )
-    .action(() => serve(env));
+    .action(async () => (await import('../app/serve.js')).serve(env));
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import { type Audience, isGroupAudience } from '../domain/defineEvent.js';
+import { type Audience, isGroupAudience, type SealedMessage } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
@@ -12,6 +12,8 @@ export type NodeId = string;
 export interface CommitFrame extends Commit {
   /** By stream, the members of the rooms of its events. Undefined of a commit that was read from the log. */
   readonly members: RoomsOfCommit | undefined;
+  /** By offset, the messages that pushes of its events show: see `EventSpec.showsMessage`. Comes with `members`. */
+  readonly messages?: ReadonlyMap<number, SealedMessage> | undefined;
   /** The texts of its events, by their sealed form, as far as the writer of this process has just sealed them. */
   readonly texts?: ReadonlyMap<string, string> | undefined;
   /** Comes with a commit from another node, so that most nodes need not decode it. Otherwise see `receiversOf`. */
@@ -26,6 +28,8 @@ export interface Receivers {
   readonly concerns: readonly (UserId | RoomId)[];
   /** The users whose presence its events change, for those who watch them. */
   readonly subjects: readonly UserId[];
+  /** The users whose profiles its events change: every node may have them in memory. */
+  readonly profiles: readonly UserId[];
 }
 
 /** Of a group only that it is one. */
@@ -97,14 +101,16 @@ export function receiversOf(frame: CommitFrame): Receivers {
   if (!members) throw new Error('the members of the rooms of this commit are not known');
   const concerns = new Set<UserId | RoomId>();
   const subjects = new Set<UserId>();
+  const profiles = new Set<UserId>();
   for (const event of events)
     for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
       if ('about' in push) subjects.add(push.about);
+      else if ('profileOf' in push) profiles.add(push.profileOf);
       else if (isGroupAudience(push.to)) {
         concerns.add(push.to.group);
         for (const user of push.to.and ?? nobody) concerns.add(user);
       } else for (const user of push.to) concerns.add(user);
-  return { concerns: [...concerns], subjects: [...subjects] };
+  return { concerns: [...concerns], subjects: [...subjects], profiles: [...profiles] };
 }
 
 const partition = z.int().min(0);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Audience } from '../domain/defineEvent.js';
+import type { Audience, SealedMessage } from '../domain/defineEvent.js';
 import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
@@ -15,6 +15,7 @@ const wholeNumber = z.int().min(0);
 const Header = z.object({
   concerns: z.array(z.string()),
   subjects: z.array(z.string()),
+  profiles: z.array(z.string()),
   format: z.literal(FRAME_FORMAT),
   partition: wholeNumber,
   position: wholeNumber,
@@ -30,13 +31,15 @@ const Header = z.object({
   members: z.array(
     z.tuple([z.string(), z.union([z.array(z.string()).readonly(), z.object({ group: z.string() })])]),
   ),
+  /** By offset, the messages that pushes show. */
+  messages: z.array(z.tuple([wholeNumber, z.looseObject({ messageId: z.string() })])).default([]),
 });
 
 const LINE_BREAK = 0x0a;
 
 /** Encodes a frame as UTF-8: a line of JSON for all fields but the leaves, then one line per leaf. */
 export function encodeCommit(frame: CommitFrame): Uint8Array {
-  const { concerns, subjects } = receiversOf(frame);
+  const { concerns, subjects, profiles } = receiversOf(frame);
   const {
     partition,
     position,
@@ -49,10 +52,12 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     frontier,
     hash,
     members = [],
+    messages = [],
   } = frame;
-  const header: z.infer<typeof Header> = {
+  const header: z.input<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
+    profiles: [...profiles],
     format: FRAME_FORMAT,
     partition,
     position,
@@ -65,6 +70,10 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
     members: [...members].map(([stream, who]) => [stream, who]),
+    // Nearly all commits have none.
+    ...(messages && [...messages].length > 0
+      ? { messages: [...messages].map(([at, one]) => [at, { ...one }]) }
+      : {}),
   };
   return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
 }
@@ -81,16 +90,20 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     format: _,
     concerns,
     subjects,
+    profiles,
     members,
+    messages,
     ...commit
   } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
   let leaves: CommitFrame['leaves'] | undefined;
   let events: CommitFrame['events'] | undefined;
   return {
     ...commit,
-    receivers: { concerns, subjects },
+    receivers: { concerns, subjects, profiles },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, Audience][]),
+    // Only writers send frames.
+    messages: messages.length > 0 ? new Map(messages as unknown as [number, SealedMessage][]) : undefined,
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

@@ -2,12 +2,14 @@ import type { z } from 'zod';
 import {
   type Audience,
   isGroupAudience,
+  isStoredPush,
   type NewEventOf,
   type Push,
   type RecordedOf,
   type Replaced,
   type Scene,
   type SealedField,
+  type SealedMessage,
   type Sealing,
   type StoredPush,
   type StreamDeclaration,
@@ -15,7 +17,7 @@ import {
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
 import { type Period, periodAt, sawAt } from './groupState.js';
-import { parseStream, type StreamName, type UserId } from './ids.js';
+import { type MessageRef, parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 
@@ -45,6 +47,8 @@ export interface AnyEvent {
   readonly sealed?: readonly SealedField<Recorded>[];
   readonly evolve?: (state: State, event: Recorded) => State;
   readonly push?: (event: Recorded, scene: Scene) => readonly Push[];
+  readonly changes?: (message: SealedMessage, event: Recorded) => SealedMessage;
+  readonly showsMessage?: true;
   readonly line: (event: Recorded, words: Words) => string;
   readonly hasIdField: boolean;
   readonly replaces?: Replaced;
@@ -102,9 +106,9 @@ export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>
-  pushesOf(event, scene).filter(
-    (push): push is StoredPush => !('about' in push) && isFor(user, push, event.offset, scene.periods ?? []),
-  );
+  pushesOf(event, scene)
+    .filter(isStoredPush)
+    .filter((push) => isFor(user, push, event.offset, scene.periods ?? []));
 
 /** Whether a push of an event at this offset is for a user who was a member of its group in these periods. */
 export function isFor(
@@ -121,6 +125,25 @@ export function isFor(
 }
 
 const nobody: readonly UserId[] = [];
+
+/** A message and its place in its room. */
+export interface MessagePlace extends MessageRef {
+  readonly seq: number;
+}
+
+/** The message that an event changes; undefined of most events. */
+export function changedBy(event: Recorded): MessagePlace | undefined {
+  // The data of an event with `changes` names the message.
+  return declarationOf(event.type).changes ? (event.data as MessagePlace) : undefined;
+}
+
+/** The message after an event that changes it. Pure. */
+export const changeMessage = (message: SealedMessage, event: Recorded): SealedMessage =>
+  declarationOf(event.type).changes?.(message, event) ?? message;
+
+/** The message that the live push of an event shows, and which its writer sends along. */
+export const shownBy = (event: Recorded): MessagePlace | undefined =>
+  declarationOf(event.type).showsMessage ? changedBy(event) : undefined;
 
 /** The members of a room in this state, whom its events are pushed to; none of another stream. */
 export function membersIn(state: State): Audience {

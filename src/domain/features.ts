@@ -4,8 +4,13 @@ import * as friends from './friends.js';
 import * as groupEvents from './groupEvents.js';
 import * as groups from './groups.js';
 import * as history from './history.js';
-import * as messages from './messages.js';
+import * as edits from './messages/edits.js';
+import * as messages from './messages/messages.js';
+import * as pins from './messages/pins.js';
+import * as reactions from './messages/reactions.js';
+import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
+import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as users from './signUp.js';
@@ -15,8 +20,9 @@ import * as users from './signUp.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, friends, chats, groups, groupEvents, messages, readMarks] as const),
-  ...([onlineStatus, erasure, roles, history] as const),
+  ...([users, profiles, friends, chats, groups, groupEvents] as const),
+  ...([messages, edits, reactions, pins, readMarks] as const),
+  ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

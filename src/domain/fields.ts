@@ -18,12 +18,17 @@ const LONE_SURROGATE = /\p{Surrogate}/u;
 /** Control characters, and those that change the direction of what is behind them. */
 const NO_NAME_CHARACTER = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/u;
 
+/** Returns true if a name may have all these characters. */
+export const canBeInName = (text: string): boolean => !NO_NAME_CHARACTER.test(text);
+
 const boundedText = (max: number, isWrong: (text: string) => string | undefined) =>
   z
     .string()
+    // The client checks texts too, in browsers without `isWellFormed`.
     .check(({ value: text, issues }) => {
       const add = (message: string) => issues.push({ code: 'custom', message, input: text });
-      if (text.length > max && countCodePoints(text) > max) add(`must be at most ${max} code points`);
+      if (text.length > max && countCodePoints(text) > max)
+        add(`must be at most ${max.toLocaleString('en-US')} code points`);
       if (LONE_SURROGATE.test(text)) add('must not contain lone surrogates');
       const wrong = isWrong(text);
       if (wrong !== undefined) add(wrong);
@@ -34,8 +39,18 @@ const boundedText = (max: number, isWrong: (text: string) => string | undefined)
 export const label = (max: number) =>
   boundedText(max, (text) => {
     if (WHITE_SPACE_ONLY.test(text)) return 'must not be empty or only white space';
-    if (NO_NAME_CHARACTER.test(text)) return 'must not contain control or direction-changing characters';
+    if (!canBeInName(text)) return 'must not contain control or direction-changing characters';
     return undefined;
+  });
+
+/** A text that people write: 1 to `max` code points, kept exactly as sent. */
+export const textOf = (max: number) =>
+  boundedText(max, (text) => {
+    if (text === '') return 'must not be empty';
+    return WHITE_SPACE_ONLY.test(text) ? 'must not be only white space' : undefined;
+  }).meta({
+    maxLength: max,
+    description: `1–${max.toLocaleString('en-US')} code points, not only white space, no lone surrogates; kept exactly as sent.`,
   });
 
 /** A text of at most `max` code points that may be empty. */
@@ -64,6 +79,7 @@ export const Cursor = z
   .min(1)
   .max(CURSOR_CHARACTERS)
   .meta({ description: 'Opaque: where a connection has got to.' });
+
 /** The answer of a request that needs none. */
 export const Empty = z.strictObject({});
 

@@ -87,7 +87,7 @@ export const GroupCreated = event('GroupCreated', roomStream, {
     const { roomId, settings, named } = data;
     const texts = textsOf(data);
     const created = { by: actor, settings, named, ...texts };
-    const group = { roomId, createdAt: recordedAt, lastSeq: 0, settings, texts, created };
+    const group = { roomId, createdAt: recordedAt, lastSeq: 0, settings, texts, created, pins: [] };
     return { exists: true, roomType: 'GROUP', ...group, members: GroupMembers.none };
   },
   line: ({ actor, data }, { who, quoted }) =>

@@ -58,6 +58,8 @@ export interface Group {
   readonly settings: GroupSettings;
   readonly texts: GroupTexts;
   readonly created: Creation;
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pins: readonly string[];
   /** Stored apart, one row each. Undefined in the stored state. */
   readonly members: GroupMembers | undefined;
 }

@@ -1,6 +1,17 @@
 /** The numbers of the contract. Lengths of text are in Unicode code points unless the name says otherwise. */
 
 export const MESSAGE_CODE_POINTS = 8192;
+/** The integrator's data of a message, as JSON in UTF-8. */
+export const MESSAGE_DATA_BYTES = 4096;
+export const MESSAGE_MENTIONS = 50;
+export const MESSAGE_EDITS = 50;
+/** Reactions of one user to a message, and the different emoji that a message has. */
+export const MESSAGE_REACTIONS = { ofOneUser: 10, emoji: 50 } as const;
+/** Users whom a message shows for each emoji. */
+export const SHOWN_REACTING = 20;
+export const ROOM_PINS = 50;
+/** Messages above my mark that mention me, which a chat shows. */
+export const SHOWN_MENTIONS = 100;
 
 /** The length of a text as this contract counts it. A lone surrogate may be counted as none: texts have none. */
 export function countCodePoints(text: string): number {
@@ -16,6 +27,10 @@ export const USERNAME_CHARACTERS = { min: 3, max: 32 } as const;
 export const PASSWORD_CHARACTERS = { min: 8, max: 256 } as const;
 export const SEARCH_CHARACTERS = 32;
 
+/** The most code points of a profile's texts. */
+export const PROFILE_CODE_POINTS = { displayName: 64, about: 500, status: 80 } as const;
+/** The most characters of a language tag. */
+export const LOCALE_CHARACTERS = 35;
 export const TOKEN_CHARACTERS = 1024;
 export const CURSOR_CHARACTERS = 4096;
 export const REVISION_CHARACTERS = 256;
@@ -66,3 +81,8 @@ export const MAX_BODY_BYTES = 64 * 1024;
 
 /** The friends, and the chats, that a sign-in shows. */
 export const FIRST_ROWS = 50;
+
+/** Messages that one report names, reports of a user within a day, and the length of a note to or of moderators. */
+export const REPORTED_MESSAGES = 20;
+export const REPORTS_A_DAY = 20;
+export const NOTE_CODE_POINTS = 1000;

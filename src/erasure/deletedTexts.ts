@@ -10,6 +10,7 @@ import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import { roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
+import type { HeldTexts } from './heldTexts.js';
 
 /** How often it looks which partitions this node owns. */
 const LOOK_EVERY_MS = 1000;
@@ -23,18 +24,22 @@ const ANSWER_MS = 20_000;
 const STALLED_MS = 60_000;
 
 const isDeletion = leafTest({ type: 'MessageDeleted' });
+const isReport = leafTest({ type: 'MessageReported' });
+const isDecision = leafTest({ type: 'ReportDecided' });
+/** Whether a leaf destroys keys, or says which are kept. */
+const concernsKeys = (leaf: string): boolean =>
+  leaf.startsWith('["user:') ? isReport(leaf) || isDecision(leaf) : isDeletion(leaf);
 
 export interface DeletedTextsDeps {
   readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
-  readonly keys: Pick<KeyStore, 'destroyTexts' | 'destructionProgress' | 'saveDestructionProgress'>;
+  readonly keys: Pick<KeyStore, 'destructionProgress' | 'saveDestructionProgress'>;
+  readonly texts: Pick<HeldTexts, 'keep' | 'release'> & Pick<HeldTexts, 'destroy' | 'sweep'>;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
-  /** Drops cached keys and texts of this writer in this room. */
-  readonly forgetRoom: (room: WriterInRoom) => void;
   readonly logger: Logger;
 }
 
-/** Follows one partition: destroys the keys of what its log deletes, in order. */
+/** Follows one partition: keeps what its log reports, and destroys the keys of what it deletes, in order. */
 class PartitionDestroyer {
   readonly reader: TailReader<CommitFrame>;
   readonly #ending = new AbortController();
@@ -79,24 +84,24 @@ class PartitionDestroyer {
   }
 
   readonly #handle = (frame: CommitFrame): void | Promise<void> => {
-    for (const leaf of frame.leaves) if (isDeletion(leaf)) return this.#destroy(frame);
+    for (const leaf of frame.leaves) if (concernsKeys(leaf)) return this.#carryOut(frame);
     this.#size = frame.size;
     if (this.#size - this.#saved >= SAVE_EVERY_EVENTS) return this.#retry(() => this.save());
   };
 
-  async #destroy(frame: CommitFrame): Promise<void> {
+  async #carryOut(frame: CommitFrame): Promise<void> {
+    const { texts } = this.deps;
     const rooms = new Map<string, { room: WriterInRoom; seqs: number[] }>();
     for (const event of frame.events) {
+      if (event.type === 'MessageReported') await this.#retry(() => texts.keep(event));
+      if (event.type === 'ReportDecided') await this.#retry(() => texts.release(event));
       if (event.type !== 'MessageDeleted') continue;
       const room = { owner: event.data.senderId, roomId: event.data.roomId };
       const found = rooms.get(roomKeysId(room)) ?? { room, seqs: [] };
       found.seqs.push(event.data.seq);
       rooms.set(roomKeysId(room), found);
     }
-    for (const { room, seqs } of rooms.values()) {
-      await this.#retry(() => this.deps.keys.destroyTexts(room, seqs));
-      this.deps.forgetRoom(room);
-    }
+    for (const { room, seqs } of rooms.values()) await this.#retry(() => texts.destroy(room, seqs));
     if (this.#ending.signal.aborted) return;
     this.#size = frame.size;
     await this.#retry(() => this.save());
@@ -119,7 +124,7 @@ class PartitionDestroyer {
     const { partition } = this;
     this.deps.logger.warn(
       { err, partition },
-      'the key of a deleted text could not be destroyed; trying again',
+      'the key of a deleted or reported text could not be dealt with; trying again',
     );
   }
 }
@@ -157,17 +162,20 @@ export class DeletedTexts {
     this.#running.get(frame.partition)?.reader.notify(frame);
   };
 
-  /** Resolves when every text that the log deletes before this moment is destroyed. Throws `unknown` after 20 s. */
+  /**
+   * Resolves when every text that the log deletes before this moment is destroyed, or kept for a report, and what it
+   * reports is kept. Throws `unknown` after 20 s.
+   */
   async waitFor(moment: Moment): Promise<void> {
     const giveUpAt = performance.now() + ANSWER_MS;
     const { partition } = moment;
     // Of another node only the saved progress is known, which later events without a deletion hardly move.
-    const size = this.#running.has(partition) ? moment.size : await this.#lastDeletionBefore(moment);
+    const size = this.#running.has(partition) ? moment.size : await this.#lastChangeBefore(moment);
     for (;;) {
       const done = this.#running.get(partition)?.size ?? (await this.#savedProgress(partition));
       if (done >= size) return;
       if (performance.now() > giveUpAt)
-        throw outcomeUnknown('the message is deleted, and its key will be destroyed; check later');
+        throw outcomeUnknown('it is done, but its keys are not dealt with yet; repeat it later');
       await pause(WAIT_EVERY_MS);
     }
   }
@@ -192,14 +200,14 @@ export class DeletedTexts {
     }
   }
 
-  /** The tree size of the last commit before the moment that deletes; 0 if none lies behind the saved progress. */
-  async #lastDeletionBefore({ partition, size }: Moment): Promise<number> {
+  /** The tree size of the last commit before the moment that concerns keys; 0 if none lies behind the saved progress. */
+  async #lastChangeBefore({ partition, size }: Moment): Promise<number> {
     let last = 0;
     for (let { position } = await this.#placeOf(partition); ; ) {
       const commits = await this.#deps.log.read(partition, position, READ_COMMITS);
       for (const commit of commits) {
         if (commit.firstOffset >= size) return last;
-        if (commit.leaves.some(isDeletion)) last = commit.size;
+        if (commit.leaves.some(concernsKeys)) last = commit.size;
         position = commit.position;
       }
       if (commits.length === 0) return last;
@@ -228,6 +236,7 @@ export class DeletedTexts {
           partition,
           new PartitionDestroyer(partition, await this.#placeOf(partition), this.#deps),
         );
+    await this.#deps.texts.sweep([...this.#running.keys()]);
   }
 
   /** The place behind which the partition's deletions may not have been carried out. */

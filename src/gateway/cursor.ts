@@ -167,6 +167,11 @@ export class Revisions {
     return this.#cursors.live(at);
   }
 
+  /** The revision of a command's moment. */
+  revision(moment: Moment): string {
+    return this.#cursors.revision(moment);
+  }
+
   async parse(text: string): Promise<Moment> {
     const moment = this.#cursors.parseRevision(text);
     await this.#reach(moment, () => refuseAhead('revision'));

@@ -2,11 +2,18 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
-import { type Audience, isGroupAudience, type StoredPush } from '../domain/defineEvent.js';
-import { pushesOf } from '../domain/events.js';
+import {
+  type Audience,
+  isGroupAudience,
+  isStoredPush,
+  type SealedMessage,
+  type StoredPush,
+} from '../domain/defineEvent.js';
+import { pushesOf, type Recorded, shownBy } from '../domain/events.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
+import type { Queries } from '../projections/queries.js';
 import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
@@ -53,6 +60,8 @@ export interface FanoutObserver {
   readonly metrics: Pick<Metrics, 'observePush'>;
   /** Called when the log says that a user of interest went offline, before the pushes of it. */
   readonly onOffline: (user: UserId) => void;
+  /** Called when an event has changed a profile, of whomever. */
+  readonly onProfileChange: (user: UserId, event: Recorded) => void;
   /** Called when a partition cannot be followed further: a hole, a broken store, or an unknown type of event. */
   readonly onStop: (error: unknown) => void;
 }
@@ -65,10 +74,11 @@ export interface FanoutDeps {
   readonly observer: FanoutObserver;
 }
 
-/** Where the fan-out reads commits that the bus did not bring, and the members of their rooms. */
+/** Where the fan-out reads commits that the bus did not bring, with the members of their rooms and shown messages. */
 export interface FanoutSource {
   readonly log: Pick<EventLog, 'read'>;
   readonly rooms: Pick<RoomMembers, 'members'>;
+  readonly queries: Pick<Queries, 'messagesAt'>;
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -178,14 +188,27 @@ export class Fanout {
 
   /** Only of commits that were read from the log: writers send the members along. One a turn, to pace the pushes. */
   async #fetchMembers(frame: CommitFrame): Promise<void> {
-    let members: RoomsOfCommit | undefined;
+    let found: Pick<CommitFrame, 'members' | 'messages'> | undefined;
     this.#noteHead(frame);
     await this.#retry(frame, async () => {
-      members = await this.#membersIn(frame);
+      found = { members: await this.#membersIn(frame), messages: await this.#messagesIn(frame) };
       return true;
     });
-    if (members) await this.#handle({ ...frame, members });
+    if (found) await this.#handle({ ...frame, ...found });
     await nextTurn();
+  }
+
+  /** The messages that pushes of the commit show, as they are now. */
+  async #messagesIn({ events, partition, size }: CommitFrame): Promise<Map<number, SealedMessage>> {
+    const messages = new Map<number, SealedMessage>();
+    for (const event of events) {
+      const shown = shownBy(event);
+      if (!shown) continue;
+      const at = [{ partition, size }];
+      const [message] = await this.#deps.source.queries.messagesAt(shown.roomId, [shown.seq], at);
+      if (message) messages.set(event.offset, message);
+    }
+    return messages;
   }
 
   async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
@@ -204,9 +227,10 @@ export class Fanout {
     return found;
   }
 
-  #isAnyHere({ concerns, subjects }: Receivers): boolean {
+  #isAnyHere({ concerns, subjects, profiles }: Receivers): boolean {
     const { ring, watchers, groups } = this.#deps.interest;
     return (
+      profiles.length > 0 ||
       concerns.some((id) => ring.hosts(id) || groups.hasMembers(id)) ||
       subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
     );
@@ -221,10 +245,13 @@ export class Fanout {
     const content = new PushContent(this.#deps.content, frame.texts, [{ partition, size }]);
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
-      const pushes = pushesOf(event, { members: members.get(event.stream) ?? nobody });
+      const message = frame.messages?.get(event.offset);
+      const room = members.get(event.stream) ?? nobody;
+      const pushes = pushesOf(event, message ? { members: room, message } : { members: room });
       events.push({ event, pushes });
       for (const push of pushes)
         if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        else if ('profileOf' in push) isOurs = true;
         else if (this.#isForAnyHere(push)) {
           content.want(push);
           isOurs = true;
@@ -247,7 +274,7 @@ export class Fanout {
       await content.load();
       // A user may have connected meanwhile whom other events of the commit concern.
       for (const { pushes } of events)
-        for (const push of pushes) if (!('about' in push) && this.#isForAnyHere(push)) content.want(push);
+        for (const push of pushes) if (isStoredPush(push) && this.#isForAnyHere(push)) content.want(push);
       return content.missing === 0;
     });
     this.#apply(commit);
@@ -277,6 +304,7 @@ export class Fanout {
       this.#vector[frame.partition] = event.offset + 1;
       if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
       delivery.deliver({ event, pushes, content }, this.#vector);
+      for (const push of pushes) if ('profileOf' in push) observer.onProfileChange(push.profileOf, event);
     }
     this.#move(frame);
     observer.metrics.observePush(frame.recordedAt);

@@ -15,13 +15,18 @@ import { groupHandlers, requireMembership } from './groupHandlers.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
+import { type ReportDirectory, reportHandler } from './reporting.js';
 import type { Typing } from './typing.js';
 
 export interface HandlerDeps {
   readonly commands: CommandRunner;
   readonly queries: Queries;
   readonly revisions: Revisions;
-  readonly directory: { readonly rooms: RoomMembers; readonly profiles: Profiles };
+  readonly directory: {
+    readonly rooms: RoomMembers;
+    readonly profiles: Profiles;
+    readonly reports: ReportDirectory;
+  };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
   /** Holds the keys of the names of groups. */
   readonly keys: Pick<KeyStore, 'create'>;
@@ -34,10 +39,12 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
   return {
     ...plainHandlers(deps.commands),
+    ...deletionHandler(deps.commands),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
+    report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
       ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
       moments: (connection, revision, roomId) =>
@@ -66,16 +73,24 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
   return handlers as unknown as Only<PlainCommandName>;
 }
 
+/** The answer to a deletion means that the keys of the message's texts are destroyed. */
+function deletionHandler(commands: CommandRunner): Only<'delete message'> {
+  return {
+    'delete message': async (connection, me, { roomId, messageId }) => {
+      const command = { kind: 'delete message', actor: me, roomId, messageId } as const;
+      const { moment } = await commands.run(connection, command);
+      await completeAnswer(() => commands.destroyed(moment));
+      return { revision: commands.cursors.revision(moment) };
+    },
+  };
+}
+
 /** Commands whose answer is completed from the read models. */
-function contactHandlers({
-  commands,
-  queries,
-  directory: { profiles },
-}: HandlerDeps): Only<'add friend' | 'init chat'> {
+function contactHandlers({ commands, queries }: HandlerDeps): Only<'add friend' | 'init chat'> {
   return {
     'add friend': async (connection, me, { friendId }) => {
       const answer = await commands.run(connection, { kind: 'add friend', actor: me, friendId });
-      const friend = (await completeAnswer(() => profiles.load([friendId]))).get(friendId);
+      const friend = (await completeAnswer(() => queries.users([friendId], []))).get(friendId);
       if (!friend) throw notFound('there is no such user');
       return { friend, revision: commands.cursors.revision(answer.moment) };
     },
@@ -120,9 +135,9 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 }
 
 function queryHandlers(
-  { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
+  { commands, queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
+): Only<'fetch messages' | 'get edits' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
@@ -145,6 +160,15 @@ function queryHandlers(
       }
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
+    },
+
+    'get edits': async (connection, me, { roomId, messageId, revision }) => {
+      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
+      // The index of message ids may be late, and the writer of the room knows them all.
+      const command = { kind: 'find messages', actor: me, roomId, messageIds: [messageId] } as const;
+      const { messages, moment } = await commands.run(connection, command);
+      const seq = messages[0]?.seq ?? 0;
+      return { edits: await queries.edits(roomId, seq, [...moments, moment]) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

@@ -2,17 +2,22 @@ import type { Logger } from 'pino';
 import { badRequest, unauthenticated } from '../base/errors.js';
 import { requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
+import type { User } from '../domain/userMessageChat.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Revisions, Vector } from './cursor.js';
-import type { Profiles } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import { answerText, closeCauses, type Request } from './protocol.js';
 
 export interface IdentifyDeps {
   readonly sessions: Pick<SessionStore, 'find'>;
-  readonly users: { readonly hub: Hub; readonly profiles: Profiles; readonly presence: Presence };
+  readonly users: {
+    readonly hub: Hub;
+    readonly presence: Presence;
+    /** The user as their own devices see them. */
+    readonly find: (user: UserId) => Promise<User | undefined>;
+  };
   readonly revisions: Revisions;
   /** Sends the connection the pushes that its user missed since the cursor, then makes it live. */
   readonly replay: (connection: Connection, user: UserId, since: Cursor) => Promise<void>;
@@ -28,7 +33,7 @@ export type Identify = (connection: Connection, request: Request) => Promise<voi
  */
 export function createIdentify(deps: IdentifyDeps): Identify {
   const { sessions, revisions } = deps;
-  const { hub, profiles, presence } = deps.users;
+  const { hub, presence, find } = deps.users;
 
   async function authenticate(connection: Connection, token: string | undefined): Promise<Session> {
     const now = new Date();
@@ -54,7 +59,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
     const session = await authenticate(connection, token);
     const since = cursor === undefined ? undefined : await revisions.parseCursor(cursor);
     const { userId } = session;
-    const user = (await profiles.load([userId])).get(userId);
+    const user = await find(userId);
     if (!user || user.erased) throw refuseToken();
     // Checked in the turn in which it is counted.
     if (!hub.hasRoomFor(userId)) return connection.close(closeCauses.tooManyConnections);

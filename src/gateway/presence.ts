@@ -1,8 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../base/clock.js';
 import { ParleyError } from '../base/errors.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { Moment } from '../domain/commands.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { UserId } from '../domain/ids.js';
 import { PRESENCE_CALM_MS } from '../domain/limits.js';
 
@@ -11,6 +12,20 @@ import { PRESENCE_CALM_MS } from '../domain/limits.js';
  * `not_found` when the user has been erased.
  */
 export type WritePresence = (user: UserId, lastSeen: Date | undefined) => Promise<Moment>;
+
+/** Writes presence by commands. */
+export function createPresenceWriter(router: CommandRouter): WritePresence {
+  return async (userId, lastSeen) => {
+    const id = randomUUID();
+    const { moment } = lastSeen
+      ? await router.execute<'go offline'>(
+          { kind: 'go offline', userId, lastSeen: lastSeen.toISOString() },
+          id,
+        )
+      : await router.execute<'go online'>({ kind: 'go online', userId }, id);
+    return moment;
+  };
+}
 
 /** Monotonic milliseconds, timers, and the time of day for what is shown or stored. */
 export interface GatewayClock extends Pick<Clock, 'now' | 'setTimer'> {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
@@ -9,7 +8,7 @@ import { UserLimits } from '../base/rateLimits.js';
 import type { Config } from '../base/settings.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices, Nodes } from '../cluster/nodes.js';
-import type { CommandRouter } from '../domain/commands.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
 import { streamOf, type UserId } from '../domain/ids.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
@@ -22,11 +21,12 @@ import { Fanout, type Place, placesOf } from './fanout.js';
 import { GroupIndex } from './groupIndex.js';
 import { createHandlers } from './handlers.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
-import { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { ProfileChanges, Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
-import { gatewayClock, Presence, type WritePresence } from './presence.js';
+import { createPresenceWriter, gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import type { ReportDirectory } from './reporting.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
 import { SessionRevocation } from './sessionRevocation.js';
@@ -47,6 +47,7 @@ export interface GatewayParts {
     readonly vault: Vault;
     readonly queries: Queries;
     readonly texts: Texts;
+    readonly reports: ReportDirectory;
   };
   readonly cluster: {
     readonly bus: Bus;
@@ -57,7 +58,11 @@ export interface GatewayParts {
     /** Undefined with several nodes, because the database records their heartbeats. */
     readonly heartbeat: Heartbeat | undefined;
   };
-  readonly router: CommandRouter;
+  readonly commands: {
+    readonly router: CommandRouter;
+    /** See `CommandRunnerDeps.destroyed`. */
+    readonly destroyed: (moment: Moment) => Promise<void>;
+  };
   readonly report: {
     readonly metrics: Metrics;
     readonly logger: Logger;
@@ -96,6 +101,7 @@ interface Followers {
   readonly content: ContentSources;
   readonly typing: Typing;
   readonly presence: Presence;
+  readonly profileChanges: ProfileChanges;
 }
 
 /** Puts the gateway together, following the log from its tail on. Call it before this node writes anything. */
@@ -105,31 +111,34 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const start = await placesOf(log);
   const memory = createMemory(parts, start, () => fanout.vector);
   const { cursors, hub, profiles, ring, rooms, groups } = memory;
-  const write = createPresenceWriter(parts.router);
+  const write = createPresenceWriter(parts.commands.router);
   const presence = createPresence(parts, write);
   const typing = createTyping(hub, groups, bus);
   const content = { texts: parts.stores.texts, profiles, chats: queries };
-  const fanout = followLog(parts, start, { memory, content, typing, presence });
+  const { logger } = parts.report;
+  const vector = () => fanout.vector;
+  const profileChanges = new ProfileChanges({ queries, profiles, live: { hub, groups }, vector, logger });
+  const fanout = followLog(parts, start, { memory, content, typing, presence, profileChanges });
   const stopNotes = exchangeNotes(parts, fanout, typing);
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
-  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector: () => fanout.vector };
+  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector };
   const { sessions } = vault;
-  const users = { hub, profiles, presence };
+  const users = { hub, presence, find: (user: UserId) => queries.self(user, []) };
   const identify = createIdentify({
     sessions,
     users,
     revisions,
     replay: (connection, user, since) =>
       replay(connection, user, since, () => connection.goLive(), replayDeps),
-    logger: parts.report.logger,
+    logger,
   });
   const handlers = createHandlers({
-    commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
+    commands: new CommandRunner({ ...parts.commands, hub, fanout, cursors }),
     queries,
     revisions,
-    directory: { rooms, profiles },
+    directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
     keys: vault.keys,
   });
@@ -148,6 +157,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
       presence.stop();
       stopReconciling();
       typing.stop();
+      profileChanges.stop();
       await connections.stop();
     },
     async release() {
@@ -190,19 +200,6 @@ function createMemory(
     rooms: new RoomMembers(queries, log.partitions),
     hub: new Hub(watchers, hosting, limits),
     groups,
-  };
-}
-
-function createPresenceWriter(router: CommandRouter): WritePresence {
-  return async (userId, lastSeen) => {
-    const id = randomUUID();
-    const { moment } = lastSeen
-      ? await router.execute<'go offline'>(
-          { kind: 'go offline', userId, lastSeen: lastSeen.toISOString() },
-          id,
-        )
-      : await router.execute<'go online'>({ kind: 'go online', userId }, id);
-    return moment;
   };
 }
 
@@ -272,7 +269,7 @@ function createTyping(hub: Hub, groups: GroupIndex, bus: Bus): Typing {
 function followLog(
   { stores, report }: GatewayParts,
   start: readonly Place[],
-  { memory, content, typing, presence }: Followers,
+  { memory, content, typing, presence, profileChanges }: Followers,
 ): Fanout {
   const { hub, ring, cursors, rooms, groups } = memory;
   const { metrics, logger } = report;
@@ -286,11 +283,12 @@ function followLog(
     }),
     interest: { groups, ring, watchers: hub.watchers },
     content,
-    source: { log: stores.log, rooms },
+    source: { log: stores.log, rooms, queries: stores.queries },
     observer: {
       logger,
       metrics,
       onOffline: (user) => presence.restoreOnline(user),
+      onProfileChange: (user, event) => profileChanges.note(user, event),
       onStop: report.fail,
     },
   });

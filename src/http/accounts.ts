@@ -72,7 +72,7 @@ export function mountUsers(
       const isMe = userId === session.userId;
       // A new device asks for its user right after it connects: the answer must hold all that was pushed before.
       const at = isMe && revision === undefined ? await revisions.present() : await momentsOf(revision);
-      const user = (await queries.users([userId], at)).get(userId);
+      const user = isMe ? await queries.self(userId, at) : (await queries.users([userId], at)).get(userId);
       if (!user) throw notFound('no user has this id');
       ctx.body = isMe ? { user, ...(await accounts.overview(userId, at)) } : { user };
     }),
@@ -272,7 +272,7 @@ export class Accounts {
   }
 
   async #find(userId: string, at: readonly Moment[]): Promise<User | undefined> {
-    return (await this.#parts.queries.users([userId], at)).get(userId);
+    return this.#parts.queries.self(userId, at);
   }
 
   async #user(userId: string, at: readonly Moment[]): Promise<User> {

@@ -13,16 +13,18 @@ import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
+import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
+import { mountProfile, type ProfileParts } from './profile.js';
 
 /** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf'>;
-  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
+  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
+  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
 
@@ -43,11 +45,13 @@ export function createApp(
   mountOperations(router, operations);
   const guard = new PasswordGuard(passwordLimits);
   mountAccounts(router, service, { signedIn, guard });
+  mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
   mountAuditLog(router, audit.log, audited);
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
+  mountModeration(router, audit, requireRole(auditors, 'moderator'));
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);

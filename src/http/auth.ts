@@ -13,7 +13,7 @@ import { HttpError, STORE_DOWN } from './problems.js';
 export type Handler = (ctx: RouterContext) => Promise<void> | void;
 
 /** The methods of one path. */
-export type Methods = Partial<Record<'GET' | 'POST' | 'PUT' | 'DELETE', Handler>>;
+export type Methods = Partial<Record<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', Handler>>;
 
 /**
  * Serves a path. `HEAD` is answered as `GET`, `OPTIONS` with the methods, any other with 405 and `Allow`. The first

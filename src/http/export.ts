@@ -4,6 +4,7 @@ import type { Recorded } from '../domain/events.js';
 import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
+import type { Report, Reports } from '../projections/reportQueries.js';
 import type { SessionStore } from '../vault/vault.js';
 import { type RequireSession, requireSelf, serveResource } from './auth.js';
 import { readQuery, sendLines } from './problems.js';
@@ -15,8 +16,9 @@ const PAGE_ROWS = 200;
 export interface ExportParts {
   readonly sessions: SessionStore;
   readonly queries: Queries;
+  readonly reports: Pick<Reports, 'of'>;
   readonly revisions: Pick<Revisions, 'present'>;
-  /** The events of a user's stream in order, at least those in the log now. */
+  /** The events of a user's stream in order, their texts opened, at least those in the log now. */
   readonly historyOf: (userId: UserId) => AsyncIterable<Recorded>;
 }
 
@@ -36,11 +38,11 @@ async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<
   for await (const line of exportLines(userId, parts)) yield [line];
 }
 
-/** Profile, friends, sessions, rooms with their messages, presence; `kind` names each. */
+/** Profile, friends, sessions, rooms with their messages, reports, presence, changes of the profile; `kind` names each. */
 async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<object, void> {
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
-  yield { kind: 'profile', user: (await queries.users([userId], now)).get(userId) };
+  yield { kind: 'profile', user: await queries.self(userId, now) };
   for (let next: string | undefined, more = true; more; more = next !== undefined) {
     const page = { limit: PAGE_ROWS, ...(next === undefined ? {} : { next }) };
     const found = await queries.friends(userId, page, now);
@@ -55,11 +57,21 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     yield { kind: 'room', room: await queries.chat(roomId, userId, now) };
     yield* messagesOf(roomId, now, queries);
   }
+  for await (const page of parts.reports.of(userId, now)) for (const report of page) yield ownReport(report);
   for await (const { type, data, recordedAt } of parts.historyOf(userId)) {
     if (type === 'UserWentOnline') yield { kind: 'presence', isOnline: true, at: recordedAt };
     if (type === 'UserWentOffline')
       yield { kind: 'presence', isOnline: false, at: recordedAt, lastSeen: data.lastSeen };
+    if (type === 'ProfileChanged') {
+      const { userId: _, ...change } = data;
+      yield { kind: 'profile change', at: recordedAt, change };
+    }
   }
+}
+
+/** What a reporter wrote, and whether it was decided; not what moderators wrote. */
+function ownReport({ reporter: _, evidence: __, seqs: ___, decided, ...report }: Report): object {
+  return { kind: 'report', ...report, ...(decided ? { decidedAt: decided.at } : {}) };
 }
 
 async function* roomsOf(userId: UserId, at: readonly Moment[], queries: Queries): AsyncGenerator<RoomId> {

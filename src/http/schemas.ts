@@ -71,6 +71,11 @@ export const ChangePassword = z.strictObject({ password: z.string(), newPassword
 
 export const EraseUser = z.strictObject({ password: z.string() });
 
+export const ProfileAnswer = z.strictObject({
+  user: User,
+  revision: z.string().meta({ description: 'Opaque: a query that carries it includes the change.' }),
+});
+
 export const NoFields = z.strictObject({});
 
 const Revision = z

@@ -1,12 +1,15 @@
 import { knownTypes } from '../domain/codec.js';
-import type { TextOpener } from '../vault/textOpener.js';
 import { chatsProjection } from './models/chatRows.js';
+import { editsProjection } from './models/editRows.js';
 import { groupsProjection } from './models/groupRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
+import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
+import { reportsProjection } from './models/reportRows.js';
 import { statesProjection, streamsProjection } from './models/streamIndex.js';
+import type { NameOpener } from './models/userNames.js';
 import { presenceProjection, rolesProjection, usersProjection } from './models/userRows.js';
 import type { AnyProjection } from './projection.js';
 import { tableOf } from './store/rowStore.js';
@@ -15,7 +18,7 @@ import { tableOf } from './store/rowStore.js';
  * All projections; `names` opens the names that the index for searches needs. Worker threads load this module
  * by its URL.
  */
-export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly AnyProjection[] {
+export function allProjections(names: NameOpener): readonly AnyProjection[] {
   return [
     statesProjection,
     usersProjection(names),
@@ -23,15 +26,18 @@ export function allProjections(names: Pick<TextOpener, 'usernames'>): readonly A
     groupsProjection,
     membershipsProjection,
     messagesProjection,
+    editsProjection,
+    mentionsProjection,
     messageIdsProjection,
     presenceProjection,
     rolesProjection,
+    reportsProjection,
     tilesProjection,
     streamsProjection,
   ];
 }
 
-const unopened = allProjections({ usernames: async () => [] });
+const unopened = allProjections({ notes: async () => [] });
 
 /** The names of the models, as an operator types them. */
 export const projectionNames: readonly string[] = unopened.map(({ model }) => model.name);

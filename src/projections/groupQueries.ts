@@ -15,7 +15,9 @@ import {
   membershipsOf,
   periodsOf,
 } from './models/membershipRows.js';
-import { messageKey, messageOf, messagesModel, openMessages } from './models/messageRows.js';
+import { mentionsOf } from './models/mentionRows.js';
+import { messageKey } from './models/messageKeys.js';
+import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
 import { requireUser, usersById, type ViewSource } from './models/userRows.js';
 import { elementAt, type Row, type RowReader } from './store/rowStore.js';
 
@@ -103,12 +105,23 @@ async function newestSeen(rows: RowReader, groups: readonly SeenGroup[]): Promis
   });
 }
 
+/** The `seq` of the messages above the member's mark that mention them and that they may see, the newest ones. */
+async function mentionsSeen(
+  rows: RowReader,
+  { roomId, userId, group, membership: { mark, ...membership } }: SeenGroup,
+): Promise<number[]> {
+  if (group.lastMention <= mark) return [];
+  const windows = windowsIn(periodsOf({ mark, ...membership }));
+  return (await mentionsOf(rows, roomId, userId, mark)).filter((seq) => isInWindows(windows, seq));
+}
+
 /** Opens groups as their members see them. Profiles and texts take one read each, for all groups. */
 export async function openGroups(source: ViewSource, groups: readonly SeenGroup[]): Promise<Chat[]> {
   const { rows, open } = source;
-  const [marks, newest] = await Promise.all([
+  const [marks, newest, mentions] = await Promise.all([
     Promise.all(groups.map((seen) => shownMarks(rows, seen))),
     newestSeen(rows, groups),
+    Promise.all(groups.map((seen) => mentionsSeen(rows, seen))),
   ]);
   const notes = groups.flatMap(({ roomId, group: { texts } }) => [
     groupNote(roomId, 'name', texts.name),
@@ -147,6 +160,8 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
       ...group.settings,
       ...(membership.role === null ? {} : { role: membership.role, members: group.members }),
       windows: windows.map(([from, to]) => [from, to]),
+      mentions: elementAt(mentions, i),
+      pinnedMessages: group.pins.flatMap(([id, seq]) => (isInWindows(windows, seq) ? [id] : [])),
     };
   });
 }

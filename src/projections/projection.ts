@@ -42,10 +42,10 @@ export interface Projection<R> {
   isRarelyChanged?(value: R): boolean;
   /**
    * Fetches what the model's indexes need beside the log, such as opened names. It must not fetch what values
-   * are made of. The projector calls it with a batch, then calls `evolve` with the very same event objects.
-   * If it throws, the projector tries the batch again later.
+   * are made of. The projector calls it with a batch and the values of the stored rows that the batch changes, then
+   * calls `evolve` with the very same objects. If it throws, the projector tries the batch again later.
    */
-  prepare?(events: readonly Recorded[]): Promise<void>;
+  prepare?(events: readonly Recorded[], rows: readonly R[]): Promise<void>;
 }
 
 /** A projection without its row type, for code that needs only keys, offsets and JSON. */

@@ -1,9 +1,9 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { connectThread, lowerPriority, serveThread } from '../base/workerThreads.js';
 import type { UserId } from '../domain/ids.js';
-import type { TextOpener } from '../vault/textOpener.js';
 import { MessageIdBatches } from './messageIdBatches.js';
 import { messageIdFiltersModel, messageIdsModel } from './models/messageIdIndex.js';
+import type { NameOpener } from './models/userNames.js';
 import { eraseUsername } from './models/userRows.js';
 import { type Advance, foldNext, Projector } from './projector.js';
 import { ProjectorLoop, type SideWork } from './projectorLoop.js';
@@ -28,7 +28,7 @@ export interface ProjectionThreadData {
 }
 
 /** The functions that the thread calls in the main one. */
-export type MainThreadApi = Pick<TextOpener, 'usernames'> & {
+export type MainThreadApi = NameOpener & {
   switchTo(name: string, generation: number): Promise<void>;
 };
 

@@ -14,7 +14,15 @@ import {
   selectTouching,
   type TouchingEvent,
 } from './projection.js';
-import { type Checkpoint, foldedBy, type Model, type Row, type RowStore, tableOf } from './store/rowStore.js';
+import {
+  type Checkpoint,
+  foldedBy,
+  type Model,
+  type Row,
+  type RowStore,
+  tableOf,
+  valuesOf,
+} from './store/rowStore.js';
 
 /** Rows of a projection that are kept in memory for later events; other rows are loaded. */
 const CACHED_ROWS = 8_000;
@@ -226,10 +234,10 @@ export class Projector implements FoldedTables {
     const { projection, changed } = work;
     const from = work.from[partition] ?? 0;
     const fresh = (events[0]?.offset ?? from) < from ? events.filter(({ offset }) => offset >= from) : events;
-    await projection.prepare?.(fresh);
     const touching = selectTouching(projection, fresh);
     if (touching.length === 0) return;
     const loaded = await this.#load(work, touching);
+    await projection.prepare?.(fresh, valuesOf(loaded.values()));
     foldTouching(projection, touching, (key) => loaded.get(key), changed);
   }
 

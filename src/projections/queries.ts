@@ -1,7 +1,9 @@
 import type { Moment } from '../domain/commands.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groupMembers.js';
 import type { Period } from '../domain/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
@@ -15,9 +17,10 @@ import {
   seenGroup,
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatRowOf, contactIds, openChats } from './models/chatRows.js';
+import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
+import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
-import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
   onlineUsers,
@@ -37,6 +40,8 @@ import type { Progress } from './queryWaits.js';
 export interface Queries {
   /** The users that exist, erased ones included. */
   users(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, User>>;
+  /** The user with what only their own devices are shown; undefined if there is none. */
+  self(userId: UserId, at: readonly Moment[]): Promise<User | undefined>;
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
@@ -70,8 +75,14 @@ export interface Queries {
     at: readonly Moment[],
     windows?: readonly Window[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** The messages of these `seq`s, sealed, as they are now. */
+  messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
+  /** The texts of a message from the first one on; none of a deleted message. */
+  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
+  /** Those who know this user: friends, and those for whom a chat with the user is active. */
+  peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -151,6 +162,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return usersById(source, ids);
     },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
     async friends(userId, page, at) {
       await waitFor(at);
       return friendsPage(source, userId, page);
@@ -195,9 +210,14 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
+    ...messageQueries(source, waitFor),
     async roles(ids, at) {
       await waitFor(at);
       return rolesOf(rows, ids);
+    },
+    async peers(userId, at) {
+      await waitFor(at);
+      return peerIds(rows, userId);
     },
     async contacts(userId, at) {
       await waitFor(at);
@@ -225,6 +245,25 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** Reads of single messages. */
+function messageQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'messagesAt' | 'edits'> {
+  const { rows } = source;
+  return {
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(rows, roomId, seqs);
+    },
+    async edits(roomId, seq, at) {
+      await waitFor(at);
+      const [message] = await messagesAt(rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
+    },
+  };
+}
 
 function groupQueries(
   source: ViewSource,

@@ -3,8 +3,8 @@ import { connectThread, type Remote, serveThread } from '../base/workerThreads.j
 import type { Note } from '../cluster/bus.js';
 import type { UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import type { TextOpener } from '../vault/textOpener.js';
 import { type MerkleReader, StoredMerkleReader, TileReader, tilesModel } from './models/merkleTiles.js';
+import type { NameOpener } from './models/userNames.js';
 import type {
   MainThreadApi,
   ProjectionApi,
@@ -76,7 +76,7 @@ export interface ProjectionsCluster {
 export interface ProjectionsOptions {
   readonly engine: Engine;
   /** Opens names for the models' indexes. */
-  readonly names: Pick<TextOpener, 'usernames'>;
+  readonly names: NameOpener;
   /** A module with an `allProjections`; the default is `allProjections.js`. */
   readonly projections?: URL;
   readonly cluster?: ProjectionsCluster;
@@ -154,7 +154,7 @@ export async function startProjections(options: ProjectionsOptions): Promise<Pro
   try {
     await thread.projector.open();
     serveThread(thread.main, {
-      usernames: (sealed) => options.names.usernames(sealed),
+      notes: (texts) => options.names.notes(texts),
       switchTo: (name, generation) => readers.switchTo(name, generation),
     } satisfies MainThreadApi);
     const start = await thread.projector.catchUp();

@@ -1,26 +1,21 @@
-import { createHmac, randomBytes } from 'node:crypto';
 import { ExpiringCache } from '../base/collections.js';
-import { VaultUnavailable } from '../base/errors.js';
 import type { UserId, WriterInRoom } from '../domain/ids.js';
-import { type DataKey, MIN_TTL_LEFT_MS, missingKey, OwnKeys, openRow, sealRow } from './dataKeys.js';
+import { type DataKey, MIN_TTL_LEFT_MS, OwnKeys } from './dataKeys.js';
+import { decodeRoom, GENERATION, KeyRows, lostRaces, MAX_RACES } from './keyRows.js';
 import {
   addBranches,
   cutOutOfEach,
-  decodeTrees,
   differ,
   encodeTrees,
-  newRoot,
   type Path,
   type Person,
   RoomKeys,
   roomKeysId,
   roomPath,
-  SALT_BYTES,
   seqPath,
-  type Trees,
 } from './textKeys.js';
 import { type CachedKeys, KeyDestroyed, type KeyInspector, SECRET_TTL_MS } from './vault.js';
-import type { PersonRow, RoomRow, VaultStore } from './vaultStore.js';
+import type { RoomRow, VaultStore } from './vaultStore.js';
 
 interface CachedRoom {
   readonly owner: UserId;
@@ -31,107 +26,11 @@ interface CachedRoom {
 
 /** The most memory of cached room keys. */
 const MAX_ROOM_BYTES = 64 * 1024 * 1024;
-/** A lost race means that another has written. So many losses in a row mean that something is wrong. */
-const MAX_RACES = 50;
 /** Generations are stored in one byte. */
 const MAX_GENERATION = 255;
-const GENERATION = 'generation';
 /** A restored log may be shorter than what was followed of the one before, so each generation begins at 0. */
 const progressName = (partition: number, generation: number): string =>
   `destroyed in ${partition}, generation ${generation}`;
-
-const contextOfRoots = (owner: UserId, version: number): string => `roots of user ${owner}, ${version}`;
-const contextOfRoom = (room: WriterInRoom, version: number): string => `room ${roomKeysId(room)}, ${version}`;
-/** Seals the rows of a person's rooms: with the person's row they all stop to open, also one that comes too late. */
-const roomWrapping = (own: DataKey): DataKey => createHmac('sha256', own).update('parley/rooms').digest();
-
-const lostRaces = (what: string): VaultUnavailable =>
-  new VaultUnavailable(`${what} was changed by others ${MAX_RACES} times; try again`);
-
-/** What a room's own row holds. */
-function decodeRoom({ own }: Person, room: WriterInRoom, row: RoomRow | undefined): Trees {
-  if (row === undefined) return new Map();
-  return decodeTrees(openRow(roomWrapping(own), row.sealed, contextOfRoom(room, row.version)));
-}
-
-/** Reads and writes the rows of people and rooms. */
-class KeyRows {
-  constructor(
-    private readonly store: VaultStore,
-    private readonly wrapping: DataKey,
-    private readonly ownKeys: OwnKeys,
-  ) {}
-
-  #seal(owner: UserId, version: number, salt: Buffer, trees: Trees): Buffer {
-    return sealRow(this.wrapping, Buffer.concat([salt, encodeTrees(trees)]), contextOfRoots(owner, version));
-  }
-
-  open(row: PersonRow): Person | 'destroyed' {
-    const { owner, version, roots } = row;
-    const own = this.ownKeys.unwrap(row);
-    if (own === 'destroyed' || roots === null) return 'destroyed';
-    const bytes = openRow(this.wrapping, roots, contextOfRoots(owner, version));
-    return {
-      owner,
-      version,
-      own,
-      salt: bytes.subarray(0, SALT_BYTES),
-      trees: decodeTrees(bytes.subarray(SALT_BYTES)),
-    };
-  }
-
-  async insert(owner: UserId): Promise<void> {
-    const trees = new Map([[await this.store.findNumber(GENERATION), newRoot()]]);
-    const roots = this.#seal(owner, 1, randomBytes(SALT_BYTES), trees);
-    await this.store.insertKey(owner, this.ownKeys.make(owner), roots);
-  }
-
-  /** Everybody of the list, with a root of the present generation. */
-  async people(owners: readonly UserId[]): Promise<Map<UserId, Person | 'destroyed'>> {
-    const found = new Map<UserId, Person | 'destroyed'>();
-    let left = owners;
-    for (let races = 0; left.length > 0; races++) {
-      if (races === MAX_RACES) throw lostRaces(`the row of user ${left[0]}`);
-      const [generation, rows] = await Promise.all([
-        this.store.findNumber(GENERATION),
-        this.store.findPeople(left),
-      ]);
-      const opened = new Map(rows.map((row) => [row.owner, this.open(row)] as const));
-      const again: UserId[] = [];
-      for (const owner of left) {
-        const person = opened.get(owner);
-        if (person === undefined) throw missingKey(owner);
-        // A later root than this read's generation shows that the generation has been raised since.
-        if (person === 'destroyed' || Math.max(...person.trees.keys()) >= generation)
-          found.set(owner, person);
-        else {
-          await this.replace(person, new Map([...person.trees, [generation, newRoot()]]));
-          again.push(owner);
-        }
-      }
-      left = again;
-    }
-    return found;
-  }
-
-  /** Returns false if the row is no longer the one that was read. */
-  replace({ owner, version, salt }: Person, trees: Trees): Promise<boolean> {
-    return this.store.replaceRoots(owner, version, this.#seal(owner, version + 1, salt, trees));
-  }
-
-  /** Returns false if the row is no longer the one that was read. */
-  replaceRoom(
-    { own }: Person,
-    { owner, roomId }: WriterInRoom,
-    from: number,
-    trees: Trees,
-  ): Promise<boolean> {
-    const room = { owner, roomId };
-    const version = from + 1;
-    const sealed = sealRow(roomWrapping(own), encodeTrees(trees), contextOfRoom(room, version));
-    return this.store.replaceRoom({ owner: room.owner, roomId: room.roomId, version, sealed });
-  }
-}
 
 /** The keys of texts, with a cache. */
 class RoomKeyCache {
@@ -191,7 +90,7 @@ class RoomKeyCache {
       // People first: a branch that is missing in a person's row is in the row of the room by then.
       const people = await this.rows.people([...new Set(rooms.map(({ owner }) => owner))]);
       const alive = rooms.filter(({ owner }) => people.get(owner) !== 'destroyed');
-      const rows = alive.length > 0 ? await this.store.findRooms(alive) : [];
+      const [rows, held] = await this.#findRows(alive);
       const rowOf = new Map(rows.map((row) => [roomKeysId(row), row]));
       return rooms.filter((room) => {
         const id = roomKeysId(room);
@@ -207,7 +106,8 @@ class RoomKeyCache {
           ? undefined
           : addBranches(decodeRoom(person, room, row), person.trees, roomPath(person.salt, room.roomId));
         if (trees === undefined) return true;
-        const keys = RoomKeys.from(encodeTrees(trees));
+        const hidden = held.get(id);
+        const keys = RoomKeys.from(encodeTrees(hidden ? cutOutOfEach(trees, hidden) : trees));
         this.#remember(id, { owner: room.owner, version: row?.version ?? 0, keys }, asOf);
         into.set(id, keys);
         return false;
@@ -215,6 +115,34 @@ class RoomKeyCache {
     } finally {
       this.#reads.delete(overtaken);
     }
+  }
+
+  /** The rows of rooms, and the paths of texts that are deleted for all but moderators. */
+  async #findRows(rooms: readonly WriterInRoom[]): Promise<[RoomRow[], Map<string, Path[]>]> {
+    const held = new Map<string, Path[]>();
+    if (rooms.length === 0) return [[], held];
+    const [rows, deleted] = await Promise.all([
+      this.store.findRooms(rooms),
+      this.store.findDeletedHolds([...new Set(rooms.map(({ roomId }) => roomId))]),
+    ]);
+    for (const hold of deleted) {
+      const id = roomKeysId(hold);
+      held.set(id, [...(held.get(id) ?? []), seqPath(hold.seq)]);
+    }
+    return [rows, held];
+  }
+
+  /** See `KeyStore.fetchHeldKeys`. */
+  async fetchHeld(room: WriterInRoom): Promise<RoomKeys | 'destroyed'> {
+    for (let races = 0; races < MAX_RACES; races++) {
+      const person = (await this.rows.people([room.owner])).get(room.owner) ?? 'destroyed';
+      if (person === 'destroyed') return person;
+      const [row] = await this.store.findRooms([room]);
+      const path = roomPath(person.salt, room.roomId);
+      const trees = addBranches(decodeRoom(person, room, row), person.trees, path);
+      if (trees !== undefined) return RoomKeys.from(encodeTrees(trees));
+    }
+    throw lostRaces(`a row of text keys of user ${room.owner}`);
   }
 
   /** Caches keys, but never over those of a later row. */
@@ -259,7 +187,7 @@ class RoomKeyCache {
         return false;
     } finally {
       // After an error too: the row may have been written.
-      this.#forget(roomKeysId(room));
+      this.forget(room);
     }
     const roots = cutOutOfEach(person.trees, [roomPath(person.salt, room.roomId)]);
     if (differ(roots, person.trees)) return this.rows.replace(person, roots);
@@ -267,7 +195,9 @@ class RoomKeyCache {
     return true;
   }
 
-  #forget(id: string): void {
+  /** See `KeyStore.forgetRoomKeys`. */
+  forget(room: WriterInRoom): void {
+    const id = roomKeysId(room);
     this.#cache.delete(id);
     for (const overtaken of this.#reads) overtaken.add(id);
   }
@@ -306,6 +236,8 @@ export function createKeyStore(
     getCachedRoomKeys: rooms.getCached,
     fetchRoomKeys: (asked) => rooms.fetchAll(asked),
     destroyTexts: (room, seqs) => rooms.destroyTexts(room, seqs),
+    fetchHeldKeys: (room) => rooms.fetchHeld(room),
+    forgetRoomKeys: (room) => rooms.forget(room),
     async beginGeneration() {
       for (;;) {
         const next = (await store.findNumber(GENERATION)) + 1;

@@ -1,6 +1,7 @@
 import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
 import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
 import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
+import { createHoldTable } from './mongoHolds.js';
 import {
   type ClaimRow,
   type ClaimTable,
@@ -42,6 +43,7 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
       ...createSettings(db),
       ...(await createKeyTable(db)),
       ...createNumberTable(db),
+      ...(await createHoldTable(db)),
       ...createClaimTable(db),
       ...createErasureTable(db),
       ...createSigningKeyTable(db),

@@ -10,7 +10,7 @@ import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
 import { createSessionStore } from './sessionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
-import type { HeadTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
+import type { HeadTable, HoldTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
 
 export interface VaultOptions {
@@ -28,6 +28,7 @@ export interface OpenVault extends Vault {
   readonly heads: HeadStore;
   readonly signing: SigningKeys;
   readonly inspector: KeyInspector;
+  readonly holds: HoldTable;
 }
 
 /**
@@ -62,6 +63,7 @@ export async function createVault(
     heads: createHeadStore(store),
     signing: createSigningKeys(store, derived.signing),
     inspector: keys.inspector,
+    holds: store,
     close() {
       keys.close();
       sessions.close();
@@ -157,6 +159,15 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     removeReplaced: remote.removeReplaced,
     findNumber: remote.findNumber,
     raiseNumber: remote.raiseNumber,
+    insertHolds: remote.insertHolds,
+    markHeld: remote.markHeld,
+    endHolds: remote.endHolds,
+    findHoldsOf: remote.findHoldsOf,
+    findHoldsIn: remote.findHoldsIn,
+    findDeletedHolds: remote.findDeletedHolds,
+    listEndedHolds: remote.listEndedHolds,
+    removeEndedHolds: remote.removeEndedHolds,
+    pageHolds: remote.pageHolds,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,

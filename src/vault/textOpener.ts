@@ -1,9 +1,8 @@
 import { ExpiringCache } from '../base/collections.js';
 import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId, UserId } from '../domain/ids.js';
-import { messageContext } from '../domain/messages.js';
-import { usernameContext } from '../domain/signUp.js';
+import type { UserId } from '../domain/ids.js';
+import { type SealedPart, textContext } from '../domain/messages/sealedMessages.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
@@ -49,28 +48,12 @@ export function createPlaintextCache(): PlaintextCache {
   };
 }
 
-/** A message's text at its place in its writer's tree of keys. */
-export interface SealedMessage {
-  readonly senderId: UserId;
-  readonly roomId: RoomId;
-  readonly messageId: string;
-  readonly seq: number;
-  /** Null when the message was deleted. */
-  readonly text: Sealed | null;
-}
-
-export interface SealedName {
-  readonly userId: UserId;
-  readonly username: Sealed;
-}
-
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
-  messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
-  usernames(names: readonly SealedName[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -99,20 +82,22 @@ export function createTextOpener(
     });
   }
 
-  async function loadTextKeys(uncached: readonly SealedMessage[]) {
+  async function loadTextKeys(uncached: readonly SealedPart[]) {
     const keyOf = await keys.getRoomKeys(
       uncached.map(({ senderId, roomId }) => ({ owner: senderId, roomId })),
     );
-    return ({ senderId, roomId, messageId, seq, text }: SealedMessage): string | null => {
+    return (part: SealedPart): string | null => {
+      const { senderId, roomId, seq, rev = 0, isData, text } = part;
       const found = keyOf.get(roomKeysId({ owner: senderId, roomId }));
       if (found === undefined) throw new TypeError(`the keys of ${senderId} were not requested`);
       if (found === 'destroyed' || text === null) return null;
-      return openText(found, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+      // The data has the key of the first text.
+      return openText(found, { seq, rev: isData ? 0 : rev }, text, textContext(part));
     };
   }
 
   async function loadNoteKeys(uncached: readonly SealedNote[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ owner }) => owner));
+    const keyOf = await keys.getKeys([...new Set(uncached.map(({ owner }) => owner))]);
     return ({ owner, sealed, context }: SealedNote): string | null => {
       const key = keyOf.get(owner);
       if (key === undefined) throw new TypeError(`the key of ${owner} was not requested`);
@@ -120,28 +105,15 @@ export function createTextOpener(
     };
   }
 
-  async function loadNameKeys(uncached: readonly SealedName[]) {
-    const keyOf = await keys.getKeys(uncached.map(({ userId }) => userId));
-    return ({ userId, username }: SealedName): string | null => {
-      const key = keyOf.get(userId);
-      if (key === undefined) throw new TypeError(`the key of ${userId} was not requested`);
-      return key === 'destroyed' ? null : open(key, username, usernameContext(userId));
-    };
-  }
-
   return {
-    messages: (messages) =>
+    messages: (parts) =>
       openAll(
-        messages,
-        ({ text, senderId: owner, roomId, messageId, seq }) =>
-          text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
+        parts,
+        (part) => {
+          const { text, senderId: owner, seq } = part;
+          return text === null ? null : { sealed: text, context: textContext(part), owner, seq };
+        },
         loadTextKeys,
-      ),
-    usernames: (names) =>
-      openAll(
-        names,
-        ({ username, userId: owner }) => ({ sealed: username, context: usernameContext(owner), owner }),
-        loadNameKeys,
       ),
     notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),
   };

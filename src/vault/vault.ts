@@ -44,8 +44,8 @@ export interface KeyStore {
   /** Leaves a tombstone, and no key of the user's texts. May be repeated. */
   destroy(owner: UserId): Promise<void>;
   /**
-   * Returns the keys of these writers' texts in these rooms by `roomKeysId`; `destroyed` if the writer is erased. Throws
-   * `VaultUnavailable` rather than guess.
+   * Returns the keys of these writers' texts in these rooms by `roomKeysId`; `destroyed` if the writer is erased. Texts
+   * that were deleted while a report kept them have none. Throws `VaultUnavailable` rather than guess.
    */
   getRoomKeys(rooms: readonly WriterInRoom[]): Promise<Map<string, RoomKeys | 'destroyed'>>;
   /**
@@ -53,6 +53,10 @@ export interface KeyStore {
    * is durable and no file holds the keys. Repeat it after an error.
    */
   destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void>;
+  /** As `getRoomKeys`, with the keys of texts that reports keep: for moderators alone. Read from the store. */
+  fetchHeldKeys(room: WriterInRoom): Promise<RoomKeys | 'destroyed'>;
+  /** Drops cached keys of a room in which a text was deleted while a report kept it. */
+  forgetRoomKeys(room: WriterInRoom): void;
   /** Begins the next generation of text keys, in which a `seq` that was destroyed may be used again. Returns its number. */
   beginGeneration(): Promise<number>;
   /** The present generation of text keys; 0 until one was begun. */

@@ -94,6 +94,49 @@ export interface NumberTable {
   raiseNumber(name: string, to: number): Promise<boolean>;
 }
 
+/** A text that a report keeps although its message may be deleted, until the report is decided. */
+export interface HoldRow extends WriterInRoom {
+  /** See `reportName`. */
+  readonly report: string;
+  readonly seq: number;
+  /** The partition of the room. */
+  readonly partition: number;
+  /** Milliseconds since 1970; 0 once the report is decided. From then on it keeps nothing. */
+  readonly until: number;
+  /** Whether the message was deleted meanwhile: its key is destroyed when no report keeps it any more. */
+  readonly isDeleted: boolean;
+}
+
+/** A text that is deleted for all but moderators. */
+export type DeletedHold = WriterInRoom & Pick<HoldRow, 'seq'>;
+
+/** Names a hold among all. */
+export const holdId = ({
+  roomId,
+  seq,
+  report,
+}: Pick<HoldRow, 'roomId' | 'seq'> & { report: string }): string => `${roomId}/${seq}/${report}`;
+
+/** The texts that reports keep. */
+export interface HoldTable {
+  /** A hold that exists stays as it is. */
+  insertHolds(holds: readonly HoldRow[]): Promise<void>;
+  /** Marks what is kept after `now` as deleted. Returns the `seq`s that are kept. Each hold is either marked or ended before. */
+  markHeld(roomId: string, seqs: readonly number[], now: number): Promise<number[]>;
+  /** Ends the holds of a report. May be repeated. */
+  endHolds(report: string): Promise<void>;
+  findHoldsOf(report: string): Promise<HoldRow[]>;
+  findHoldsIn(roomId: string, seqs: readonly number[]): Promise<HoldRow[]>;
+  /** The texts in these rooms that were deleted while a report kept them. */
+  findDeletedHolds(roomIds: readonly string[]): Promise<DeletedHold[]>;
+  /** Holds of these partitions that have ended by `now`, at most `limit`. */
+  listEndedHolds(partitions: readonly number[], now: number, limit: number): Promise<HoldRow[]>;
+  /** Removes the holds of a text that have ended by `now`. */
+  removeEndedHolds(roomId: string, seq: number, now: number): Promise<void>;
+  /** By `holdId`, behind `after`. */
+  pageHolds(after: string, limit: number): Promise<HoldRow[]>;
+}
+
 /** Claims to user names. */
 export interface ClaimTable {
   /** Returns false if the id has a row already, be it a tombstone. */
@@ -158,6 +201,7 @@ export interface SessionTable {
 export interface VaultStore
   extends KeyTable,
     NumberTable,
+    HoldTable,
     ClaimTable,
     ErasureTable,
     SigningKeyTable,

@@ -6,8 +6,11 @@ import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
 import {
   type ClaimRow,
+  type DeletedHold,
   type ErasureRow,
   type HeadRow,
+  type HoldRow,
+  holdId,
   type KeyRow,
   MAX_ENDED_SESSIONS,
   type PersonRow,
@@ -33,6 +36,12 @@ db.exec(`
     PRIMARY KEY (owner, roomId));
   CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS uncleared (id INTEGER PRIMARY KEY);
+  CREATE TABLE IF NOT EXISTS holds (
+    id TEXT PRIMARY KEY, report TEXT NOT NULL, owner TEXT NOT NULL, roomId TEXT NOT NULL, seq INTEGER NOT NULL,
+    partition INTEGER NOT NULL, until INTEGER NOT NULL, isDeleted INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS holds_of_report ON holds (report);
+  CREATE INDEX IF NOT EXISTS holds_in_room ON holds (roomId, seq);
+  CREATE INDEX IF NOT EXISTS holds_by_end ON holds (until);
   CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
@@ -74,6 +83,18 @@ const statements = {
   uncleared: db.prepare('SELECT count(*) AS count FROM uncleared'),
   addUncleared: db.prepare('INSERT INTO uncleared DEFAULT VALUES'),
   removeUncleared: db.prepare('DELETE FROM uncleared'),
+  insertHold: db.prepare('INSERT INTO holds VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
+  markHeld: db.prepare(`UPDATE holds SET isDeleted = 1
+    WHERE roomId = ? AND seq IN (SELECT value FROM json_each(?)) AND until > ? RETURNING seq`),
+  endHolds: db.prepare('UPDATE holds SET until = 0 WHERE report = ?'),
+  holdsOf: db.prepare('SELECT * FROM holds WHERE report = ?'),
+  holdsIn: db.prepare('SELECT * FROM holds WHERE roomId = ? AND seq IN (SELECT value FROM json_each(?))'),
+  deletedHolds: db.prepare(`SELECT DISTINCT owner, roomId, seq FROM holds
+    WHERE isDeleted = 1 AND roomId IN (SELECT value FROM json_each(?))`),
+  endedHolds: db.prepare(`SELECT * FROM holds
+    WHERE until <= ? AND partition IN (SELECT value FROM json_each(?)) ORDER BY until LIMIT ?`),
+  removeHolds: db.prepare('DELETE FROM holds WHERE roomId = ? AND seq = ? AND until <= ?'),
+  pageHolds: db.prepare('SELECT * FROM holds WHERE id > ? ORDER BY id LIMIT ?'),
   insertClaim: db.prepare('INSERT INTO claims VALUES (?, ?, 0) ON CONFLICT DO NOTHING'),
   claim: db.prepare('SELECT sealed, registered FROM claims WHERE id = ?'),
   markRegistered: db.prepare('UPDATE claims SET registered = 1 WHERE id = ?'),
@@ -155,6 +176,12 @@ function saltOf(row: Uint8Array): Uint8Array[] {
   );
 }
 
+type StoredHold = Omit<HoldRow, 'isDeleted'> & { readonly id: string; readonly isDeleted: number };
+
+/** `found` are rows of the table `holds`. */
+const holdRows = (found: unknown[]): HoldRow[] =>
+  (found as StoredHold[]).map(({ id: _, isDeleted, ...row }) => ({ ...row, isDeleted: isDeleted === 1 }));
+
 // Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
   insertIfAbsent(name: string, value: string): string {
@@ -203,6 +230,40 @@ const sqliteVault = {
     (statements.number.get(name) as { value: number } | undefined)?.value ?? 0,
   raiseNumber: (name: string, to: number): boolean =>
     to > 0 && statements.raiseNumber.run(name, to).changes === 1,
+
+  insertHolds(holds: readonly HoldRow[]): void {
+    for (const hold of holds) {
+      const { report, owner, roomId, seq, partition, until, isDeleted } = hold;
+      statements.insertHold.run(
+        holdId(hold),
+        report,
+        owner,
+        roomId,
+        seq,
+        partition,
+        until,
+        isDeleted ? 1 : 0,
+      );
+    }
+  },
+  markHeld(roomId: string, seqs: readonly number[], now: number): number[] {
+    const held = statements.markHeld.all(roomId, JSON.stringify(seqs), now) as { seq: number }[];
+    return [...new Set(held.map(({ seq }) => seq))];
+  },
+  endHolds(report: string): void {
+    statements.endHolds.run(report);
+  },
+  findHoldsOf: (report: string): HoldRow[] => holdRows(statements.holdsOf.all(report)),
+  findHoldsIn: (roomId: string, seqs: readonly number[]): HoldRow[] =>
+    holdRows(statements.holdsIn.all(roomId, JSON.stringify(seqs))),
+  findDeletedHolds: (roomIds: readonly string[]): DeletedHold[] =>
+    statements.deletedHolds.all(JSON.stringify(roomIds)) as DeletedHold[],
+  listEndedHolds: (partitions: readonly number[], now: number, limit: number): HoldRow[] =>
+    holdRows(statements.endedHolds.all(now, JSON.stringify(partitions), limit)),
+  removeEndedHolds(roomId: string, seq: number, now: number): void {
+    statements.removeHolds.run(roomId, seq, now);
+  },
+  pageHolds: (after: string, limit: number): HoldRow[] => holdRows(statements.pageHolds.all(after, limit)),
 
   insertClaim: (id: string, sealed: string): boolean => statements.insertClaim.run(id, sealed).changes === 1,
   findClaim(id: string): ClaimRow | undefined {

@@ -3,12 +3,17 @@ import type { AdmissionQueue } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { Decision } from '../domain/defineCommand.js';
-import { type Audience, isGroupAudience, type NewEventOf } from '../domain/defineEvent.js';
-import { declarationOf, membersIn, type Recorded } from '../domain/events.js';
+import {
+  type Audience,
+  isGroupAudience,
+  type NewEventOf,
+  type SealedMessage,
+} from '../domain/defineEvent.js';
+import { declarationOf, membersIn, type Recorded, shownBy } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
 import type { StreamName } from '../domain/ids.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import { decide, type Prepared, type SealedText, sealField, type Task } from './decide.js';
+import { decide, messageNow, type Prepared, type SealedText, sealField, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import type { WriterEnvironment } from './writerPorts.js';
@@ -46,6 +51,8 @@ export class Batch {
   readonly leaves: string[] = [];
   /** The texts of its events, by their sealed form. */
   readonly texts = new Map<string, string>();
+  /** By offset, the messages that pushes of its events show. */
+  messages: Map<number, SealedMessage> | undefined;
   /** The members of the rooms of its events. */
   readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
@@ -112,6 +119,7 @@ export class Batch {
       ids.add(event, named);
       this.events.push(event);
       this.leaves.push(leaf);
+      this.#keepShown(event, prepared);
       for (const { sealed, text } of texts) this.texts.set(sealed, text);
     }
     const members = membersIn(stream.state);
@@ -119,6 +127,17 @@ export class Batch {
     stream.isDirty = true;
     this.#dirty.add(stream);
     return true;
+  }
+
+  /** Keeps the message that the event's push shows, as it is after the event. */
+  #keepShown(event: Recorded, prepared: Prepared): void {
+    const shown = shownBy(event);
+    const message = shown && messageNow(shown, prepared, this.term);
+    if (!message) return;
+    // Pushes show neither the earlier texts nor the ids of edits.
+    const { first: _, edits: __, ...rest } = message;
+    this.messages ??= new Map();
+    this.messages.set(event.offset, rest);
   }
 
   /** The decision's event number `i` as it is stored; `first` is the offset of the decision's first event. */

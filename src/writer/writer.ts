@@ -255,8 +255,8 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      const { events, members, texts } = batch;
-      this.deps.storage.bus.publish({ ...commit, events, members, texts });
+      const { events, members, texts, messages } = batch;
+      this.deps.storage.bus.publish({ ...commit, events, members, texts, messages });
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

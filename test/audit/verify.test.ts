@@ -213,7 +213,7 @@ const chats = foldedTables.find((table) => table.startsWith('chats')) ?? '';
 function changed(value: string): string {
   const text = value.replace(/[0-9a-f]{8}-[0-9a-f]{4}/, randomUUID().slice(0, 13));
   return text === value
-    ? value.replace(/true|[1-9]\d*|(?<="[^"]*)[A-Za-z](?=[^"]*"\})/, (found) => {
+    ? value.replace(/true|[1-9]\d*|(?<="[^"]*)[A-Za-z](?=[^"]*"\]?\})/, (found) => {
         if (found === 'true') return 'false';
         return found === '7' ? '8' : '7';
       })

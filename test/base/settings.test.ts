@@ -112,6 +112,23 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['0:0', '0:1', '1:0', '1000001:1', '1:999999999999', 'none'],
     range: 'from 1 to 1000000',
   },
+  EDIT_WINDOW: {
+    accepted: [
+      ['0s', 0],
+      ['3650d', 3650 * DAY_MS],
+      ['any', Number.POSITIVE_INFINITY],
+    ],
+    refused: ['3651d', '-1s', '10', 'never', 'Any'],
+    range: 'from 0s to 3650d, or any',
+  },
+  DELETE_WINDOW: {
+    accepted: [
+      ['0s', 0],
+      ['any', Number.POSITIVE_INFINITY],
+    ],
+    refused: ['3651d', '1 h'],
+    range: 'from 0s to 3650d, or any',
+  },
   PRESENCE_GRACE: {
     accepted: [
       ['0s', 0],

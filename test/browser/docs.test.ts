@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { outline } from '../../site/outline.js';
 import { axe, looks, openWorld, screenshot, strangers } from '../support/browser.js';
+import { isSoak } from '../support/lanes.js';
 
 const decision = '/docs/decisions/0011-the-documentation-is-built-and-run';
 const urls = [...outline.flatMap(({ pages }) => pages.map(({ url }) => url)), decision];
@@ -11,13 +12,15 @@ describe('The documentation in a browser', function () {
   this.timeout(300_000);
   const world = openWorld();
 
-  for (const { name, options } of looks)
+  for (const [look, { name, options }] of looks.entries())
     it(`is accessible, and loads nothing from other hosts (${name})`, async () => {
       const page = await world.browser.newPage(options);
       const asked = strangers(page);
-      for (const url of urls) {
+      for (const [i, url] of urls.entries()) {
         await page.goto(world.server.url + url);
-        expect(await axe(page), url).to.deep.equal([]);
+        // All pages have one stylesheet: in CI, those without a screenshot take turns with the looks.
+        if (isSoak || pictured.includes(url) || i % looks.length === look)
+          expect(await axe(page), url).to.deep.equal([]);
         const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
         expect(overflow, `${url} scrolls sideways`).to.be.at.most(0);
         if (pictured.includes(url))

@@ -160,7 +160,7 @@ export const together: Promises = {
       await until(world, 'the last commit', () => each.at(-1)?.position === 3);
       expect(each.map(allOf)).to.deep.equal(frames.map(allOf));
     }
-    expect(seen[1]?.[0]?.receivers).to.deep.equal({ concerns: [ada, bob], subjects: [ada] });
+    expect(seen[1]?.[0]?.receivers).to.deep.equal({ concerns: [ada, bob], subjects: [ada], profiles: [] });
     expect(seen[1]?.[0]?.leaves).to.deep.equal(leaves);
   },
 

@@ -34,6 +34,18 @@ export const onlineLeaf = (userId: string): string =>
     commandId: 'command',
   });
 
+/** Encodes that this user changed their profile. */
+export const profileLeaf = (userId: string): string =>
+  encodeEvent({
+    stream: `user:${userId}`,
+    version: 1,
+    type: 'ProfileChanged',
+    data: { userId },
+    actor: userId,
+    recordedAt,
+    commandId: 'command',
+  });
+
 /** Creates a commit with these leaves. Its hashes are fake: the bus ignores them. */
 export const commitOf = (position: number, leaves: readonly string[]): Commit => ({
   partition: 3,

@@ -5,7 +5,7 @@ import { commandOf } from '../../src/cluster/forwarding.js';
 import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
 import { type Command, type CommandKind, describeCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
-import type { StoredPush } from '../../src/domain/defineEvent.js';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { declarationOf, eventTypes, isFor, pushesOf, sealedTextsOf } from '../../src/domain/events.js';
 import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
@@ -24,6 +24,13 @@ const messageId = '11111111-1111-4111-8111-111111111111';
 /** One command of each kind: a kind that is missing here does not compile. */
 const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = {
   'register user': { kind: 'register user', userId: ada, username: 'ada', backgroundColor: '#112233' },
+  'change profile': {
+    kind: 'change profile',
+    userId: ada,
+    displayName: 'Ada L.',
+    about: null,
+    status: 'here',
+  },
   'go online': { kind: 'go online', userId: ada },
   'go offline': { kind: 'go offline', userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' },
   'erase user': { kind: 'erase user', userId: ada },
@@ -33,8 +40,28 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
-  'send message': { kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
-  'delete message': { kind: 'delete message', roomId, messageId },
+  'send message': {
+    ...{ kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
+    ...{ mentions: [bob], data: JSON.parse('{"of":["any",{"kind":1}],"__proto__":"too"}') },
+  },
+  'remove message': { kind: 'remove message', roomId, messageId },
+  'delete message': { kind: 'delete message', actor: ada, roomId, messageId },
+  'edit message': {
+    ...{ kind: 'edit message', actor: ada, roomId, messageId, editId: ada },
+    ...{ message: 'Ho', mentions: ['all'] },
+  },
+  react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
+  'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
+  'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
+  'delete reported message': { kind: 'delete reported message', roomId, messageId, by: bob },
+  'record report': {
+    ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
+    ...{ evidence: [{ seq: 1, senderId: bob }], userId: bob, category: 'spam', note: 'Buy!' },
+  },
+  'record decision': {
+    ...{ kind: 'record decision', reporter: ada, reportId: messageId, by: bob, note: 'Spam' },
+    decision: { delete: [messageId], suspend: true },
+  },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'create group': {
     kind: 'create group',
@@ -111,7 +138,7 @@ describe('the declarations', () => {
         for (const event of world.events) {
           const made = pushesOf(event, { members: membersOf(world.events, event.stream) });
           for (const { name } of made) expect(pushes).to.have.property(name);
-          const stored = made.filter((push): push is StoredPush => !('about' in push));
+          const stored = made.filter(isStoredPush);
           for (const { name } of stored) expect(pushes[name as PushName].isStored, name).to.equal(true);
           // Two would share one cursor: a client cut off between them would lose the second.
           for (const user of users)
@@ -129,7 +156,11 @@ describe('the declarations', () => {
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
-      MessageSent: { roomId, messageId, seq: 1, text: '' },
+      ProfileChanged: { userId: ada, displayName: '', about: '', status: '', locale: '' },
+      MessageSent: { roomId, messageId, seq: 1, text: '', data: '{}' },
+      MessageEdited: { roomId, messageId, seq: 1, editId: ada, rev: 1, text: '' },
+      MessageReported: { reportId: messageId, userId: bob, category: 'spam', note: '' },
+      ReportDecided: { reportId: messageId, by: bob, decision: {}, note: '' },
       GroupCreated: { roomId: groupId, name: '', about: '', settings: {}, named: 0 },
       GroupChanged: { roomId: groupId, name: '', about: '', at: 0 },
     };

@@ -133,7 +133,7 @@ describe('a group', () => {
 
   it('holds as many members as the setting says', () => {
     const group = new Story();
-    const facts = factsOf({ limits: { groupSize: 3 } });
+    const facts = factsOf({ limits: { ...factsOf().limits, groupSize: 3 } });
     expect(group.create([bob, eve, dan], {}, facts)).to.deep.equal({
       code: 'forbidden',
       reason: 'group_full',

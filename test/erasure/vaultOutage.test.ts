@@ -65,7 +65,11 @@ describe('An outage of the vault', () => {
             await here.keys.create(userId);
             const key = await here.keys.getKey(userId);
             if (key === 'destroyed') throw new Error('it was just made');
-            return { userId, username: seal(key, `name of ${userId}`, usernameContext(userId)) };
+            const context = usernameContext(userId);
+            return {
+              userId,
+              name: { owner: userId, context, sealed: seal(key, `name of ${userId}`, context) },
+            };
           }),
         );
         const erased = new Set<string>();
@@ -90,7 +94,7 @@ describe('An outage of the vault', () => {
             }
           } else
             for (const { open } of nodes) {
-              const read = open.usernames([person]).catch((error: unknown) => error);
+              const read = open.notes([person.name]).catch((error: unknown) => error);
               const [name] = (await Promise.all([read])).flat();
               if (name === null) expect(erased.has(userId), 'null means erased').to.equal(true);
               else if (typeof name === 'string')

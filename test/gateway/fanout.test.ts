@@ -7,7 +7,7 @@ import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import type { Commit } from '../../src/log/log.js';
-import { ada, bob, messageLeaf, onlineLeaf, room } from '../conformance/busFrames.js';
+import { ada, bob, messageLeaf, onlineLeaf, profileLeaf, room } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
 import { noChats, noGroups, noNotes } from '../support/groups.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -33,6 +33,7 @@ class Node {
   readonly watched = new Set<string>();
   readonly delivered: { event: Recorded; text: string | null | undefined; vector: readonly number[] }[] = [];
   readonly stops: unknown[] = [];
+  readonly changedProfiles: string[] = [];
   /** Sealed texts that are not at hand: each waits for its turn. */
   readonly away = new Map<string, Promise<void>>();
   readonly fanout: Fanout;
@@ -63,11 +64,16 @@ class Node {
           },
         },
       },
-      source: { log: this.log, rooms: { members: async (id) => rooms.get(id) } },
+      source: {
+        log: this.log,
+        rooms: { members: async (id) => rooms.get(id) },
+        queries: { messagesAt: async () => [] },
+      },
       observer: {
         logger: pino({ level: 'silent' }),
         metrics: { observePush: () => {} },
         onOffline: () => {},
+        onProfileChange: (user) => void this.changedProfiles.push(user),
         onStop: (error) => this.stops.push(error),
       },
     });
@@ -127,6 +133,12 @@ describe('the fan-out', () => {
     node.watched.add(bob);
     online(bob);
     expect(node.delivered.map(({ event }) => event.offset)).deep.equal([1]);
+  });
+
+  it('tells of every changed profile, also where nobody is concerned', () => {
+    const frame = frameOf(node.log.rival([profileLeaf(bob)]));
+    node.fanout.receive({ ...frame, receivers: receiversOf(frame) });
+    expect(node.changedProfiles).deep.equal([bob]);
   });
 
   it('reads what the bus has lost as soon as it is told how far the log is', async () => {

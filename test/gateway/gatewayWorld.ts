@@ -110,7 +110,11 @@ export class GatewayWorld {
           return session;
         },
       },
-      users: { hub: this.hub, profiles: this.profiles, presence: this.presence },
+      users: {
+        hub: this.hub,
+        presence: this.presence,
+        find: async (user) => (await this.profiles.load([user])).get(user),
+      },
       revisions: this.revisions,
       replay: async (connection, user, since) => {
         this.replays.push({ connection, user, since });

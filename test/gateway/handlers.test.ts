@@ -46,6 +46,7 @@ class HandlersWorld extends GatewayWorld {
       return give();
     };
     const queries = {
+      users: async (ids) => profiles.load(ids),
       members: (room, at) => answer('members', at, () => this.members.get(room)),
       membersFor: (user, room, at) =>
         answer('membersFor', at, () => {
@@ -76,10 +77,16 @@ class HandlersWorld extends GatewayWorld {
     };
     this.rooms = new RoomMembers(queries, 2);
     this.handlers = createHandlers({
-      commands: new CommandRunner({ router, hub, fanout, cursors }),
+      commands: new CommandRunner({ router, hub, fanout, cursors, destroyed: async () => {} }),
       queries,
       revisions,
-      directory: { rooms: this.rooms, profiles },
+      directory: {
+        ...{ rooms: this.rooms, profiles },
+        reports: {
+          found: { find: async () => undefined, byId: async () => undefined },
+          whenKept: async () => {},
+        },
+      },
       keys: { create: async () => {} },
       live: {
         hub,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { pushesOf, pushesTo, type Recorded } from '../../src/domain/events.js';
 import type { UserId } from '../../src/domain/ids.js';
 import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
@@ -104,7 +105,7 @@ class Node {
     if (!event) return;
     const content = new PushContent(this.#sources);
     const pushes = pushesOf(event, { members: membersOf(this.#world.events, event.stream) });
-    for (const push of pushes) if (!('about' in push)) content.want(push);
+    for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
     this.vector[event.partition] = event.offset + 1;
     this.#delivery.deliver({ event, pushes, content }, [...this.vector]);

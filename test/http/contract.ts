@@ -221,7 +221,7 @@ export function restContract(start: () => Promise<HttpTarget>): void {
 
     it('is 404 for an unknown user and for a text that is no id', async () => {
       const { token } = await newUser();
-      for (const id of [randomUUID(), 'me', '123', '%zz', '%00', `${randomUUID()}/`, 'a%2Fb'])
+      for (const id of [randomUUID(), 'mine', '123', '%zz', '%00', `${randomUUID()}/`, 'a%2Fb'])
         isProblem(await on(`GET /user/${id}`, { token }), 404, 'not_found');
     });
 

@@ -51,7 +51,7 @@ class Nodes {
     const index = this.all.length;
     const node = await startProjections({
       engine: { kind: 'mongodb', url: this.url },
-      names: { usernames: async () => [] },
+      names: { notes: async () => [] },
       projections,
       cluster: { owned, settleMs: SETTLE_MS, send: (note) => this.#tell(index, note) },
       errors: { onFatal: (error) => this.fatal.push(error), onRetry: (error) => this.troubles.push(error) },

@@ -47,7 +47,7 @@ class System {
       : openMongoLog({ url: engine.url, partitions: 2 }));
     this.#projections = await startProjections({
       engine,
-      names: { usernames: async (names) => names.map(({ userId }) => `name-of-${userId}`) },
+      names: { notes: async (texts) => texts.map(({ owner }) => `name-of-${owner}`) },
       ...(projections ? { projections } : {}),
       cluster: { settleMs: 0 },
       errors: { onFatal: (error) => this.fatal.push(error), onRetry: (error) => this.troubles.push(error) },

@@ -2,12 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import {
-  eraseUsername,
-  searchTerms,
-  type UserRow,
-  usersModel,
-} from '../../src/projections/models/userRows.js';
+import { searchTerms, type UserRow } from '../../src/projections/models/userNames.js';
+import { eraseUsername, usersModel } from '../../src/projections/models/userRows.js';
 import {
   changeGeneration,
   generationOf,
@@ -25,7 +21,9 @@ const names: Readonly<Record<string, string>> = { ada: 'Ada', ben: 'Benada' };
 /** Like the users model, with names from this test. */
 const model = {
   ...usersModel,
-  indexes: { suffix: ({ key }: { key: string }) => ({ terms: searchTerms(names[key] ?? ''), sort: 0 }) },
+  indexes: {
+    suffix: ({ key }: { key: string }) => ({ terms: searchTerms(names[key] ?? '', 'username'), sort: 0 }),
+  },
 };
 
 const rowOf = (userId: string, offset: number): Row<UserRow> => ({
@@ -61,7 +59,7 @@ describe('The name of somebody who is erased', () => {
       const store = openSqliteRows(path);
       const nameOf = (key: string) => createHash('sha256').update(key).digest('hex').slice(0, 16);
       const suffix = ({ key, value }: { key: string; value: UserRow }) =>
-        value.erased ? undefined : { terms: searchTerms(nameOf(key)), sort: 0 };
+        value.erased ? undefined : { terms: searchTerms(nameOf(key), 'displayName'), sort: 0 };
       const users = { ...usersModel, indexes: { ...usersModel.indexes, suffix } };
       await store.prepare(users);
       const write = (row: Row<UserRow>) => store.write([{ model: users, rows: [row] }]);

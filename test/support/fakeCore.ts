@@ -30,7 +30,7 @@ export class FakeCore {
     },
   };
 
-  readonly queries: Pick<Queries, 'users' | 'friends' | 'search' | 'activeChats'> = {
+  readonly queries: Pick<Queries, 'users' | 'self' | 'friends' | 'search' | 'activeChats'> = {
     users: async (ids, at) => {
       this.#wait(at);
       const found = ids.flatMap((id): [string, User][] => {
@@ -39,6 +39,7 @@ export class FakeCore {
       });
       return new Map(found);
     },
+    self: async (userId, at) => (await this.queries.users([userId], at)).get(userId),
     friends: async (userId, { limit }, at) => {
       this.#wait(at);
       const friends = [...(this.#friends.get(userId) ?? [])].map((id) => this.#user(id));
@@ -99,6 +100,14 @@ export class FakeCore {
       this.#friends.set(actor, new Set(this.#friends.get(actor)).add(friendId));
       this.#friends.set(friendId, new Set(this.#friends.get(friendId)).add(actor));
       return { isNew: true };
+    }
+    if (command.kind === 'change profile') {
+      const { kind: _, userId, ...change } = command;
+      const user: Record<string, unknown> = { ...this.#user(userId), ...change };
+      for (const [field, value] of Object.entries(user)) if (value === null) delete user[field];
+      // A user with other texts is a user.
+      this.#users.set(userId, { user: user as User, from: ++this.#size });
+      return { changed: true };
     }
     if (command.kind !== 'init chat') throw badRequest('not here');
     const { actor, friendId } = command;

@@ -74,6 +74,12 @@ class FakeKeys implements KeyStore {
       }),
     );
   }
+  async fetchHeldKeys(room: WriterInRoom): Promise<RoomKeys | 'destroyed'> {
+    return (await this.getRoomKeys([room])).get(roomKeysId(room)) ?? 'destroyed';
+  }
+
+  forgetRoomKeys(): void {}
+
   async destroyTexts(room: WriterInRoom, seqs: readonly number[]): Promise<void> {
     this.#rooms.set(roomKeysId(room), cutOutOfEach(this.#treesOf(room), seqs.map(seqPath)));
   }

@@ -7,6 +7,7 @@ import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
+import type { Moderation } from '../../src/erasure/reportDecisions.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
 import type { Queries } from '../../src/projections/queries.js';
@@ -65,7 +66,7 @@ export async function startHttp(
     vault,
     passwords,
     commands: core.commands,
-    // Only these four are asked for over HTTP.
+    // Only these are asked for over HTTP.
     queries: core.queries as Queries,
     attemptLimit: undefined,
     trustedProxies: 0,
@@ -110,14 +111,20 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     passwordLimits: { attemptLimit, trustedProxies },
     users: {
       queries,
-      revisions: { parse: core.parseRevision, present: async () => [] },
+      revisions: {
+        parse: core.parseRevision,
+        present: async () => [],
+        revision: ({ size }) => String(size),
+      },
       erase: async () => {},
+      reports: { async *of() {} },
       async *historyOf() {},
     },
     audit: {
       hasRole: async () => false,
       commands,
-      // There is no auditor, so that nobody gets as far as these two.
+      // There is no auditor and no moderator, so that nobody gets as far as these.
+      moderation: {} as Moderation,
       reader: {} as AuditReader,
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },

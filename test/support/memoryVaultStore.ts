@@ -31,6 +31,7 @@ export function memoryVaultStore(): VaultStore {
       rooms.set(roomKeysId(row), row);
       return true;
     },
+    findDeletedHolds: async () => [],
     removeReplaced: async () => undefined,
     findNumber: async (name) => numbers.get(name) ?? 0,
     async raiseNumber(name, to) {

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { messageContext } from '../../src/domain/messages.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
 import { usernameContext } from '../../src/domain/signUp.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
@@ -44,7 +44,7 @@ describe('texts under their owners’ keys', () => {
   const sealed = async (owner: string, text: string, seq = 1) => {
     const keys = (await vault.keys.getRoomKeys([{ owner, roomId }])).get(roomKeysId({ owner, roomId }));
     if (!(keys instanceof RoomKeys)) throw new Error('the owner is erased');
-    return sealText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+    return sealText(keys, { seq, rev: 0 }, text, textContext({ roomId, messageId }));
   };
   const sealedName = async (userId: string, name: string) => {
     const key = await vault.keys.getKey(userId);
@@ -56,8 +56,8 @@ describe('texts under their owners’ keys', () => {
     const one = message(ada, await sealed(ada, 'one'));
     const two = message(bob, await sealed(bob, 'two'));
     expect(await opener.messages([two, one, two])).to.deep.equal(['two', 'one', 'two']);
-    const username = await sealedName(ada, 'Ada');
-    expect(await opener.usernames([{ userId: ada, username }])).to.deep.equal(['Ada']);
+    const name = { owner: ada, sealed: await sealedName(ada, 'Ada'), context: usernameContext(ada) };
+    expect(await opener.notes([name])).to.deep.equal(['Ada']);
     expect(await opener.messages([])).to.deep.equal([]);
   });
 
@@ -99,8 +99,8 @@ describe('texts under their owners’ keys', () => {
     const text = await sealed(ada, 'just now');
     const name = await sealedName(bob, 'Bob');
     await local.messages([message(ada, text)]);
-    await local.usernames([{ userId: bob, username: name }]);
-    const context = messageContext(roomId, messageId);
+    await local.notes([{ owner: bob, sealed: name, context: usernameContext(bob) }]);
+    const context = textContext({ roomId, messageId });
     const known = () => [
       shared.get({ sealed: text, context, owner: ada, seq: 1 }),
       shared.get({ sealed: name, context: usernameContext(bob), owner: bob }),

@@ -23,6 +23,7 @@ import type { DataKey } from '../../src/vault/vault.js';
 import { Writer } from '../../src/writer/writer.js';
 import { readModels, type WriterDeps } from '../../src/writer/writerPorts.js';
 import { routeToWriters } from '../../src/writer/writers.js';
+import { factsOf } from '../support/facts.js';
 import { FakeVault } from '../support/fakeVault.js';
 import type { MemoryLog } from '../support/memoryLog.js';
 import { MemoryRows } from '../support/rowsMemory.js';
@@ -159,7 +160,7 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
-        limits: { groupSize: 256 },
+        limits: factsOf().limits,
         keys: {
           getKeys: (owners) => this.vault.keys.getKeys(owners),
           getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),

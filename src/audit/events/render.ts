@@ -5,7 +5,7 @@ import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
-import type { UserRow } from '../../projections/models/userRows.js';
+import type { UserRow } from '../../projections/models/userNames.js';
 import type { Engine } from '../../projections/store/engine.js';
 import type { AnyModel } from '../../projections/store/rowStore.js';
 import { open } from '../../vault/dataKeys.js';

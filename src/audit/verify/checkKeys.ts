@@ -1,8 +1,9 @@
 import { leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
-import type { RoomId, UserId } from '../../domain/ids.js';
-import { messageContext } from '../../domain/messages.js';
+import { parseStream, type RoomId, type UserId } from '../../domain/ids.js';
+import { textContext } from '../../domain/messages/sealedMessages.js';
+import { reportName } from '../../domain/moderation/reports.js';
 import { usernameContext } from '../../domain/signUp.js';
 import { readRange } from '../../log/checkLog.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';
@@ -12,6 +13,7 @@ import type { OpenVault } from '../../vault/openVault.js';
 import {
   addBranches,
   encodeTrees,
+  generationOf,
   listCutOut,
   openText,
   type Person,
@@ -23,12 +25,14 @@ import {
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
+import { compareReport, isReportKey, type ReportUse, reportUseKey, requireHeld } from './checkHolds.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A text that its key must open. */
 interface Sample {
   readonly generation: number;
   readonly seq: number;
+  readonly rev: number;
   readonly messageId: string;
   readonly text: Sealed;
 }
@@ -47,6 +51,8 @@ export interface KeyUse {
   readonly samples: readonly Sample[];
   /** Deleted messages: `seq`, and the offset of the event. */
   readonly deleted: readonly (readonly [seq: number, offset: number])[];
+  /** A report: see `reportUseKey`. */
+  readonly report?: ReportUse;
 }
 
 /** Samples of each generation: more than one, because the newest text may be deleted. */
@@ -56,7 +62,10 @@ const SAMPLE_EVERY = 64;
 
 const NO_USE: KeyUse = { samples: [], deleted: [] };
 
-/** Folds what must be true of the vault. Keys are `<user id>`, and `<user id>/<room id>` for texts. */
+/**
+ * Folds what must be true of the vault. Keys are `<user id>`, `<user id>/<room id>` for texts, and those of
+ * `reportUseKey`.
+ */
 export const keyUses: Projection<KeyUse> = {
   model: { name: 'key_uses', version: 1, indexes: {} },
   keys(event) {
@@ -65,9 +74,13 @@ export const keyUses: Projection<KeyUse> = {
       case 'UserErased':
         return [event.data.userId];
       case 'MessageSent':
+      case 'MessageEdited':
         return [roomKeysId({ owner: event.actor, roomId: event.data.roomId })];
       case 'MessageDeleted':
         return [roomKeysId({ owner: event.data.senderId, roomId: event.data.roomId })];
+      case 'MessageReported':
+      case 'ReportDecided':
+        return [reportUseKey(reportName(parseStream(event.stream).id, event.data.reportId))];
       default:
         return [];
     }
@@ -87,27 +100,32 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
       const samples = use.samples.filter((sample) => sample.seq !== seq);
       return { ...use, samples, deleted: [...use.deleted, [seq, offset]] };
     }
-    case 'MessageSent': {
-      const { seq, messageId, text } = event.data;
-      const generation = generationOf(text);
-      const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
-      // Most texts are no samples, because nearly all events come here.
-      if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
-      const others = use.samples.filter((sample) => sample.generation !== generation);
-      const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
-      const samples = [...others, ...own, { generation, seq, messageId, text }];
-      return { ...use, samples };
+    case 'MessageSent':
+      return addSample(use, event.data, 0);
+    case 'MessageEdited':
+      return addSample(use, event.data, event.data.rev);
+    case 'MessageReported': {
+      const { roomId, evidence } = event.data;
+      const made = { reportedAt: event.recordedAt, offset, evidence: evidence ?? [] };
+      return { ...use, report: { ...use.report, ...made, ...(roomId === undefined ? {} : { roomId }) } };
     }
+    case 'ReportDecided':
+      return { ...use, report: { decidedAt: offset, ...use.report } };
     default:
       return use;
   }
 }
 
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
-/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
-const generationOf = (text: Sealed): number =>
-  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);
+function addSample(use: KeyUse, said: Omit<Sample, 'generation' | 'rev'>, rev: number): KeyUse {
+  const { seq, messageId, text } = said;
+  const generation = generationOf(text);
+  const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
+  // Most texts are no samples, because nearly all events come here.
+  if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
+  const others = use.samples.filter((sample) => sample.generation !== generation);
+  const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
+  return { ...use, samples: [...others, ...own, { generation, seq, rev, messageId, text }] };
+}
 
 /** Uses of keys, by the key of their row. */
 export type KeyUses = ReadonlyMap<string, KeyUse>;
@@ -141,8 +159,9 @@ interface VaultRows {
 /** In this order: what is destroyed while it is read is in the log, and in the row of the room, by then. */
 async function readRows({ erasures, inspector }: OpenVault, uses: KeyUses): Promise<VaultRows> {
   const erasing = new Set((await erasures.list()).map(({ userId }) => userId));
-  const people = await inspector.people([...new Set([...uses.keys()].map(ownerOf))]);
-  const rooms = await inspector.rooms([...uses.keys()].flatMap(roomIn));
+  const keys = [...uses.keys()].filter((key) => !isReportKey(key));
+  const people = await inspector.people([...new Set(keys.map(ownerOf))]);
+  const rooms = await inspector.rooms(keys.flatMap(roomIn));
   return { erasing, people, rooms };
 }
 
@@ -164,13 +183,18 @@ async function compareKeys(
     const behind = await readBehind();
     // Together, because claims are looked up one by one.
     const compareOne = async ([key, use]: readonly [string, KeyUse]): Promise<void> => {
+      if (isReportKey(key)) return compareReport(vault.holds, key, use, { ...facts, late: behind.get(key) });
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
       const late = behind.get(key) ?? NO_USE;
       if (!room) await comparePerson(vault, key, use, { person, rows, late });
       else if (person === undefined) throw noRow(ownerOf(key));
       // Whether the person may be destroyed is asked where the person registered.
-      else if (person !== 'destroyed') compareRoom(vault, { room, person, rows }, use, { ...facts, late });
+      else if (person !== 'destroyed')
+        await requireHeld(vault.holds, {
+          ...{ room, partition: facts.partition },
+          kept: compareRoom(vault, { room, person, rows }, use, { ...facts, late }),
+        });
     };
     await Promise.all([...uses].map(compareOne));
     return undefined;
@@ -236,12 +260,13 @@ interface RoomParts {
   readonly rows: VaultRows;
 }
 
+/** Returns the deleted messages whose keys exist: a report must keep each of them. */
 function compareRoom(
   { inspector }: OpenVault,
   { room, person, rows }: RoomParts,
   use: KeyUse,
   { partition, destroyed, late }: KeyFacts & { readonly late: KeyUse },
-): void {
+): KeyUse['deleted'] {
   const whose = `of user ${room.owner} in room ${room.roomId}`;
   const row = rows.rooms.get(roomKeysId(room));
   const stored: Trees = row ? inspector.treesIn(person, row) : new Map();
@@ -251,6 +276,7 @@ function compareRoom(
   const isPending = [...use.deleted, ...late.deleted].some(([, offset]) => offset >= destroyed);
   const newest = Math.max(...trees.keys());
   const oldest = Math.min(...trees.keys());
+  let kept: KeyUse['deleted'] = [];
   for (const [generation, tree] of trees) {
     const cut = listCutOut(tree);
     const root = person.trees.get(generation) ?? null;
@@ -258,12 +284,8 @@ function compareRoom(
     if (stored.has(generation) && isLeft && !isPending)
       throw new MismatchError({ what: `destroyed keys of texts ${whose} can be made again` });
     // A deletion cuts every generation that there is; a later one may use the `seq` again.
-    const kept =
-      generation === oldest && use.deleted.find(([seq, offset]) => offset < destroyed && !isIn(cut, seq));
-    if (kept) {
-      const what = `the key of message ${kept[0]} ${whose} exists, but the message was deleted`;
-      throw new MismatchError({ what, partition, offset: kept[1] });
-    }
+    if (generation === oldest)
+      kept = use.deleted.filter(([seq, offset]) => offset < destroyed && !isIn(cut, seq));
     if (generation !== newest) continue;
     const known = new Set([...use.deleted, ...late.deleted].map(([seq]) => seq));
     const lost = cut.find(([from, to]) => to - from >= known.size || !isWhole(known, from, to));
@@ -274,6 +296,7 @@ function compareRoom(
       });
   }
   compareSamples(trees, use, { room, late });
+  return kept;
 }
 
 const isIn = (ranges: readonly SeqRange[], seq: number): boolean =>
@@ -292,24 +315,26 @@ function compareSamples(
 ): void {
   const keys = RoomKeys.from(encodeTrees(trees));
   const tried = new Set<number>();
-  for (const { generation, seq, messageId, text } of samples.toReversed()) {
+  for (const { generation, text, ...place } of samples.toReversed()) {
     if (tried.has(generation)) continue;
-    const opened = openOr(() => openText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId)));
+    const opened = openOr(() => openText(keys, place, text, textContext({ roomId, ...place })));
     if (opened === undefined)
       throw new MismatchError({
-        what: `the keys of user ${owner} in room ${roomId} do not open message ${seq}`,
+        what: `the keys of user ${owner} in room ${roomId} do not open message ${place.seq}`,
       });
-    if (opened === null && !late.deleted.some(([deleted]) => deleted === seq))
+    if (opened === null && !late.deleted.some(([seq]) => seq === place.seq))
       throw new MismatchError({
-        what: `the key of message ${seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
+        what: `the key of message ${place.seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
       });
     if (opened !== null) tried.add(generation);
   }
 }
 
-const isDestruction = [leafTest({ type: 'MessageDeleted' }), leafTest({ type: 'UserErased' })];
+const isDestruction = (['MessageDeleted', 'UserErased', 'MessageReported', 'ReportDecided'] as const).map(
+  (type) => leafTest({ type }),
+);
 
-/** The uses of keys by events that destroy them, behind a position. */
+/** The uses of keys by events that destroy or keep them, behind a position. */
 export async function usesBehind(log: AuditedLog, partition: number, after: number): Promise<KeyUses> {
   const rows: Rows = new Map();
   const upTo = (await log.tail(partition))?.position ?? 0;

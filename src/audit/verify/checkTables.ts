@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { UserId } from '../../domain/ids.js';
 import { messageIdFiltersModel } from '../../projections/models/messageIdIndex.js';
-import { openNamesOf, type UserRow } from '../../projections/models/userRows.js';
+import { type NameOpener, openNamesOf, type UserRow } from '../../projections/models/userNames.js';
 import { type Engine, logFileOf, openLog, readFileOf } from '../../projections/store/engine.js';
 import {
   type AnyModel,
@@ -17,7 +17,6 @@ import {
 import type { Entry, StoredRow } from '../../projections/store/sqliteReads.js';
 import { entriesOf, openSqliteRows } from '../../projections/store/sqliteRows.js';
 import { openSqliteVaultStore } from '../../vault/openVault.js';
-import type { TextOpener } from '../../vault/textOpener.js';
 import {
   type AuditedLog,
   type EntryRow,
@@ -40,7 +39,7 @@ import { scratch } from './verifyState.js';
 const ROWS_PER_READ = 1000;
 
 /** Opens the names that the index of users is made of. */
-export interface IndexedNames extends Pick<TextOpener, 'usernames'> {
+export interface IndexedNames extends NameOpener {
   /** Whether the erasure of this user is in progress: the name may be in the index still. */
   isErasing(userId: UserId): Promise<boolean>;
 }

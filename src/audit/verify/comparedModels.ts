@@ -39,7 +39,7 @@ export interface ComparedModel {
 
 /** Names are only in indexes, never in rows, so no keys are needed. */
 const noNames = {
-  usernames: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
+  notes: async (names: readonly unknown[]): Promise<null[]> => names.map(() => null),
 };
 
 const withIndexes = allProjections(noNames);

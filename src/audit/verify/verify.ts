@@ -16,6 +16,7 @@ import {
   type StoredRows,
   sqliteRows,
 } from '../storedRows.js';
+import { checkHolds } from './checkHolds.js';
 import { checkKeys, type KeyUse, keyUses, usesBehind } from './checkKeys.js';
 import { findWrongEntry, findWrongTables, hasNames, type IndexedNames } from './checkTables.js';
 import { type ComparedModel, findComparedModels } from './comparedModels.js';
@@ -175,7 +176,7 @@ async function compareNames(
   const cache = createPlaintextCache();
   try {
     const names: IndexedNames = {
-      usernames: createTextOpener(vault.keys, cache).usernames,
+      notes: createTextOpener(vault.keys, cache).notes,
       isErasing: async (asked) => (await vault.erasures.list()).some(({ userId }) => userId === asked),
     };
     return await findWrongEntry(stored, comparedModel, names);
@@ -196,31 +197,34 @@ async function compareVault(
   { ends, destroyed }: { readonly ends: readonly Checkpoint[]; readonly destroyed: readonly number[] },
 ): Promise<Mismatch | undefined> {
   if (!vault) return undefined;
-  for (const [partition, end] of ends.entries()) {
-    const fresh = sqliteRows(
-      new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] }),
-    );
-    const facts = {
-      partition,
-      destroyed: destroyed[partition] ?? 0,
-      behind: () => usesBehind(log, partition, end.position),
-    };
-    try {
+  const fresh = ends.map((_, partition) =>
+    sqliteRows(new SqliteFile(scratchFile(directory, partition), { readOnly: true, pragmas: [] })),
+  );
+  const behind = (partition: number) => usesBehind(log, partition, ends[partition]?.position ?? 0);
+  try {
+    for (const [partition, rows] of fresh.entries()) {
+      const facts = { partition, destroyed: destroyed[partition] ?? 0, behind: () => behind(partition) };
       for (let after: string | undefined; ; ) {
-        const page = await fresh.page(keyUses.model, after, USES_PER_READ);
-        // `keyUses` has made the rows of this table.
-        const uses = new Map(page.map(([key, , , value]) => [key, JSON.parse(value ?? '{}') as KeyUse]));
+        const page = await rows.page(keyUses.model, after, USES_PER_READ);
+        const uses = new Map(page.map(([key, , , value]) => [key, parseUse(value)]));
         const mismatch = await checkKeys(vault, uses, facts);
         if (mismatch) return mismatch;
         after = page.at(-1)?.[0];
         if (after === undefined) break;
       }
-    } finally {
-      await fresh.close();
     }
+    const useOf = async (partition: number, key: string): Promise<KeyUse | undefined> => {
+      const [row] = (await fresh[partition]?.get(keyUses.model, [key])) ?? [];
+      return row && parseUse(row[3]);
+    };
+    return await checkHolds(vault.holds, { partitions: log.partitions, destroyed, useOf, behind });
+  } finally {
+    for (const rows of fresh) await rows.close();
   }
-  return undefined;
 }
+
+/** `keyUses` has made the rows of its table. */
+const parseUse = (value: string | null): KeyUse => JSON.parse(value ?? '{}') as KeyUse;
 
 /** Signed heads, and the verifier keys to check them with. */
 export interface SuppliedHeads {

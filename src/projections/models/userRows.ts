@@ -1,16 +1,14 @@
 import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
-import type { Sealed, Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
+import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/people/profiles.js';
 import type { Role } from '../../domain/streams.js';
 import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import {
-  elementAt,
   findChecked,
   generationOf,
-  type IndexEntry,
   type Model,
   type RowReader,
   type RowStore,
@@ -18,28 +16,16 @@ import {
   rowsUnder,
   valuesOf,
 } from '../store/rowStore.js';
-
-/** A user's profile; the key is the user's id. */
-export interface UserRow {
-  readonly userId: UserId;
-  readonly username: Sealed;
-  readonly backgroundColor: string;
-  readonly createdAt: Time;
-  readonly erased?: true;
-}
-
-// Opened names by event or row, `null` when erased. An entry lives as long as its object and is never part of
-// a value. So the plain text is in the row's index alone.
-const openedNames = new WeakMap<Recorded | UserRow, string | null>();
-
-/** Gives rows their opened names, or null where these are erased, so that index entries can be made of the rows. */
-export async function openNamesOf(
-  names: Pick<TextOpener, 'usernames'>,
-  rows: readonly UserRow[],
-): Promise<void> {
-  const opened = await names.usernames(rows);
-  for (const [i, row] of rows.entries()) openedNames.set(row, elementAt(opened, i));
-}
+import {
+  type NameOpener,
+  openNamesIn,
+  openNamesOf,
+  passNames,
+  profileTextOf,
+  suffixEntry,
+  type UserRow,
+  usernameOf,
+} from './userNames.js';
 
 /** The only term of the index `erased`. */
 const ERASED = 'erased';
@@ -59,46 +45,50 @@ export const usersModel: Model<UserRow> = {
 };
 
 /** Folds profiles; `names` opens the names for the index. */
-export function usersProjection(names: Pick<TextOpener, 'usernames'>): Projection<UserRow> {
+export function usersProjection(names: NameOpener): Projection<UserRow> {
   return {
     model: usersModel,
-    keys: (event) =>
-      event.type === 'UserRegistered' || event.type === 'UserErased' ? [event.data.userId] : [],
-    async prepare(events) {
-      const registered = events.filter((event) => event.type === 'UserRegistered');
-      if (registered.length === 0) return;
-      const opened = await names.usernames(registered.map((event) => event.data));
-      registered.forEach((event, i) => {
-        openedNames.set(event, elementAt(opened, i));
-      });
+    keys(event) {
+      switch (event.type) {
+        case 'UserRegistered':
+        case 'ProfileChanged':
+        case 'UserErased':
+          return [event.data.userId];
+        default:
+          return [];
+      }
+    },
+    async prepare(events, rows) {
+      await openNamesIn(names, events);
+      await openNamesOf(names, rows);
     },
     evolve(value, event) {
-      if (event.type === 'UserErased') return value ? { ...value, erased: true } : null;
-      if (event.type !== 'UserRegistered') return value ?? null;
-      const { userId, username, backgroundColor } = event.data;
-      const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
-      const name = openedNames.get(event);
-      if (name !== undefined) openedNames.set(row, name);
-      return row;
+      if (event.type === 'UserRegistered') return registeredRow(event);
+      if (!value) return null;
+      if (event.type === 'ProfileChanged') return changedRow(value, event);
+      if (event.type !== 'UserErased') return value;
+      const { userId, username, backgroundColor, createdAt } = value;
+      return { userId, username, backgroundColor, createdAt, erased: true };
     },
   };
 }
 
-/**
- * The terms that find a name: every suffix in lower case, and the whole name behind a `^`. Any part of a name
- * begins one of its suffixes. No name holds `^`, so it marks the beginning of a name.
- */
-export function searchTerms(name: string): string[] {
-  const whole = name.toLowerCase();
-  return [`^${whole}`, ...Array.from(whole, (_, at) => whole.slice(at))];
+function registeredRow(event: Recorded<'UserRegistered'>): UserRow {
+  const { userId, username, backgroundColor } = event.data;
+  const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
+  passNames(row, event);
+  return row;
 }
 
-function suffixEntry(row: UserRow): IndexEntry | undefined {
-  if (row.erased) return undefined;
-  const name = openedNames.get(row);
-  if (name === undefined)
-    throw new Error(`the name of user ${row.userId} was not opened before its row was folded`);
-  return name === null ? undefined : { terms: searchTerms(name), sort: 0 };
+function changedRow(value: UserRow, event: Recorded<'ProfileChanged'>): UserRow {
+  const row: { -readonly [F in keyof UserRow]: UserRow[F] } = { ...value };
+  for (const field of PROFILE_FIELDS) {
+    const text = event.data[field];
+    if (text === null) delete row[field];
+    else if (text !== undefined) row[field] = text;
+  }
+  passNames(row, event, value);
+  return row;
 }
 
 /** Opens names and texts. */
@@ -110,14 +100,35 @@ export interface ViewSource {
   readonly open: ContentOpener;
 }
 
-/** Opens the names of profiles all at once, in their order. An erased user keeps everything but the name. */
-export async function openUsers(open: ContentOpener, users: readonly UserRow[]): Promise<User[]> {
-  const names = await open.usernames(users);
-  return users.map(({ userId, backgroundColor, createdAt, erased }, i) => {
+/**
+ * Opens the names and the given texts of profiles all at once, in the order of the rows. An erased user keeps everything
+ * but the texts.
+ */
+export async function openUsers(
+  open: ContentOpener,
+  users: readonly UserRow[],
+  fields: readonly ProfileField[] = PUBLIC_PROFILE_FIELDS,
+): Promise<User[]> {
+  const texts = users.flatMap((row) => [
+    usernameOf(row),
+    ...fields.flatMap((field) => {
+      const sealed = row[field];
+      return sealed === undefined ? [] : [profileTextOf(row.userId, field, sealed)];
+    }),
+  ]);
+  const opened = (texts.length === 0 ? [] : await open.notes(texts)).values();
+  return users.map((row) => {
+    const { userId, backgroundColor, createdAt, erased } = row;
+    const name = opened.next().value ?? null;
+    const profile: { [F in ProfileField]?: string } = {};
+    for (const field of fields) {
+      const text = row[field] === undefined ? null : opened.next().value;
+      if (text) profile[field] = text;
+    }
     // The row can tell of the erasure before or after the key is destroyed.
-    const username = erased ? null : elementAt(names, i);
-    const user: User = { userId, username, backgroundColor, createdAt };
-    return username === null ? { ...user, erased: true } : user;
+    return erased || name === null
+      ? { userId, username: null, backgroundColor, createdAt, erased: true }
+      : { userId, username: name, backgroundColor, createdAt, ...profile };
   });
 }
 
@@ -125,16 +136,21 @@ export async function openUsers(open: ContentOpener, users: readonly UserRow[]):
 export async function usersById(
   { rows, open }: ViewSource,
   ids: readonly UserId[],
+  fields?: readonly ProfileField[],
 ): Promise<Map<UserId, User>> {
   if (ids.length === 0) return new Map();
   const found = await rows.get(usersModel, [...new Set(ids)]);
-  const users = await openUsers(open, valuesOf(found.values()));
+  const users = await openUsers(open, valuesOf(found.values()), fields);
   return new Map(users.map((user) => [user.userId, user]));
 }
 
 /** Profiles in the order asked. Rejects with `overloaded` while the users model lacks one. */
-export async function requireUsers(source: ViewSource, ids: readonly UserId[]): Promise<User[]> {
-  const users = await usersById(source, ids);
+export async function requireUsers(
+  source: ViewSource,
+  ids: readonly UserId[],
+  fields?: readonly ProfileField[],
+): Promise<User[]> {
+  const users = await usersById(source, ids, fields);
   return ids.map((id) => requireUser(users, id));
 }
 
@@ -146,7 +162,7 @@ export function requireUser(users: ReadonlyMap<UserId, User>, id: UserId): User 
 }
 
 /**
- * Removes an erased user's name from the index of every users table that the store may hold. These are the
+ * Removes an erased user's names from the index of every users table that the store may hold. These are the
  * tables of earlier versions and one that is being built. The active table has folded the erasure. The caller
  * must first write everything that was folded before the key was destroyed.
  */
@@ -165,7 +181,7 @@ export async function eraseUsername(store: RowStore, userId: UserId): Promise<vo
 export async function* openedErased({ rows, open }: ViewSource): AsyncGenerator<Map<UserId, string>> {
   for await (const page of rowsUnder(rows, usersModel, 'erased', ERASED)) {
     const users = valuesOf(page).filter(({ erased }) => erased);
-    const names = await open.usernames(users);
+    const names = await open.notes(users.map(usernameOf));
     yield new Map(users.flatMap(({ userId }, i) => (names[i] ? [[userId, names[i]]] : [])));
   }
 }

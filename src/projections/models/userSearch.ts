@@ -1,8 +1,10 @@
+import { canBeInName } from '../../domain/fields.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
 import { type RowReader, valuesOf } from '../store/rowStore.js';
 import { chatsModel, friendIds } from './chatRows.js';
-import { openUsers, type UserRow, usersById, usersModel, type ViewSource } from './userRows.js';
+import { foldCase, searchPrefixes, type UserRow } from './userNames.js';
+import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
 
@@ -14,9 +16,6 @@ async function friendsAmong(rows: RowReader, me: UserId, others: readonly UserId
   const friends = valuesOf(found.values()).filter(({ added }) => added.length > 0);
   return new Set(friends.flatMap(({ members }) => members));
 }
-
-// The characters of a name. Other characters match no name, and must not meet the `^` of the terms.
-const NAME_PART = /^[A-Za-z0-9_.-]+$/;
 
 const USERS_PER_READ = 100;
 
@@ -34,16 +33,21 @@ export async function friendsPage(
   return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
 }
 
+/** Returns true if the user name or the display name has this part, which is folded. */
+const hasPart = ({ username, displayName }: User, part: string): boolean =>
+  [username, displayName].some((name) => name != null && foldCase(name).includes(part));
+
 /**
- * Users with `q` as any part of their name, case-insensitive and literal: exact, then prefix, then the rest.
- * Leaves out `me`, `me`'s friends and erased users. At most `limit`.
+ * Users with `q` as any part of their user name or display name, case-insensitive and literal: exact, then prefix, then
+ * the rest. Leaves out `me`, `me`'s friends and erased users. At most `limit`.
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
-  if (!NAME_PART.test(q)) return [];
-  const part = q.toLowerCase();
+  // Such a text is in no name, and must not meet the marks of the terms.
+  if (!canBeInName(q)) return [];
+  const part = foldCase(q);
   const found: User[] = [];
   const seen = new Set<UserId>([me]);
-  for await (const page of candidates(source.rows, part)) {
+  for await (const page of candidates(source.rows, q)) {
     const unseen = page.filter((user) => !seen.has(user.userId));
     for (const { userId } of unseen) seen.add(userId);
     const friends = await friendsAmong(
@@ -53,23 +57,23 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
     );
     const strangers = unseen.filter((user) => !friends.has(user.userId));
     const users = await openUsers(source.open, strangers);
-    // Only the name itself says whether a term that an index gave is part of it.
-    found.push(...users.filter(({ username }) => username?.toLowerCase().includes(part)));
+    // Only the names themselves say whether a term that an index gave is part of them.
+    found.push(...users.filter((user) => hasPart(user, part)));
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);
 }
 
-// The exact name's term is the shortest that begins with `^q`, so it comes first.
 async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]> {
   let pages = 0;
-  for (const prefix of [`^${q}`, q]) {
+  for (const prefix of searchPrefixes(q)) {
     let from: { term: string; key: string } | undefined;
     while (pages++ < MAX_READS) {
       const page = await rows.findPrefix(usersModel, 'suffix', prefix, USERS_PER_READ, from);
       const last = page.at(-1);
       if (last === undefined) break;
       yield valuesOf(page.map((hit) => hit.row));
+      if (page.length < USERS_PER_READ) break;
       from = { term: last.term, key: last.row.key };
     }
   }

@@ -52,7 +52,7 @@ describe('a commit on the wire', () => {
     const frame = decodeCommit(encodeCommit(unreadable));
     const { receivers, partition, position, size } = frame;
     expect({ receivers, partition, position, size }).to.deep.equal({
-      receivers: { concerns: [], subjects: [] },
+      receivers: { concerns: [], subjects: [], profiles: [] },
       partition: 3,
       position: 4,
       size: 101,

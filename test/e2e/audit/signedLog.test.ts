@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { allEngines, hasEngine, startFresh } from '../../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../../support/engines.js';
 import { ask } from '../../support/http.js';
 import { parley } from '../../support/parley.js';
 import type { ServerProcess } from '../../support/server.js';
@@ -9,7 +9,7 @@ import { tempDir } from '../../support/tempDir.js';
 import { chatOf, Newcomer, say } from '../newcomer.js';
 import { buildVerifier, runVerifier } from './verifier.js';
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`the signed log on ${engine}`, function () {
     this.timeout(180_000);
     let server: ServerProcess;

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 import { Rest } from '../../../src/client/rest.js';
+import { foldCase } from '../../../src/projections/models/userNames.js';
 import { allKinds, hasEngine } from '../../support/engines.js';
+import { ask } from '../../support/http.js';
 import { type Device, newDevice, type Person, signUp } from '../../support/people.js';
 import { type Searchable, startSearchable } from './traces.js';
 
@@ -28,11 +30,27 @@ for (const kind of allKinds) {
         const device = await newDevice(server, person);
         const text = `my words ${i} ${'are mine '.repeat(20)}`;
         await sayTo(device, other, text);
+        // Two display names, so that the first is left in what was replaced.
+        const profiles = [1, 2].map((n) => ({
+          displayName: `Ünlikely ${i} ${n} Tßest`,
+          about: `about ${i} ${n} ${'and so on '.repeat(20)}`,
+          status: `my status ${i} ${n} for now`,
+        }));
+        for (const json of profiles)
+          expect((await ask(server.url, 'PATCH /user/me', { token: device.token, json })).status).to.equal(
+            200,
+          );
         const key = await system.wrappedKey(person.user.userId);
         const name = person.username.toLowerCase();
-        const traces = [name, person.username, name.slice(3), text, String(key)];
+        const shown = profiles.flatMap(({ displayName, ...texts }) => [
+          foldCase(displayName),
+          ...Object.values(texts),
+        ]);
+        const traces = [name, person.username, name.slice(3), text, ...shown, String(key)];
         // A negative control: the search does find stored names.
-        expect(await system.tracesOf(traces)).to.include.members([name, name.slice(3), String(key)]);
+        expect(await system.tracesOf(traces)).to.include.members([
+          ...[name, name.slice(3), foldCase(profiles[1]?.displayName ?? ''), String(key)],
+        ]);
         await new Rest(server.url).erase(device.token, person.user.userId, person.password);
         expect(await system.tracesOf(traces), person.username).to.deep.equal([]);
         expect(await system.wrappedKey(person.user.userId)).to.equal(null);

@@ -20,7 +20,7 @@ async function stage(folded = 3): Promise<{ rows: MemoryRows; commits: Commit[];
     pages.next([{ user: 2, isOnline: false }]),
   ];
   const rows = new MemoryRows();
-  const projections = allProjections({ usernames: async () => [] });
+  const projections = allProjections({ notes: async () => [] });
   const projector = await Projector.open(rows, projections, 1);
   await projector.fold(commits.slice(0, folded).map(decodeCommit));
   await projector.write();

@@ -25,7 +25,7 @@ const BATCH = 64;
 export class StoreCheck {
   /** A fold of the whole log, by model. Names need not be opened: values are made of the log alone. */
   readonly #folds: readonly { readonly projection: AnyProjection; readonly rows: Rows }[] = allProjections({
-    usernames: async (names) => names.map(() => null),
+    notes: async (names) => names.map(() => null),
   }).map((projection) => ({ projection, rows: new Map() }));
   readonly #heads: Head[];
 

@@ -1,12 +1,35 @@
-import { isFor, pushesOf, type Recorded } from '../../../src/domain/events.js';
+import { isStoredPush } from '../../../src/domain/defineEvent.js';
+import { changedBy, isFor, type MessagePlace, pushesOf, type Recorded } from '../../../src/domain/events.js';
 import type { UserId } from '../../../src/domain/ids.js';
 
-/** Whether a deleted message was sent above an offset. */
-const isSentAbove = (events: readonly Recorded[], deleted: Recorded<'MessageDeleted'>, above: number) =>
+/** Whether a message was sent above an offset. */
+const isSentAbove = (events: readonly Recorded[], { roomId, seq }: MessagePlace, above: number) =>
   events.some(
-    ({ type, data, stream, offset }) =>
-      type === 'MessageSent' && stream === deleted.stream && data.seq === deleted.data.seq && offset > above,
+    ({ type, data, offset }) =>
+      type === 'MessageSent' && data.roomId === roomId && data.seq === seq && offset > above,
   );
+
+/**
+ * The push of an event that changes a message, if a replay of this range shows the message with it: once, as it is now,
+ * unless it was sent within the range.
+ */
+function shownChange(
+  events: readonly Recorded[],
+  event: Recorded,
+  { above, upTo }: { readonly above: number; readonly upTo: number },
+): 'edit message' | 'delete message' | undefined {
+  const place = changedBy(event);
+  if (!place || isSentAbove(events, place, above)) return undefined;
+  const changes = events.filter((one) => {
+    const changed = changedBy(one);
+    return changed?.roomId === place.roomId && changed.seq === place.seq;
+  });
+  const isDeleted = changes.some(({ type }) => type === 'MessageDeleted');
+  if (isDeleted) return event.type === 'MessageDeleted' ? 'delete message' : undefined;
+  return changes.findLast(({ offset }) => offset <= upTo)?.offset === event.offset
+    ? 'edit message'
+    : undefined;
+}
 
 /** The members of a room; of a pair they never change. Empty for another stream, or a room without a chat. */
 export function membersOf(events: readonly Recorded[], stream: string): readonly UserId[] {
@@ -36,13 +59,13 @@ export function expectedChanges(
       event.type === 'MessagesRead' &&
       newestRead.get(`${event.stream}/${event.data.userId}`) !== event.offset;
     if (isOld) continue;
-    // The message comes as it is now.
-    if (event.type === 'MessageDeleted' && isSentAbove(events, event, above)) continue;
+    const shown = shownChange(events, event, { above, upTo });
+    if (changedBy(event) && !shown) continue;
     const members = membersOf(events, event.stream);
     for (const push of pushesOf(event, { members })) {
-      if ('about' in push || !isFor(userId, push, event.offset, [])) continue;
+      if (!isStoredPush(push) || !isFor(userId, push, event.offset, [])) continue;
       const given = streams[event.stream] ?? [];
-      given.push([event.offset, push.name]);
+      given.push([event.offset, shown ?? push.name]);
       streams[event.stream] = given;
     }
   }

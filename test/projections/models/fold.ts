@@ -3,7 +3,7 @@ import type { Recorded } from '../../../src/domain/events.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projections/projection.js';
 import { createQueries, type Queries } from '../../../src/projections/queries.js';
-import type { AnyModel, Row, RowStore } from '../../../src/projections/store/rowStore.js';
+import { type AnyModel, type Row, type RowStore, valuesOf } from '../../../src/projections/store/rowStore.js';
 import { logOf } from '../../audit/worldLog.js';
 import type { World } from './world.js';
 
@@ -16,11 +16,11 @@ export async function foldBatch(
   events: readonly FoldedEvent[],
 ): Promise<void> {
   for (const projection of projections) {
-    await projection.prepare?.(events);
     const touched = [...new Set(events.flatMap((event) => projection.keys(event)))];
     // Only keys, offsets and JSON matter here; `evolve` gets back its own values.
     const model = projection.model as AnyModel & Parameters<typeof rows.get<unknown>>[0];
     const found = await rows.get<unknown>(model, touched);
+    await projection.prepare?.(events, valuesOf(found.values()));
     const changed = new Map<string, Row<unknown>>();
     for (const event of events) {
       for (const key of projection.keys(event)) {

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Recorded } from '../../../src/domain/events.js';
+import { canBeInName } from '../../../src/domain/fields.js';
 import { streamOf } from '../../../src/domain/ids.js';
-import { sealedMessage } from '../../../src/domain/messages.js';
+import { sealedMessage } from '../../../src/domain/messages/messages.js';
 import type { RoomState } from '../../../src/domain/streams.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import {
@@ -11,9 +12,11 @@ import {
   hasChat,
   lastSeqOf,
 } from '../../../src/projections/models/chatRows.js';
-import { messageKey, messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
+import { messageKey } from '../../../src/projections/models/messageKeys.js';
+import { messageOf, messagesProjection } from '../../../src/projections/models/messageRows.js';
 import { loadStates } from '../../../src/projections/models/streamIndex.js';
-import { searchTerms, usersModel, usersProjection } from '../../../src/projections/models/userRows.js';
+import { foldCase, searchPrefixes, searchTerms } from '../../../src/projections/models/userNames.js';
+import { usersModel, usersProjection } from '../../../src/projections/models/userRows.js';
 import { runs } from '../../support/lanes.js';
 import { MemoryRows } from '../../support/rowsMemory.js';
 import { dump, foldBatch } from './fold.js';
@@ -165,8 +168,29 @@ describe('the index of names', () => {
     fc.assert(
       fc.property(name, fc.nat(31), fc.nat(31), (username, a, b) => {
         const part = username.slice(Math.min(a, b), Math.max(a, b) + 1).toLowerCase();
-        expect(searchTerms(username).some((term) => term.startsWith(part))).to.equal(true);
-        expect(searchTerms(username)[0]).to.equal(`^${username.toLowerCase()}`);
+        const terms = searchTerms(username, 'username');
+        expect(terms.some((term) => term.startsWith(part))).to.equal(true);
+        expect(terms[0]).to.equal(`\u0001${username.toLowerCase()}\u0001`);
+      }),
+    );
+  });
+
+  it('finds a display name by every part of it, in any case and of any script', () => {
+    const name = fc
+      .string({ unit: 'grapheme', minLength: 1, maxLength: 20 })
+      .filter((text) => canBeInName(text));
+    fc.assert(
+      fc.property(name, fc.nat(19), fc.nat(19), (displayName, a, b) => {
+        const characters = Array.from(displayName);
+        const part = characters.slice(Math.min(a, b), Math.max(a, b) + 1).join('');
+        const terms = searchTerms(displayName, 'displayName');
+        const has = (prefix: string) => terms.some((term) => term.startsWith(prefix));
+        const exact = (q: string) => searchPrefixes(q)[1] ?? '';
+        const begin = (q: string) => searchPrefixes(q)[3] ?? '';
+        for (const q of [part, part.toUpperCase()]) if (part !== '') expect(has(foldCase(q))).to.equal(true);
+        expect(has(exact(displayName))).to.equal(true);
+        expect(has(begin(characters[0] ?? ''))).to.equal(true);
+        expect(has(exact(`${displayName}x`))).to.equal(false);
       }),
     );
   });
@@ -175,7 +199,7 @@ describe('the index of names', () => {
     const { value, entry } = await registered(new World(), 'Zelda');
     expect(value.username).to.equal(sealed('Zelda'));
     expect(JSON.stringify(value)).not.to.match(/zelda/i);
-    expect(entry?.terms).to.deep.equal(['^zelda', 'zelda', 'elda', 'lda', 'da', 'a']);
+    expect(entry?.terms).to.deep.equal(['\u0001zelda\u0001', 'zelda', 'elda', 'lda', 'da', 'a']);
   });
 
   it('is empty for a user whose key is gone', async () => {
@@ -186,7 +210,7 @@ describe('the index of names', () => {
   it('is not written without the opened name', () => {
     const world = new World();
     world.register('zelda');
-    expect(() => entryOf(world)).to.throw(/was not opened/);
+    expect(() => entryOf(world)).to.throw(/were not opened/);
   });
 });
 
@@ -204,7 +228,7 @@ async function registered(world: World, name: string, then?: (world: World, user
   const userId = world.register(name);
   then?.(world, userId);
   const projection = usersProjection(world.open);
-  await projection.prepare?.(world.events);
+  await projection.prepare?.(world.events, []);
   return entryOf(world);
 }
 

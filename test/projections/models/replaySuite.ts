@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { isStoredPush } from '../../../src/domain/defineEvent.js';
 import { isFor, pushesOf, pushesTo } from '../../../src/domain/events.js';
 import type { User } from '../../../src/domain/userMessageChat.js';
 import type { MissedEvent } from '../../../src/projections/models/streamIndex.js';
@@ -17,7 +18,7 @@ const unknown: User = { userId: '', username: null, backgroundColor: '', created
 /** The pushes of an event to a user. */
 const namesOf = (userId: string, { event, scene }: MissedEvent): ChangeName[] =>
   pushesOf(event, scene).flatMap((push) =>
-    !('about' in push) && isFor(userId, push, event.offset, scene.periods ?? [])
+    isStoredPush(push) && isFor(userId, push, event.offset, scene.periods ?? [])
       ? [[event.offset, push.name] as const]
       : [],
   );

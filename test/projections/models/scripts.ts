@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { type RoomId, roomIdOf, type UserId } from '../../../src/domain/ids.js';
-import { World } from './world.js';
+
+import { REPORTS_A_DAY } from '../../../src/domain/limits.js';
+import { ROLES } from '../../../src/domain/streams.js';
+import { type Sent, World } from './world.js';
 
 const NAMES = ['anna', 'ben', 'chris'];
 
@@ -13,13 +16,49 @@ export interface Scripted {
 }
 
 const pair = fc.constantFrom<readonly [number, number]>([0, 1], [1, 0], [1, 2], [2, 1], [0, 2], [2, 0]);
+const seq = fc.nat(12);
+const emoji = fc.constantFrom('👍', '🎉', '👩‍👩‍👧');
+const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an', 'integrator'] } });
+const field = fc.option(fc.constantFrom('Zoë', 'Ben van Dam', 'annA', '安娜 😀'));
+/** Fields that are absent stay, those of null are removed. */
+const profile = fc.record(
+  { displayName: field, about: field, status: field, locale: fc.option(fc.constantFrom('nl', 'pt-BR')) },
+  { requiredKeys: [] },
+);
 const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
-  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair }) },
+  { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair, body }) },
   { weight: 3, arbitrary: fc.record({ does: fc.constant('read' as const), pair, upTo: fc.nat(12) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq: fc.nat(12) }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('delete' as const), pair, seq }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constant('edit' as const), pair, seq, mentions: fc.boolean() }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ does: fc.constant('react' as const), pair, seq, emoji, on: fc.boolean() }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('pin' as const), pair, seq, on: fc.boolean() }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constantFrom('report' as const, 'decide' as const),
+      pair,
+      seq: fc.nat(3),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('profile' as const), pair, change: profile }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      does: fc.constant('role' as const),
+      pair,
+      role: fc.constantFrom(...ROLES),
+      give: fc.boolean(),
+    }),
+  },
 );
 
 /** A short random history of three users, without the commands that deciders refuse. */
@@ -29,15 +68,29 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
     const rooms = new Set<RoomId>();
+    const reports: { readonly by: UserId; readonly id: string }[] = [];
+    let decided = 0;
     for (const act of steps) {
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
       if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
+      else if (act.does === 'profile') world.changeProfile(me, act.change);
+      else if (act.does === 'role') world.setRole(me, act.role, act.give);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
-      else if (!rooms.has(room)) continue;
-      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`);
+      else if (act.does === 'decide') {
+        const open = reports.shift();
+        if (open) decided++;
+        if (open) world.decideReport(other, open.by, open.id, 'seen');
+      } else if (!rooms.has(room)) continue;
+      else if (act.does === 'report' && reports.length + decided < REPORTS_A_DAY)
+        reports.push({ by: me, id: world.report(me, room, act.seq, act.seq % 2 === 0 ? 'look' : undefined) });
+      else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`, act.body);
+      else if (act.does === 'edit')
+        world.edit(room, act.seq, `edited ${world.events.length}`, act.mentions ? [other] : undefined);
+      else if (act.does === 'react') world.react(me, room, act.seq, act.emoji, act.on);
+      else if (act.does === 'pin') world.pin(me, room, act.seq, act.on);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));
     }

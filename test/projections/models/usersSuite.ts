@@ -83,7 +83,7 @@ export function usersSuite(makeRows: MakeRows): void {
       const store = await folded(world, await makeRows());
       expect(await search(store, me, 'a.b')).to.deep.equal(['a.b']);
       expect(await search(store, me, 'a_b')).to.deep.equal(['a_b']);
-      for (const q of ['^a', '^', '%', 'a*', '$', ' ', '.*', '\u212A'])
+      for (const q of ['^a', '^', 'a%', 'a*', '$', ' ', '.*', '\u0001a', '\u0001', '\u202Ea'])
         expect(await search(store, me, q)).to.deep.equal([]);
     });
 

@@ -1,8 +1,21 @@
 import { v5 as uuidv5 } from 'uuid';
 import { encodeEvent } from '../../../src/domain/codec.js';
-import { type Command, decideCommand, describeCommand } from '../../../src/domain/commands.js';
+import {
+  type Command,
+  type CommandOf,
+  decideCommand,
+  describeCommand,
+} from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
-import { foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import type { SealedMessage } from '../../../src/domain/defineEvent.js';
+import {
+  changedBy,
+  changeMessage,
+  foldFor,
+  type NewEvent,
+  type State,
+  sealedTextsOf,
+} from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
@@ -12,7 +25,8 @@ import {
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
-import type { RoomState } from '../../../src/domain/streams.js';
+import { sealedMessage } from '../../../src/domain/messages/messages.js';
+import type { Role, RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
@@ -25,9 +39,23 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
-/** An event with its text sealed, as the writer seals it. */
-const sealedEvent = (event: NewEvent): NewEvent =>
-  event.type === 'MessageSent' ? { ...event, data: { ...event.data, text: sealed(event.data.text) } } : event;
+/** The text of what `sealed` has sealed. */
+export const unsealed = (text: Sealed): string => Buffer.from(text.slice(SEAL.length), 'base64').toString();
+
+/** An event with its texts sealed, as the writer seals them. */
+function sealedEvent(event: NewEvent, actor: Actor): NewEvent {
+  // Only the fields are asked for, which follow from type, data and actor.
+  const fields = sealedTextsOf({ ...event, actor } as Parameters<typeof sealedTextsOf>[0]);
+  const texts = Object.fromEntries(fields.map(({ field, text }) => [field, sealed(text)]));
+  return { ...event, data: { ...event.data, ...texts } } as NewEvent; // A sealed text is a text.
+}
+
+/** What a message has beside its text. */
+export interface Sent {
+  readonly replyTo?: string;
+  readonly mentions?: string[];
+  readonly data?: Record<string, unknown>;
+}
 
 /**
  * Users who register, make friends, chat, and go online and offline. Produces the log that their commands
@@ -48,7 +76,6 @@ export class World {
   readonly open: ContentOpener = {
     messages: async (messages) =>
       messages.map(({ senderId, text }) => (text === null ? null : this.#open(senderId, text))),
-    usernames: async (names) => names.map(({ userId, username }) => this.#open(userId, username)),
     notes: async (notes) => notes.map(({ owner, sealed }) => this.#open(owner, sealed)),
   };
 
@@ -57,6 +84,14 @@ export class World {
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
     this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
     return userId;
+  }
+
+  changeProfile(userId: UserId, change: Omit<CommandOf<'change profile'>, 'kind' | 'userId'>): void {
+    this.#run({ kind: 'change profile', userId, ...change });
+  }
+
+  setRole(userId: UserId, role: Role, give: boolean): void {
+    this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }
 
   befriend(actor: UserId, friendId: UserId): StreamName {
@@ -70,11 +105,49 @@ export class World {
   }
 
   /** Returns the message's id. */
-  send(actor: UserId, roomId: RoomId, message: string, replyTo?: string): string {
+  send(actor: UserId, roomId: RoomId, message: string, body: Sent = {}): string {
     const messageId = this.id();
-    const reply = replyTo === undefined ? {} : { replyTo };
-    this.#run({ kind: 'send message', actor, roomId, messageId, message, ...reply });
+    this.#run({ kind: 'send message', actor, roomId, messageId, message, ...body });
     return messageId;
+  }
+
+  /** Edits the message with this `seq`, if it is there and was not deleted. */
+  edit(roomId: RoomId, seq: number, message: string, mentions?: string[]): void {
+    const found = this.#messageAt(roomId, seq);
+    if (!found) return;
+    const { messageId, senderId: actor } = found;
+    const body = { message, ...(mentions ? { mentions } : {}) };
+    this.#run({ kind: 'edit message', actor, roomId, messageId, editId: this.id(), ...body });
+  }
+
+  /** Reacts to the message with this `seq`, or takes it back, if it is there and was not deleted. */
+  react(actor: UserId, roomId: RoomId, seq: number, emoji: string, on = true): void {
+    const found = this.#messageAt(roomId, seq);
+    if (found) this.#run({ kind: 'react', actor, roomId, messageId: found.messageId, emoji, on });
+  }
+
+  /** Pins or unpins the message with this `seq`, if it is there and was not deleted. */
+  pin(actor: UserId, roomId: RoomId, seq: number, on = true): void {
+    const found = this.#messageAt(roomId, seq);
+    if (found) this.#run({ kind: 'pin message', actor, roomId, messageId: found.messageId, on });
+  }
+
+  #messageAt(roomId: RoomId, seq: number): SealedMessage | undefined {
+    const found = this.messages(roomId).find((message) => message.seq === seq);
+    return found?.deleted ? undefined : found;
+  }
+
+  /** The messages of a room as they are now, sealed. */
+  messages(roomId: RoomId): SealedMessage[] {
+    const found = new Map<number, SealedMessage>();
+    for (const event of this.events) {
+      if (event.stream !== streamOf('room', roomId)) continue;
+      if (event.type === 'MessageSent') found.set(event.data.seq, sealedMessage(event));
+      const changed = changedBy(event);
+      const known = changed && found.get(changed.seq);
+      if (known) found.set(known.seq, changeMessage(known, event));
+    }
+    return [...found.values()];
   }
 
   /** Deletes the message with this `seq`, if there is one that was not deleted before. */
@@ -82,7 +155,28 @@ export class World {
     const ofRoom = this.events.filter(({ stream }) => stream === streamOf('room', roomId));
     for (const { type, data } of ofRoom)
       if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
-        this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+        this.#run({ kind: 'remove message', roomId, messageId: data.messageId });
+  }
+
+  /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
+  report(actor: UserId, roomId: RoomId, seq: number, note?: string): string {
+    const reportId = this.id();
+    const sent = this.events.find(
+      ({ type, data }) => type === 'MessageSent' && data.roomId === roomId && data.seq === seq,
+    );
+    const message = sent?.type === 'MessageSent' ? sent : undefined;
+    this.#run({
+      ...{ kind: 'record report', actor, reportId, roomId, category: 'spam' },
+      ...(message
+        ? { messageIds: [message.data.messageId], seqs: [seq], evidence: [{ seq, senderId: message.actor }] }
+        : {}),
+      ...(note === undefined ? {} : { note }),
+    });
+    return reportId;
+  }
+
+  decideReport(by: Actor, reporter: UserId, reportId: string, note: string): void {
+    this.#run({ kind: 'record decision', reporter, reportId, by, decision: {}, note });
   }
 
   #isDeleted(roomId: RoomId, seq: number): boolean {
@@ -135,23 +229,29 @@ export class World {
       message: ({ messageId }) => {
         // A replied message is assumed to exist.
         if (messageId === replyTo) return earlierMessage({ senderId: '', seq: 1, sentAt: '', text: '' });
-        return command.kind === 'delete message' ? this.#sent(messageId) : undefined;
+        return command.kind === 'send message' ? undefined : this.#sent(messageId);
       },
     });
     const decision = decideCommand(command, this.#state(stream), facts);
     if ('refused' in decision) throw decision.refused;
     const actor = describeCommand(command).actor;
     // Deciders make events by their declarations.
-    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent), actor);
+    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent, actor), actor);
   }
 
   #sent(messageId: string): EarlierMessage | undefined {
     for (const event of this.events)
-      if (event.type === 'MessageSent' && event.data.messageId === messageId) {
-        const { actor: senderId, recordedAt: sentAt } = event;
-        return earlierMessage({ senderId, seq: event.data.seq, sentAt, text: '' });
-      }
+      if (event.type === 'MessageSent' && event.data.messageId === messageId)
+        return this.#earlier(event.data.roomId, messageId);
     return undefined;
+  }
+
+  /** Its texts stay sealed: no decider compares them here. */
+  #earlier(roomId: RoomId, messageId: string): EarlierMessage | undefined {
+    const found = this.messages(roomId).find((message) => message.messageId === messageId);
+    if (!found) return undefined;
+    const { data: _, ...message } = found;
+    return earlierMessage(message);
   }
 
   #state(stream: StreamName): State {

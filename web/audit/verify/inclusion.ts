@@ -135,7 +135,7 @@ export function readHashes(hashes: unknown): readonly Bytes[] {
 
 const comparedFields = ['stream', 'version', 'type', 'actor', 'recordedAt', 'commandId'];
 /** Encrypted in the entry and decrypted in the console, so they cannot be compared. */
-const sealedFields = ['text', 'username'];
+const sealedFields = ['text', 'username', 'note'];
 
 function verifyShownEvent(entry: string, shown: Readonly<Record<string, unknown>>): Step {
   const stored = readEntry(entry);
