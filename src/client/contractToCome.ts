@@ -1,4 +1,4 @@
-import type { Chat, Message, User } from '../domain/userMessageChat.js';
+import type { Chat, User } from '../domain/userMessageChat.js';
 
 /**
  * Requests and pushes of the contract that the declarations of the server do not have yet. A name leaves this file when
@@ -13,10 +13,6 @@ export interface PreferencesToCome {
   readonly receipts: boolean;
 }
 
-interface OfMessage {
-  readonly roomId: string;
-  readonly messageId: string;
-}
 interface Done {
   readonly revision: string;
 }
@@ -24,18 +20,8 @@ interface Page {
   readonly limit?: number;
   readonly next?: string;
 }
+
 export interface RequestsToCome {
-  'edit message': {
-    input: OfMessage & { readonly editId: string; readonly message: string; readonly mentions?: string[] };
-    answer: Done & { readonly message: Message };
-  };
-  'get edits': { input: OfMessage; answer: { edits: { rev: number; message: string; at: string }[] } };
-  'delete message': { input: OfMessage; answer: Done };
-  react: {
-    input: OfMessage & { readonly emoji: string; readonly on: boolean };
-    answer: Done & { readonly reactions: NonNullable<Message['reactions']> };
-  };
-  'pin message': { input: OfMessage & { readonly on: boolean }; answer: Done };
   'change chat': {
     input: {
       readonly roomId: string;
@@ -57,18 +43,10 @@ export interface RequestsToCome {
 }
 
 export interface PushesToCome {
+  'change chat': { readonly chat: Chat };
   'accept chat': { readonly roomId: string };
   'remove friend': { readonly userId: string };
   'block user': { readonly userId: string; readonly block: boolean };
   'change preferences': { readonly preferences: PreferencesToCome };
   'change user': { readonly user: User };
-  'edit message': { readonly roomId: string; readonly message: Message };
-  react: OfMessage & {
-    readonly seq: number;
-    readonly userId: string;
-    readonly emoji: string;
-    readonly on: boolean;
-  };
-  'pin message': OfMessage & { readonly seq: number; readonly on: boolean; readonly by: string };
-  'change chat': { readonly chat: Chat };
 }
