@@ -1,8 +1,8 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
-import * as groupEvents from './groupEvents.js';
-import * as groups from './groups.js';
+import * as groupEvents from './groups/groupEvents.js';
+import * as groups from './groups/groups.js';
 import * as history from './history.js';
 import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';

@@ -5,7 +5,7 @@ import { badRequest, conflict, notFound } from '../base/errors.js';
 import { decodeLeaf, leafTest } from '../domain/codec.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { sealedTextsOf } from '../domain/events.js';
-import { windowsIn } from '../domain/groupState.js';
+import { windowsIn } from '../domain/groups/groupState.js';
 import { type Actor, isGroupId, type RoomId, streamOf } from '../domain/ids.js';
 import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
 import type { Message, User } from '../domain/userMessageChat.js';

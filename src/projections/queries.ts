@@ -1,7 +1,7 @@
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import type { Window } from '../domain/groupMembers.js';
-import type { Period } from '../domain/groupState.js';
+import type { Window } from '../domain/groups/groupMembers.js';
+import type { Period } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';

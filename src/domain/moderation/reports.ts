@@ -3,7 +3,7 @@ import { notFound, ParleyError, unauthenticated } from '../../base/errors.js';
 import { command, type Decision, request } from '../defineCommand.js';
 import { event, type Sealing } from '../defineEvent.js';
 import { Id, Revision, type Time } from '../fields.js';
-import { isInWindows, membersOf, windowsOf } from '../groupState.js';
+import { isInWindows, membersOf, windowsOf } from '../groups/groupState.js';
 import type { Actor, UserId } from '../ids.js';
 import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from '../limits.js';
 import { MessageDeleted } from '../messages/messages.js';

@@ -2,7 +2,7 @@ import type { WantedMessage } from '../../domain/defineCommand.js';
 import type { ReactionsOf, SealedMessage } from '../../domain/defineEvent.js';
 import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
-import type { Window } from '../../domain/groupMembers.js';
+import type { Window } from '../../domain/groups/groupMembers.js';
 import type { RoomId } from '../../domain/ids.js';
 import { messageTerm, openedMessage, partsOf } from '../../domain/messages/sealedMessages.js';
 import type { Message } from '../../domain/userMessageChat.js';
