@@ -1,5 +1,18 @@
 import type { Chat, PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../types.js';
-import { applyChat, applyGroupChange, applyMembership, applyRole, isMember } from './chatFolds.js';
+import {
+  applyBlock,
+  applyChat,
+  applyEndOfContact,
+  applyErasure,
+  applyFriend,
+  applyGroupChange,
+  applyMembership,
+  applyPresence,
+  applyRole,
+  applyUser,
+  isMember,
+  presenceOf,
+} from './chatFolds.js';
 import {
   applyChangedMessage,
   applyDeletion,
@@ -9,15 +22,6 @@ import {
   applyReaction,
   applySentMessage,
 } from './messageFolds.js';
-import {
-  applyBlock,
-  applyEndOfContact,
-  applyErasure,
-  applyFriend,
-  applyPresence,
-  applyUser,
-  presenceOf,
-} from './peopleFolds.js';
 import { roomOf, type State, withChat, withRoom } from './storeState.js';
 
 /** What each push and each answer of the contract changes in the state. */

@@ -1,6 +1,6 @@
 import type { After, Client, PushData, User } from '../types.js';
+import { applyUser } from './chatFolds.js';
 import { applyTyping } from './messageFolds.js';
-import { applyUser } from './peopleFolds.js';
 import { otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 

@@ -13,9 +13,9 @@ import {
   toClientError,
   type User,
 } from '../types.js';
+import { applyConnection, applyUser, resetToPresent } from './chatFolds.js';
 import { foldAnswer, pushFolds } from './contractFolds.js';
 import { Activity, People, Typing } from './livePresence.js';
-import { applyConnection, applyUser, resetToPresent } from './peopleFolds.js';
 import { Lists, type OpenRoom, openRoom } from './roomStore.js';
 import { Marks, Sending } from './sending.js';
 import { viewSnapshot } from './snapshot.js';

@@ -1,20 +1,23 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { applyChat } from '../../../src/client/store/chatFolds.js';
-import { applyChatPage } from '../../../src/client/store/contractFolds.js';
 import {
-  applyDeletion,
-  applyMessages,
-  applyPage,
-  applySentMessage,
-} from '../../../src/client/store/messageFolds.js';
-import {
+  applyChat,
   applyConnection,
   applyErasure,
   applyFriend,
+  applyMembership,
   applyPresence,
   resetToPresent,
-} from '../../../src/client/store/peopleFolds.js';
+} from '../../../src/client/store/chatFolds.js';
+import { applyChatPage } from '../../../src/client/store/contractFolds.js';
+import {
+  applyDeletion,
+  applyMark,
+  applyMessages,
+  applyPage,
+  applyReaction,
+  applySentMessage,
+} from '../../../src/client/store/messageFolds.js';
 import { applyOpening } from '../../../src/client/store/roomStore.js';
 import { setRefused, setWaiting } from '../../../src/client/store/sending.js';
 import { viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
@@ -156,6 +159,74 @@ describe('the folds of the store', () => {
       expect(shown).to.deep.equal([gone]);
     }
     expect(told(beginning), 'of an unknown message').to.equal(beginning);
+  });
+
+  it('count a reaction of somebody beyond the named ones once, however often it is told', () => {
+    const named = Array.from({ length: 20 }, (_, i) => `user ${i}`);
+    const all = { emoji: '👍', userIds: named, count: 25 };
+    const message = { ...messageOf(withAda, ada, 1), reactions: [all] };
+    const push = (userId: string, on: boolean) => (state: State) =>
+      applyReaction(state, { roomId: withAda, messageId: message.messageId, userId, emoji: '👍', on });
+    const countOf = (...pushes: ((state: State) => State)[]): unknown => {
+      const state = pushes.reduce((before, told) => told(before), applyPage(beginning, withAda, [message]));
+      const [entry] = view(state).entries;
+      return (
+        entry?.state === 'stored' &&
+        entry.message.reactions?.map(({ userIds, count }) => [userIds.length, count])
+      );
+    };
+    expect(countOf(push('new', true), push('new', true))).to.deep.equal([[20, 26]]);
+    expect(countOf(push('new', true), push('new', false), push('new', false))).to.deep.equal([[20, 25]]);
+    expect(countOf(push('unnamed', false), push('unnamed', false))).to.deep.equal([[20, 24]]);
+    expect(countOf(push('user 3', false), push('user 3', false))).to.deep.equal([[19, 24]]);
+    expect(countOf(push('user 3', true))).to.deep.equal([[20, 25]]);
+  });
+
+  it('count a member of a large group once, and show marks of others in small groups only', () => {
+    const users = Array.from({ length: 32 }, (_, i) => person(`user ${i}`));
+    const chat = { ...chatOf(withAda, [me, ...users.slice(1)], [], { me: 0 }), roomType: 'GROUP' as const };
+    const group = (members: number): State =>
+      applyChat(beginning, { ...chat, members, windows: [[1, null]] });
+    const told = (state: State, userId: string, isIn: boolean): State =>
+      [1, 2].reduce((next) => applyMembership(next, { roomId: withAda, userId, at: 0 }, isIn), state);
+    const membersOf = (state: State): unknown => view(state).chat?.members;
+    expect(membersOf(told(group(40), 'new', true))).to.equal(41);
+    expect(membersOf(told(told(group(40), 'new', true), 'new', false))).to.equal(40);
+    expect(membersOf(told(group(40), 'unnamed', false))).to.equal(39);
+    expect(membersOf(told(group(40), 'user 3', false))).to.equal(39);
+    expect(membersOf(told(group(32), 'user 3', true))).to.equal(32);
+    expect(membersOf(told(group(32), 'stranger', false))).to.equal(32);
+    const read = (state: State): State =>
+      users.reduce(
+        (next, { userId }) => applyMark(next, withAda, userId, 1),
+        applyPage(state, withAda, [messageOf(withAda, me, 1)]),
+      );
+    expect(view(read(group(32))).otherMark).to.equal(1);
+    expect(view(read(group(33))).otherMark).to.equal(0);
+  });
+
+  it('count only what lies in the windows, and see no gap between two of them', () => {
+    const at = (seq: number) => messageOf(withAda, ada, seq);
+    const windows: [number, number | null][] = [
+      [3, 4],
+      [8, null],
+    ];
+    const chat = chatOf(withAda, [me, ada], [at(9)], { me: 3 });
+    const group = applyChat(beginning, { ...chat, roomType: 'GROUP', members: 2, windows });
+    expect(snapshot(group).chats[0]?.unread).to.equal(3);
+    const seqs = (state: State): unknown[] =>
+      view(state).entries.map((entry) => entry.state === 'stored' && entry.message.seq);
+    const some = applyPage(group, withAda, [4, 8, 9].map(at));
+    expect([seqs(some), view(some).history]).to.deep.equal([[4, 8, 9], { state: 'more' }]);
+    expect(view(applyPage(some, withAda, [at(3)])).history).to.deep.equal({ state: 'complete' });
+    const left = applyMembership(some, { roomId: withAda, userId: 'me', at: 9 }, false);
+    expect(view(left)).to.include({ isMember: false });
+    expect(view(left).chat?.windows).to.deep.equal([
+      [3, 4],
+      [8, 9],
+    ]);
+    const said = applyMembership(group, { roomId: withAda, userId: 'me', at: 7 }, false);
+    expect(view(said).chat?.windows, 'a window in which nothing was said').to.deep.equal([[3, 4]]);
   });
 
   it('keep the identity of everything that did not change', () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { applyConnection } from '../../../src/client/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../src/client/store/contractFolds.js';
-import { applyConnection } from '../../../src/client/store/peopleFolds.js';
 import { applyOpening } from '../../../src/client/store/roomStore.js';
 import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from '../../../src/client/store/storeState.js';

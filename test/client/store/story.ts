@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import { applyChat } from '../../../src/client/store/chatFolds.js';
+import { applyChat, applyErasure, applyFriend } from '../../../src/client/store/chatFolds.js';
 import {
   applyMark,
   applyMessages,
   applyPage,
   applySentMessage,
 } from '../../../src/client/store/messageFolds.js';
-import { applyErasure, applyFriend } from '../../../src/client/store/peopleFolds.js';
 import type { State } from '../../../src/client/store/storeState.js';
 import type { Chat, Message, User } from '../../../src/client/types.js';
 
