@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
+import type { Traces } from '../base/tracing.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import { Moderation } from '../erasure/reportDecisions.js';
@@ -14,6 +15,7 @@ import { checkControlPath, createControlApp, serveControl } from './controlSocke
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
+import { openTraces } from './openTelemetry.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
@@ -60,7 +62,8 @@ export async function startSystem(
 ): Promise<System> {
   if (options.isServing !== false) checkControlPath(config.DATA_DIR);
   const [closers, retirement] = [new Closers(), new Retirement(logger, fail)];
-  const host: Host = { config, logger, metrics: new Metrics(), closers, retirement };
+  const metrics = new Metrics(await startTraces(config, logger, closers));
+  const host: Host = { config, logger, metrics, closers, retirement };
   try {
     return await start(host, options);
   } catch (error) {
@@ -107,6 +110,18 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
       return host.closers.closeAll();
     },
   };
+}
+
+/** Sends traces where the settings say so; else nothing of OpenTelemetry is loaded. */
+async function startTraces(
+  { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: share }: Config,
+  logger: Logger,
+  closers: Closers,
+): Promise<Traces | undefined> {
+  if (endpoint === undefined) return undefined;
+  const { traces, close } = await openTraces(endpoint, share, logger);
+  closers.add(close);
+  return traces;
 }
 
 async function startSelfCheck(

@@ -1,4 +1,5 @@
 import type { Clock, PacedCalls } from '../base/clock.js';
+import type { DurableAppend } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
@@ -153,5 +154,5 @@ export interface WriterEvents {
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
-  readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
+  readonly onAppend?: (appended: DurableAppend) => void;
 }

@@ -153,6 +153,25 @@ for (const kind of allKinds)
         expect(looks).to.deep.include({ userId: mod.userId, resource: 'reports', query: { limit: '200' } });
       });
 
+      it('show the newest text of a message that its sender has edited and deleted meanwhile', async () => {
+        const { messageId } = await say(phone, roomId, 'first text');
+        const reportId = randomUUID();
+        await report({ reportId, roomId, messageIds: [messageId] });
+        const edit = { roomId, messageId, editId: randomUUID(), message: 'second text' };
+        await phone.request('edit message', edit);
+        await phone.request('delete message', { roomId, messageId });
+        const shown = async () => (await rest(`GET /admin/reports/${reportId}`)).body.messages.at(-1).message;
+        expect(await shown()).to.equal('second text');
+        const { messages } = await tablet.request('fetch messages', { roomId, limit: 1 });
+        expect(messages[0]).to.deep.include({ messageId, message: null, deleted: { by: ada.userId } });
+        const { out } = await run('audit', 'replay', '--stream', `room:${roomId}`);
+        for (const text of ['first text', 'second text']) expect(out, 'auditors do not').to.not.include(text);
+        expect((await rest(`POST /admin/reports/${reportId}/decision`, { note: 'seen' })).status).to.equal(
+          204,
+        );
+        expect(await shown()).to.equal(null);
+      });
+
       it('are decided once: messages are deleted by the moderator, and what was kept is destroyed', async () => {
         const [kept, other] = [
           await say(phone, roomId, 'deleted early'),
