@@ -3,9 +3,12 @@ import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import { networkOf } from '../base/origins.js';
 import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
-import type { UserId } from '../domain/ids.js';
-import type { Role } from '../domain/streams.js';
-import type { RoleCheck } from '../projections/queries.js';
+import { streamOf, type UserId } from '../domain/ids.js';
+import { hasRole } from '../domain/roles.js';
+import type { Role, Role } from '../domain/streams.js';
+import { type EventLog, partitionOf } from '../log/log.js';
+import type { Queries } from '../projections/queries.js';
+import type { Progress } from '../projections/queryWaits.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
@@ -124,3 +127,25 @@ async function takeAttempt(limit: AttemptLimit, key: string, refusal: string): P
 
 const rateLimited = (message: string, retryAfterMs: number) =>
   new ParleyError('rate_limited', message, { retryAfterMs });
+
+/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
+export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** The log and the read model that decide which roles a user has. */
+export interface RoleSource {
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+  readonly queries: Pick<Queries, 'roles'>;
+  readonly progress: Pick<Progress, 'folded'>;
+}
+
+export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
+  return async (userId, role) => {
+    const partition = partitionOf(streamOf('user', userId), log.partitions);
+    const folded = progress.folded(partition);
+    // Read together: the model has nearly always folded everything that is in the log.
+    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
+    const size = tail?.size ?? 0;
+    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
+    return hasRole(roles.get(userId) ?? [], role);
+  };
+}

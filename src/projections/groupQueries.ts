@@ -4,10 +4,10 @@ import type { SealedMessage } from '../domain/defineEvent.js';
 import { groupNote } from '../domain/groups/groupEvents.js';
 import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
-import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
+import { SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
-import { type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
-import { mentionsOf } from './models/editsAndMentions.js';
+import { cutPage, type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
+import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -136,11 +136,23 @@ async function newestSeen(rows: RowReader, groups: readonly SeenGroup[]): Promis
   });
   const older = keys.filter((key) => typeof key === 'string');
   const found = older.length > 0 ? await rows.get(messagesModel, older) : undefined;
-  return groups.map(({ group }, i) => {
+  const newest = groups.map(({ group }, i) => {
     const key = elementAt(keys, i);
     if (typeof key === 'string') return messageOf(found?.get(key)) ?? null;
     return key === 0 ? null : group.lastMessage;
   });
+  return Promise.all(newest.map((message, i) => asSeen(rows, message, elementAt(groups, i).membership)));
+}
+
+/** A message as a member sees it; for who has left, with the text that it had then. */
+async function asSeen(
+  rows: RowReader,
+  message: SealedMessage | null,
+  membership: MembershipRow,
+): Promise<SealedMessage | null> {
+  const left = membership.periods.at(-1)?.[3] ?? null;
+  if (!message?.rev || membership.role !== null || left === null) return message;
+  return (await asOfOffset(rows, [message], left))[0] ?? message;
 }
 
 /** The `seq` of the messages above the member's mark that mention them and that they may see, the newest ones. */
@@ -265,16 +277,6 @@ export async function activeRooms(
   const isWhole = fitting.length === rows.length && all.length <= page.limit;
   const next = isWhole ? found.next : last && writeNext('chats', last.place);
   return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
-}
-
-/** The first of these rows that fit into a page, at least one. */
-export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
-  let bytes = 0;
-  const end = rows.findIndex((row, i) => {
-    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
-    return i > 0 && bytes > PAGE_BYTES;
-  });
-  return end < 0 ? [...rows] : rows.slice(0, end);
 }
 
 /** The group of a member. Throws `not_found` for anybody else. */

@@ -3,10 +3,9 @@ import type { Moment } from '../domain/commands.js';
 import type { ContactRule } from '../domain/defineCommand.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
-import type { Period } from '../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { type Period, windowsIn } from '../domain/groups/groupState.js';
+import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import { PROFILE_FIELDS } from '../domain/people/profiles.js';
-import { hasRole } from '../domain/roles.js';
 import type { Role, Ties } from '../domain/streams.js';
 import {
   type Chat,
@@ -16,21 +15,13 @@ import {
   type Preferences,
   type User,
 } from '../domain/userMessageChat.js';
-import { type EventLog, partitionOf } from '../log/log.js';
-import {
-  activeRooms,
-  cutPage,
-  groupMembersPage,
-  openGroups,
-  readersPage,
-  seenGroup,
-} from './groupQueries.js';
+import { partitionOf } from '../log/log.js';
+import { activeRooms, groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
-import type { PageAsked } from './models/contacts.js';
-import { peerIds, preferencesOf, presenceFor, tiesOf } from './models/contacts.js';
-import { type OpenedEdit, openEdits } from './models/editsAndMentions.js';
+import { cutPage, type PageAsked, peerIds, preferencesOf, presenceFor, tiesOf } from './models/contacts.js';
+import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -80,12 +71,17 @@ export interface Queries {
     roomId: RoomId,
     page: PageRequest,
     at: readonly Moment[],
-    windows?: readonly Window[],
+    view?: GroupView,
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The messages of these `seq`s, sealed, as they are now. */
   messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
   /** The texts of a message from the first one on; none of a deleted message. */
-  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
+  edits(
+    roomId: RoomId,
+    seq: number,
+    at: readonly Moment[],
+    view?: Pick<GroupView, 'leftAt'>,
+  ): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
@@ -139,6 +135,20 @@ export interface GroupQueries {
     page: Parameters<typeof readersPage>[2],
     at: readonly Moment[],
   ): ReturnType<typeof readersPage>;
+}
+
+/** What somebody sees of a group's messages. */
+export interface GroupView {
+  /** By default all. */
+  readonly windows?: readonly Window[];
+  /** The offset at which they left: messages are shown with the texts that they had then. */
+  readonly leftAt?: number;
+}
+
+export function viewOf({ isMember, periods }: Membership): GroupView {
+  const windows = windowsIn(periods);
+  const left = periods.at(-1)?.left ?? null;
+  return isMember || left === null ? { windows } : { windows, leftAt: left };
 }
 
 /** When somebody was a member of a group. */
@@ -204,10 +214,11 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
     groups: groupQueries(source, rule, waitFor),
-    async messages(roomId, page, at, windows) {
+    async messages(roomId, page, at, { windows, leftAt } = {}) {
       await waitFor(at);
       const found = await messagePage(rows, roomId, page, windows);
-      const messages = await openMessages(open, found.messages);
+      const seen = leftAt === undefined ? found.messages : await asOfOffset(rows, found.messages, leftAt);
+      const messages = await openMessages(open, seen);
       // A page that is too large ends where the next one can go on.
       const isForward = page.after !== undefined;
       const fitting = cutPage(isForward ? messages : messages.reverse(), (message) => message);
@@ -235,9 +246,6 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
   };
 }
 
-/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
-export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
-
 /** Reads of single messages. */
 function messageQueries(
   source: ViewSource,
@@ -248,10 +256,10 @@ function messageQueries(
       await waitFor(at);
       return messagesAt(source.rows, roomId, seqs);
     },
-    async edits(roomId, seq, at) {
+    async edits(roomId, seq, at, { leftAt } = {}) {
       await waitFor(at);
       const [message] = await messagesAt(source.rows, roomId, [seq]);
-      return message ? openEdits(source, message) : [];
+      return message ? openEdits(source, message, leftAt) : [];
     },
   };
 }
@@ -327,24 +335,5 @@ function groupQueries(
       await waitFor(at);
       return readersPage(source, { me, rule }, page);
     },
-  };
-}
-
-/** The log and the read model that decide which roles a user has. */
-export interface RoleSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
-  return async (userId, role) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(partition);
-    // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
-    const size = tail?.size ?? 0;
-    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
-    return hasRole(roles.get(userId) ?? [], role);
   };
 }

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
 import type { ContactRule, Invitation } from '../../domain/defineCommand.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
+import { PAGE_BYTES } from '../../domain/limits.js';
 import { isContact, preferencesIn } from '../../domain/people/safety.js';
 import type { Ties } from '../../domain/streams.js';
 import { DEFAULT_PREFERENCES, type OnlineInfo, type Preferences } from '../../domain/userMessageChat.js';
@@ -235,4 +236,14 @@ export function parseNext(what: PageOf, text: string): PageEnd {
 function refuseNext(what: PageOf) {
   const message = `must be the next of an earlier page of ${what}`;
   return badRequest(`next ${message}`, [{ path: 'next', message }]);
+}
+
+/** The first of these rows that fit into a page, at least one. */
+export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
+  let bytes = 0;
+  const end = rows.findIndex((row, i) => {
+    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
+    return i > 0 && bytes > PAGE_BYTES;
+  });
+  return end < 0 ? [...rows] : rows.slice(0, end);
 }
