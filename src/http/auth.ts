@@ -5,7 +5,7 @@ import { networkOf } from '../base/origins.js';
 import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
 import { streamOf, type UserId } from '../domain/ids.js';
 import { hasRole } from '../domain/roles.js';
-import type { Role, Role } from '../domain/streams.js';
+import type { Role } from '../domain/streams.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Progress } from '../projections/queryWaits.js';
