@@ -8,16 +8,21 @@ import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { streamOf } from '../domain/ids.js';
-import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import type { UserAdministration } from '../http/admin/userAdministration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
-import { roleCheck } from '../projections/queries.js';
+import { roleCheck, suspensionCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
 /** Gives each group of HTTP resources its parts. */
-export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, erasures: Erasures): HttpParts {
+export function httpParts(
+  host: Host,
+  parts: Parts,
+  gateway: RunningGateway,
+  administration: UserAdministration,
+): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
   const { vault, passwords, texts, engine } = stores;
@@ -33,12 +38,14 @@ export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, era
       sessionRules: {
         lifetimeMs: config.SESSION_TTL,
         announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
+        isSuspended: suspensionCheck({ log, queries, progress }),
       },
     },
     passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
       ...{ queries, reports: reads.reports, revisions: gateway.revisions },
-      erase: (userId, username) => erasures.erase(userId, username),
+      administration,
+      erase: (userId, username) => administration.eraseSelf(userId, username),
       historyOf: (userId) => openHistory(eventsUntil(past, streamOf('user', userId)), vault.keys),
     },
     audit: {

@@ -7,6 +7,7 @@ import type { Config } from '../base/settings.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import { UserAdministration } from '../http/admin/userAdministration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
@@ -90,10 +91,11 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const erasures = startErasures(host, parts, gateway, broadcast);
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
-  const operator = operatorOf(parts, deletedTexts, erasures);
+  const administration = administrationOf(parts, gateway, erasures);
+  const operator = operatorOf(parts, deletedTexts, erasures, administration);
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, administration), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -130,14 +132,28 @@ async function acceptAll(
   onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
 }
 
+const administrationOf = (
+  { stores, reads, membership }: Parts,
+  gateway: RunningGateway,
+  erasures: Erasures,
+): UserAdministration =>
+  new UserAdministration({
+    vault: stores.vault,
+    commands: membership.commands,
+    queries: reads.queries,
+    announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
+    erase: (userId, username) => erasures.erase(userId, username),
+  });
+
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   deletedTexts: DeletedTexts,
   erasures: Erasures,
+  administration: UserAdministration,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures },
+    messages: { commands: membership.commands, deletedTexts, erasures, administration },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

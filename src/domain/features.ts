@@ -7,6 +7,7 @@ import * as history from './history.js';
 import * as messages from './messages.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
+import * as administration from './people/administration.js';
 import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
@@ -18,7 +19,7 @@ import * as users from './signUp.js';
  */
 const features = [
   ...([users, profiles, friends, chats, groups, groupEvents, messages, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, history] as const),
+  ...([onlineStatus, erasure, reports, roles, administration, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -8,6 +8,8 @@ import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
+import { mountAdminUsers } from './admin/adminUsers.js';
+import type { UserAdministration } from './admin/userAdministration.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
@@ -15,6 +17,7 @@ import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
+import { mountPasswordReset } from './passwordReset.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
 import { mountProfile, type ProfileParts } from './profile.js';
 
@@ -22,7 +25,9 @@ import { mountProfile, type ProfileParts } from './profile.js';
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
+  readonly users: { readonly administration: UserAdministration } & UserParts &
+    Pick<ExportParts, 'historyOf' | 'reports'> &
+    Pick<ProfileParts, 'revisions'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
@@ -44,6 +49,12 @@ export function createApp(
   mountOperations(router, operations);
   const guard = new PasswordGuard(passwordLimits);
   mountAccounts(router, service, { signedIn, guard });
+  mountPasswordReset(router, accounts, guard);
+  mountAdminUsers(router, {
+    roles: auditors,
+    commands: accounts.commands,
+    administration: users.administration,
+  });
   mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);

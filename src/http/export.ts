@@ -38,7 +38,7 @@ async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<
   for await (const line of exportLines(userId, parts)) yield [line];
 }
 
-/** Profile, friends, sessions, rooms with their messages, reports, presence, changes of the profile; `kind` names each. */
+/** Profile, friends, sessions, rooms with their messages, reports, presence, suspensions, changes of the profile; `kind` names each. */
 async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<object, void> {
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
@@ -62,6 +62,8 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     if (type === 'UserWentOnline') yield { kind: 'presence', isOnline: true, at: recordedAt };
     if (type === 'UserWentOffline')
       yield { kind: 'presence', isOnline: false, at: recordedAt, lastSeen: data.lastSeen };
+    if (type === 'UserSuspended' || type === 'UserRestored')
+      yield { kind: 'suspension', at: recordedAt, suspended: type === 'UserSuspended', reason: data.reason };
     if (type === 'ProfileChanged') {
       const { userId: _, ...change } = data;
       yield { kind: 'profile change', at: recordedAt, change };

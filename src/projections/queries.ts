@@ -28,7 +28,7 @@ import {
   usersById,
   type ViewSource,
 } from './models/userRows.js';
-import { friendsPage, searchUsers } from './models/userSearch.js';
+import { friendsPage, searchUsers, type UserPageRequest, userPage } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -77,6 +77,8 @@ export interface Queries {
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
   peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
+  /** A page of all users, or of those whose names have the part `q`; `next` as of `friends`. */
+  userPage(page: UserPageRequest, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -208,6 +210,10 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return rolesOf(rows, ids);
     },
+    async userPage(page, at) {
+      await waitFor(at);
+      return userPage(source, page);
+    },
     async peers(userId, at) {
       await waitFor(at);
       return peerIds(rows, userId);
@@ -235,9 +241,6 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
   };
 }
-
-/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
-export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
 
 function groupQueries(
   source: ViewSource,
@@ -269,21 +272,41 @@ function groupQueries(
   };
 }
 
-/** The log and the read model that decide which roles a user has. */
-export interface RoleSource {
+/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
+export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** The log and the read models that say what a user is now. */
+export interface PresentSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles'>;
+  readonly queries: Pick<Queries, 'roles' | 'users'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
-export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
+/** Asks for something of a user by everything in the log at the time of the call. */
+async function askAtPresent<T>(
+  { log, progress }: PresentSource,
+  userId: UserId,
+  ask: (at: readonly Moment[]) => Promise<T>,
+): Promise<T> {
+  const partition = partitionOf(streamOf('user', userId), log.partitions);
+  const folded = progress.folded(partition);
+  // Read together: the model has nearly always folded everything that is in the log.
+  const [tail, now] = await Promise.all([log.tail(partition), ask([])]);
+  const size = tail?.size ?? 0;
+  return size <= folded ? now : ask([{ partition, size }]);
+}
+
+export function roleCheck(source: PresentSource): RoleCheck {
   return async (userId, role) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(partition);
-    // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
-    const size = tail?.size ?? 0;
-    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
+    const roles = await askAtPresent(source, userId, (at) => source.queries.roles([userId], at));
     return hasRole(roles.get(userId) ?? [], role);
+  };
+}
+
+/** Checks whether a user is suspended, as `roleCheck` checks a role. */
+export function suspensionCheck(source: PresentSource): (userId: UserId) => Promise<boolean> {
+  return async (userId) => {
+    const found = await askAtPresent(source, userId, (at) => source.queries.users([userId], at));
+    return found.get(userId)?.suspended === true;
   };
 }

@@ -51,10 +51,10 @@ describe('every route', () => {
         expect((await asked(route, token)).status, `${route.method} ${route.path}`).to.equal(401);
   });
 
-  it('of auditors is 403 for all others, whatever else is wrong', async () => {
+  it('of users with a role is 403 for all others, whatever else is wrong', async () => {
     const audits = routes.filter(({ path }) => path.startsWith('/audit/'));
     expect(audits).to.have.length.above(7);
-    for (const route of audits)
+    for (const route of [...audits, ...routes.filter(({ path }) => path.startsWith('/admin/'))])
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.equal(403);
   });
 
@@ -73,7 +73,8 @@ describe('every route', () => {
 
   it('that anybody of the system may ask is 400 or 404 for what is wrong', async () => {
     const others = routes.filter(
-      ({ method, path, isOpen }) => !isOpen && !path.startsWith('/audit/') && !OWN.test(`${method} ${path}`),
+      ({ method, path, isOpen }) =>
+        !isOpen && !/^\/(?:audit|admin)\//.test(path) && !OWN.test(`${method} ${path}`),
     );
     for (const route of others)
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.be.oneOf([400, 404]);

@@ -1,5 +1,3 @@
-import type { z } from 'zod';
-import type { ErrorCode } from '../../base/errors.js';
 import { ProfileChange } from '../../domain/people/profiles.js';
 import {
   EventAnswer,
@@ -15,8 +13,8 @@ import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
 import {
   ChangePassword,
   EraseUser,
-  type Json,
   ProfileAnswer,
+  ResetPassword,
   RevisionQuery,
   SearchAnswer,
   SearchQuery,
@@ -27,48 +25,10 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
-
-/** One method of one path, as `/openapi.json` describes it. */
-export interface Operation {
-  readonly id: string;
-  /** A few words. */
-  readonly summary: string;
-  /** What it does and what it needs, in sentences. */
-  readonly about: string;
-  readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
-  /** Needs no session. */
-  readonly open?: true;
-  readonly path?: readonly Json[];
-  readonly query?: z.ZodObject;
-  readonly body?: z.ZodType;
-  readonly status: number;
-  /** A schema for JSON; the media type for other content. */
-  readonly answer?: z.ZodType | string;
-  readonly errors?: readonly ErrorCode[];
-}
+import { adminPaths } from './adminRoutes.js';
+import { type Operation, offset, type Paths, partition, roomId, tile, userId } from './operation.js';
 
 const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
-const inPath = (name: string, schema: Json, description: string): Json[] => [
-  { name, in: 'path', required: true, schema, description },
-];
-const id: Json = { type: 'string', format: 'uuid' };
-const userId = inPath('userId', id, 'The id of the user, in any case.');
-const roomId = inPath('roomId', id, 'The id of the room, in any case.');
-const partition = inPath(
-  'partition',
-  { type: 'integer', minimum: 0, maximum: 999_999 },
-  'The number of the partition, counted from 0, without leading zeros.',
-);
-const offset = inPath(
-  'offset',
-  { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-  'The place of the event in its partition, counted from 0.',
-);
-const tile = inPath(
-  'tile',
-  { type: 'string', examples: ['0/x001/234', '1/000.p/12', 'entries/x001/234'] },
-  'A path of C2SP tlog-tiles, with its slashes.',
-);
 const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
 const readErrors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
 const document = (id: string, summary: string, about: string, answer: string): { get: Operation } => ({
@@ -76,10 +36,7 @@ const document = (id: string, summary: string, about: string, answer: string): {
 });
 
 /** Every path that REST serves, in OpenAPI's notation. */
-export const paths: Record<
-  string,
-  Partial<Record<'get' | 'post' | 'put' | 'patch' | 'delete', Operation>>
-> = {
+export const paths: Paths = {
   '/user': {
     post: {
       id: 'signUp',
@@ -127,6 +84,19 @@ export const paths: Record<
       body: ChangePassword,
       status: 204,
       errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+  },
+  '/user/password-reset': {
+    post: {
+      id: 'resetPassword',
+      summary: 'Set a new password with a code',
+      about:
+        'Sets a new password with the code that an admin has issued, once, and ends all sessions of the user. A try counts as a sign-in.',
+      tag: 'Users',
+      open: true,
+      body: ResetPassword,
+      status: 204,
+      errors: ['bad_request', 'unauthenticated', 'rate_limited', 'overloaded', 'unknown'],
     },
   },
   '/user/me': {
@@ -190,6 +160,7 @@ export const paths: Record<
       errors: ['bad_request', 'forbidden', 'overloaded'],
     },
   },
+  ...adminPaths,
   '/audit/events': {
     get: {
       id: 'auditEvents',

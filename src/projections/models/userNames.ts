@@ -15,6 +15,7 @@ export interface UserRow extends Partial<Readonly<Record<ProfileField, Sealed>>>
   readonly username: Sealed;
   readonly backgroundColor: string;
   readonly createdAt: Time;
+  readonly suspended?: true;
   readonly erased?: true;
 }
 
