@@ -33,7 +33,7 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
         texts: { messages: async () => [], notes: async () => [] },
         chats: { chat: async () => undefined },
       },
-      source: { log, rooms: { members: async () => [] } },
+      source: { log, rooms: { members: async () => [] }, queries: { messagesAt: async () => [] } },
       observer: {
         logger: pino({ level: 'silent' }),
         metrics: { observePush: idle },

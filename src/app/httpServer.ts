@@ -8,8 +8,9 @@ import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { streamOf } from '../domain/ids.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
-import type { UserAdministration } from '../http/admin/userAdministration.js';
+import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
 import { roleCheck, suspensionCheck } from '../projections/queries.js';
@@ -21,7 +22,10 @@ export function httpParts(
   host: Host,
   parts: Parts,
   gateway: RunningGateway,
-  administration: UserAdministration,
+  {
+    administration,
+    moderation,
+  }: { readonly administration: UserAdministration; readonly moderation: Moderation },
 ): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
@@ -51,6 +55,7 @@ export function httpParts(
     audit: {
       hasRole: roleCheck({ log, queries, progress }),
       commands,
+      moderation,
       reader: new AuditReader({ log, rows, progress, keys: vault.keys, open: texts.opener }),
       log: { heads, proofs, partitions: log.partitions },
     },

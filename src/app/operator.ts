@@ -5,11 +5,14 @@ import type { Heads } from '../audit/proof/heads.js';
 import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
-import type { MessageRef, UserId } from '../domain/ids.js';
+import type { MessageRef } from '../domain/ids.js';
+import { PAGE_ROWS } from '../domain/limits.js';
+import { Note } from '../domain/moderation/reports.js';
 import { ROLES } from '../domain/streams.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
-import type { UserAdministration } from '../http/admin/userAdministration.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
+import type { UserAdministration } from '../http/administration.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
@@ -38,6 +41,21 @@ export const operations = {
   deleteMessage: {
     input: z.strictObject({ roomId: Id, messageId: Id }),
     answer: z.strictObject({ changed: z.boolean() }),
+  },
+  /** A page of reports. */
+  listReports: {
+    input: z.strictObject({ state: z.enum(['open', 'closed']), next: z.string().exactOptional() }),
+    answer: z.strictObject({ reports: z.array(z.looseObject({})), next: z.string().exactOptional() }),
+  },
+  /** A report, its users and messages. `not_found`: no such report. */
+  showReport: {
+    input: z.strictObject({ reportId: Id }),
+    answer: z.looseObject({}),
+  },
+  /** Decides a report as `system`. `conflict`: it was decided otherwise. The same again finishes what was cut off. */
+  decideReport: {
+    input: z.strictObject({ reportId: Id, delete: z.array(Id).exactOptional(), note: Note }),
+    answer: z.strictObject({}),
   },
   /**
    * Records the log's history, which a restore has begun. Repeats the `repeated` erasures and deletions that the vault
@@ -85,6 +103,7 @@ interface OperatorParts {
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
     readonly erasures: Pick<Erasures, 'eraseAgain'>;
     readonly administration: UserAdministration;
+    readonly moderation: Pick<Moderation, 'list' | 'decide'> & Pick<Moderation, 'view'>;
   };
   readonly projections: Pick<Projections, 'rebuild'>;
   readonly heads: Pick<Heads, 'accept' | 'keys'>;
@@ -93,7 +112,7 @@ interface OperatorParts {
 
 /** Operates the system that runs in this process. */
 export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
-  const { commands, deletedTexts, erasures, administration } = messages;
+  const { commands, deletedTexts, erasures, administration, moderation } = messages;
   const { partitions } = log;
   return {
     ...operateUsers(vault.credentials, administration),
@@ -122,10 +141,19 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
     async deleteMessage({ roomId, messageId }) {
       const commandId = randomUUID();
       const { changed, moment } = await retry(() =>
-        commands.execute<'delete message'>({ kind: 'delete message', roomId, messageId }, commandId),
+        commands.execute<'remove message'>({ kind: 'remove message', roomId, messageId }, commandId),
       );
       await deletedTexts.waitFor(moment);
       return { changed };
+    },
+    async listReports({ state, ...page }) {
+      const { reports, ...rest } = await moderation.list(state, { limit: PAGE_ROWS.max, ...page });
+      return { reports: reports.map((report) => ({ ...report })), ...rest };
+    },
+    showReport: async ({ reportId }) => ({ ...(await moderation.view(reportId)) }),
+    async decideReport({ reportId, note, ...decision }) {
+      await retry(() => moderation.decide(reportId, { by: 'system', decision, note }));
+      return {};
     },
     async recordHistory() {
       const { id: policyId, history } = log;
@@ -170,7 +198,7 @@ async function repeatErasures(
   for (const member of members)
     await retry(() => commands.execute<'erase member'>({ kind: 'erase member', ...member }, id));
   for (const message of messages)
-    await retry(() => commands.execute<'delete message'>({ kind: 'delete message', ...message }, id));
+    await retry(() => commands.execute<'remove message'>({ kind: 'remove message', ...message }, id));
   return users.length + messages.length;
 }
 
@@ -183,8 +211,8 @@ async function deleteEach(commands: CommandRouter, messages: readonly MessageRef
   const deleteOne = async (message: MessageRef): Promise<void> => {
     const id = randomUUID();
     try {
-      const command = { kind: 'delete message', ...message } as const;
-      if ((await retry(() => commands.execute<'delete message'>(command, id))).changed) deleted++;
+      const command = { kind: 'remove message', ...message } as const;
+      if ((await retry(() => commands.execute<'remove message'>(command, id))).changed) deleted++;
     } catch (error) {
       // The log was lost from before the message on.
       if (!(error instanceof ParleyError && error.code === 'not_found')) throw error;

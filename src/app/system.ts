@@ -4,16 +4,19 @@ import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
+import type { Traces } from '../base/tracing.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
+import { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
-import { UserAdministration } from '../http/admin/userAdministration.js';
+import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
+import { openTraces } from './openTelemetry.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
@@ -60,7 +63,8 @@ export async function startSystem(
 ): Promise<System> {
   if (options.isServing !== false) checkControlPath(config.DATA_DIR);
   const [closers, retirement] = [new Closers(), new Retirement(logger, fail)];
-  const host: Host = { config, logger, metrics: new Metrics(), closers, retirement };
+  const metrics = new Metrics(await startTraces(config, logger, closers));
+  const host: Host = { config, logger, metrics, closers, retirement };
   try {
     return await start(host, options);
   } catch (error) {
@@ -92,10 +96,12 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
   const administration = administrationOf(parts, gateway, erasures);
-  const operator = operatorOf(parts, deletedTexts, erasures, administration);
+  const moderation = moderationOf(parts, deletedTexts);
+  const decisions = { administration, moderation };
+  const operator = operatorOf(parts, { deletedTexts, erasures, ...decisions });
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, administration), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, decisions), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -107,6 +113,18 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
       return host.closers.closeAll();
     },
   };
+}
+
+/** Sends traces where the settings say so; else nothing of OpenTelemetry is loaded. */
+async function startTraces(
+  { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: share }: Config,
+  logger: Logger,
+  closers: Closers,
+): Promise<Traces | undefined> {
+  if (endpoint === undefined) return undefined;
+  const { traces, close } = await openTraces(endpoint, share, logger);
+  closers.add(close);
+  return traces;
 }
 
 async function startSelfCheck(
@@ -145,15 +163,22 @@ const administrationOf = (
     erase: (userId, username) => erasures.erase(userId, username),
   });
 
+const moderationOf = (
+  { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
+  deletedTexts: DeletedTexts,
+): Moderation =>
+  new Moderation({
+    reads: { reports, queries, rows: projections.reader },
+    ...{ log: engine.log, keys: vault.keys, commands: membership.commands, deletedTexts },
+  });
+
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
-  deletedTexts: DeletedTexts,
-  erasures: Erasures,
-  administration: UserAdministration,
+  messages: Omit<Parameters<typeof systemOperator>[0]['messages'], 'commands'>,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures, administration },
+    messages: { commands: membership.commands, ...messages },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

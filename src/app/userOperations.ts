@@ -4,8 +4,8 @@ import { notFound, ParleyError } from '../base/errors.js';
 import { Id, Time, textOf } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 import { REASON_CODE_POINTS } from '../domain/limits.js';
-import { UserListAnswer } from '../http/admin/adminUsers.js';
-import type { UserAdministration } from '../http/admin/userAdministration.js';
+import type { UserAdministration } from '../http/administration.js';
+import { UserListAnswer } from '../http/administration.js';
 import type { CredentialStore } from '../vault/vault.js';
 
 /** What operators do to users, by name. `not_found`: no user is called so. */

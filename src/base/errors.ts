@@ -121,7 +121,7 @@ export function writeBounded(
 }
 
 /** The bytes of a text in UTF-8. Clients use this file too, where neither `Buffer` nor `TextEncoder` is certain. */
-function utf8Length(text: string): number {
+export function utf8Length(text: string): number {
   let bytes = 0;
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;

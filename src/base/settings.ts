@@ -26,12 +26,35 @@ const duration = (min: string, max: string) =>
     return z.NEVER;
   });
 
+/** A time for which something is possible: `0s` for never, `any` without end. */
+const windowOf = (max: string) =>
+  z.string().transform((text, ctx) => {
+    const ms = text === 'any' ? Number.POSITIVE_INFINITY : parseDuration(text);
+    if (ms !== undefined && (ms <= (parseDuration(max) ?? 0) || text === 'any')) return ms;
+    ctx.addIssue({
+      code: 'custom',
+      message: `must be a number with a unit (ms, s, m, h or d), from 0s to ${max}, or any`,
+    });
+    return z.NEVER;
+  });
+
 const wholeNumber = (min: number, max: number) =>
   z
     .string()
     .regex(/^\d+$/, `must be a whole number from ${min} to ${max}`)
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
+
+/** A share of all, from 0 to 1. */
+const share = z
+  .string()
+  .regex(/^\d+(?:\.\d+)?$/, 'must be a number from 0 to 1')
+  .transform(Number)
+  .refine((n) => n <= 1, 'must be a number from 0 to 1');
+
+const httpUrl = z
+  .string()
+  .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http:// or https:// URL');
 
 /** A bucket of this size is full again within two years at the lowest rate, so that its time is a date. */
 const MAX_RATE = 1_000_000;
@@ -124,6 +147,8 @@ const Settings = z.object({
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
   RATE_LIMIT: rateLimit.default({ rate: 50, burst: 200 }),
   AUTH_RATE_LIMIT: rateLimit.default({ rate: 10, burst: 20 }),
+  EDIT_WINDOW: windowOf('3650d').default(UNIT_MS.d),
+  DELETE_WINDOW: windowOf('3650d').default(UNIT_MS.d),
   GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   LOG_ORIGIN: z
@@ -131,6 +156,8 @@ const Settings = z.object({
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_TRACES_SAMPLER_ARG: share.default(1),
   LOG_FORMAT: z.enum(FORMATS, `must be one of ${FORMATS.join(', ')}`).default('json'),
 });
 
@@ -138,6 +165,13 @@ const Settings = z.object({
  * The settings. Durations are in milliseconds. Rates are per second, that of `AUTH_RATE_LIMIT` per minute.
  */
 export type Config = z.infer<typeof Settings>;
+
+/** The settings that decisions follow. */
+export const limitsIn = ({ GROUP_SIZE, EDIT_WINDOW, DELETE_WINDOW }: Config) => ({
+  groupSize: GROUP_SIZE,
+  editWindowMs: EDIT_WINDOW,
+  deleteWindowMs: DELETE_WINDOW,
+});
 
 /** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {

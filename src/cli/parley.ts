@@ -1,8 +1,8 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
+import { addReport, addUser } from './moderate.js';
 import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
-import { addUser } from './users.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -25,7 +25,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     })
     .exitOverride();
   for (const add of [
-    ...[addServe, addRole, addUser, addMessage, addRebuild],
+    ...[addServe, addRole, addUser, addMessage, addReport, addRebuild],
     ...[addBackup, addRestore, addAudit, addKey],
   ])
     add(program, env);

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
-import { type Audience, isGroupAudience } from '../domain/defineEvent.js';
+import { type Audience, isGroupAudience, type SealedMessage } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../domain/events.js';
 import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
@@ -12,6 +12,8 @@ export type NodeId = string;
 export interface CommitFrame extends Commit {
   /** By stream, the members of the rooms of its events. Undefined of a commit that was read from the log. */
   readonly members: RoomsOfCommit | undefined;
+  /** By offset, the messages that pushes of its events show: see `EventSpec.showsMessage`. Comes with `members`. */
+  readonly messages?: ReadonlyMap<number, SealedMessage> | undefined;
   /** The texts of its events, by their sealed form, as far as the writer of this process has just sealed them. */
   readonly texts?: ReadonlyMap<string, string> | undefined;
   /** Comes with a commit from another node, so that most nodes need not decode it. Otherwise see `receiversOf`. */

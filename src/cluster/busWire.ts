@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Audience } from '../domain/defineEvent.js';
+import type { Audience, SealedMessage } from '../domain/defineEvent.js';
 import type { StreamName } from '../domain/ids.js';
 import { type CommitFrame, decodeEvents, Note, type Reply, receiversOf } from './bus.js';
 
@@ -31,6 +31,8 @@ const Header = z.object({
   members: z.array(
     z.tuple([z.string(), z.union([z.array(z.string()).readonly(), z.object({ group: z.string() })])]),
   ),
+  /** By offset, the messages that pushes show. */
+  messages: z.array(z.tuple([wholeNumber, z.looseObject({ messageId: z.string() })])).default([]),
 });
 
 const LINE_BREAK = 0x0a;
@@ -50,8 +52,9 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     frontier,
     hash,
     members = [],
+    messages = [],
   } = frame;
-  const header: z.infer<typeof Header> = {
+  const header: z.input<typeof Header> = {
     concerns: [...concerns],
     subjects: [...subjects],
     profiles: [...profiles],
@@ -67,6 +70,10 @@ export function encodeCommit(frame: CommitFrame): Uint8Array {
     ...(frontier ? { frontier: [...frontier] } : {}),
     hash,
     members: [...members].map(([stream, who]) => [stream, who]),
+    // Nearly all commits have none.
+    ...(messages && [...messages].length > 0
+      ? { messages: [...messages].map(([at, one]) => [at, { ...one }]) }
+      : {}),
   };
   return Buffer.from([JSON.stringify(header), ...frame.leaves].join('\n'));
 }
@@ -85,6 +92,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     subjects,
     profiles,
     members,
+    messages,
     ...commit
   } = Header.parse(JSON.parse(text.toString('utf8', 0, end)));
   let leaves: CommitFrame['leaves'] | undefined;
@@ -94,6 +102,8 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     receivers: { concerns, subjects, profiles },
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, Audience][]),
+    // Only writers send frames.
+    messages: messages.length > 0 ? new Map(messages as unknown as [number, SealedMessage][]) : undefined,
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

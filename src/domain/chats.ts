@@ -26,7 +26,7 @@ export const RoomCreated = event('RoomCreated', roomStream, {
     const marks = { [members[0]]: 0, [members[1]]: 0 };
     const { added } = state;
     const room = { roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
-    return { exists: true, roomType: 'PRIVATE', ...room, erased: [], added };
+    return { exists: true, roomType: 'PRIVATE', ...room, erased: [], added, pins: [] };
   },
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });

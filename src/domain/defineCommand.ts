@@ -1,13 +1,20 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, SealedNote, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { Actor, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
+import type { MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
+import type { Message } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
   | { readonly events: readonly NewEventOf<string, object>[]; readonly answer: A }
   | { readonly refused: ParleyError };
+
+/** A message for `Facts.message`. */
+export interface WantedMessage extends MessageRef {
+  /** An edit of it, whose text is to be compared if it was made before. */
+  readonly editId?: string;
+}
 
 /** The facts to look up before a command is decided. */
 export interface Wants {
@@ -15,7 +22,7 @@ export interface Wants {
   readonly users?: readonly UserId[];
   /** Users for `Facts.isActive`. */
   readonly devices?: readonly UserId[];
-  readonly messages?: readonly MessageRef[];
+  readonly messages?: readonly WantedMessage[];
   /** Users whose own keys seal a field of the events. The command is refused if one was erased. */
   readonly ownKeys?: readonly UserId[];
   /** Groups whose keys seal or open a text. Their keys may be destroyed: see `Facts.isText`. */
@@ -26,16 +33,21 @@ export interface Wants {
   readonly textKeys?: readonly WriterInRoom[];
 }
 
-/** A message that has the id asked for already. */
-export interface EarlierMessage {
-  readonly senderId: UserId;
-  readonly seq: number;
-  readonly sentAt: Time;
-  readonly replyTo?: string;
-  /** Who deleted it. */
-  readonly deleted?: { readonly by: Actor };
-  /** Whether it has this text. False unless the command's actor sent it. */
-  hasText(text: string): boolean;
+/** What a message said in one of its revisions. */
+export interface MessageBody {
+  /** Null if its key was destroyed. */
+  readonly text: string | null;
+  readonly mentions?: readonly string[];
+}
+
+/** A message that has the id asked for already, as it is now. */
+export interface EarlierMessage extends SealedMessage {
+  /** The body of the first revision (0), the present one, or that of the wanted edit. Only of the actor's own message. */
+  bodyOf(rev: number): MessageBody;
+  /** The data, as JSON. Only of the actor's own message. */
+  openedData(): string | null;
+  /** As clients get it. Only of the actor's own message. */
+  opened(): Message;
 }
 
 /** The facts besides the stream's state that a decision may use. */
@@ -59,6 +71,10 @@ export interface Facts {
 export interface DecisionLimits {
   /** The most members of a group. */
   readonly groupSize: number;
+  /** For how long after its sending a message can be edited; 0: never. */
+  readonly editWindowMs: number;
+  /** For how long after its sending its sender can delete it; 0: never. */
+  readonly deleteWindowMs: number;
 }
 
 interface Deciding<C, S, A> {

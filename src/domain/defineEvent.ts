@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
-import type { Period } from './groupState.js';
+import type { Period } from './groups/groupState.js';
 import type { Actor, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
 import type { Chat, User } from './userMessageChat.js';
 
@@ -80,7 +80,10 @@ export interface Scene {
   readonly members: Audience;
   /** In a replay of a group: when its user was a member. */
   readonly periods?: readonly Period[];
-  /** The event's message as it is now, when it is no longer as the event says. */
+  /**
+   * The event's message as it is now. In a replay: of `MessageSent` if it is no longer as it was sent, and of each
+   * event that changes a message. Live: of events with `showsMessage`.
+   */
   readonly message?: SealedMessage;
 }
 
@@ -92,6 +95,13 @@ interface EventSpec<T extends string, D, S> {
   readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
   /** The event's pushes: live, after a gap and in a replay. Pure. Without it the event has none. */
   readonly push?: (event: RecordedOf<T, D>, scene: Scene) => readonly Push[];
+  /**
+   * The event's effect on the message that its data names by `roomId`, `messageId` and `seq`. Pure. Rows of messages,
+   * the last message of a chat, and the facts of deciders follow it.
+   */
+  readonly changes?: (message: SealedMessage, event: RecordedOf<T, D>) => SealedMessage;
+  /** The live push shows the whole message too, which the writer sends along. */
+  readonly showsMessage?: true;
   /** The event in the auditor's transcript. */
   readonly line: (event: RecordedOf<T, D>, words: Words) => string;
   /** The older type that this one replaces, and how each is read as the other. */
@@ -129,7 +139,10 @@ export function event<T extends string, D, S>(
   return { declares: 'event', type, stream, of, hasIdField, ...spec };
 }
 
-/** A message with its text sealed, as rows and the bus hold it. */
+/** One emoji, and the users who have reacted with it, in the order in which they did. */
+export type ReactionsOf = readonly [emoji: string, users: readonly UserId[]];
+
+/** A message with its texts sealed, as rows and the bus hold it. */
 export interface SealedMessage {
   readonly messageId: string;
   readonly roomId: RoomId;
@@ -137,8 +150,22 @@ export interface SealedMessage {
   readonly senderId: UserId;
   /** Null when the message was deleted. */
   readonly text: Sealed | null;
+  /** The integrator's data, as JSON. */
+  readonly data?: Sealed;
   readonly replyTo?: string;
+  /** User ids, or `all`. */
+  readonly mentions?: readonly string[];
   readonly sentAt: Time;
+  /** The number of edits. */
+  readonly rev?: number;
+  readonly editedAt?: Time;
+  /** The ids of its edits, in order. */
+  readonly edits?: readonly string[];
+  /** What an edited message said at first. */
+  readonly first?: { readonly text: Sealed; readonly mentions?: readonly string[] };
+  /** In the order of the first reaction of each emoji. */
+  readonly reactions?: readonly ReactionsOf[];
+  readonly pinned?: true;
   /** Who deleted it. */
   readonly deleted?: { readonly by: Actor };
 }
@@ -177,6 +204,8 @@ export interface StoredPush {
   readonly contacts?: readonly [UserId, UserId];
   /** This user stops typing in `room`, without a push that says so. */
   readonly endsTypingOf?: UserId;
+  /** A replay sends another push instead: the message as it is now. */
+  readonly onlyLive?: true;
   /** Of all missed pushes with this key only the newest is sent after a gap. */
   readonly onlyNewest?: string;
   readonly data: (shown: Shown) => object;

@@ -9,14 +9,15 @@ import {
   type Replaced,
   type Scene,
   type SealedField,
+  type SealedMessage,
   type Sealing,
   type StoredPush,
   type StreamDeclaration,
   type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
-import { type Period, periodAt, sawAt } from './groupState.js';
-import { parseStream, type StreamName, type UserId } from './ids.js';
+import { type Period, periodAt, sawAt } from './groups/groupState.js';
+import { type MessageRef, parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */
 
@@ -46,6 +47,8 @@ export interface AnyEvent {
   readonly sealed?: readonly SealedField<Recorded>[];
   readonly evolve?: (state: State, event: Recorded) => State;
   readonly push?: (event: Recorded, scene: Scene) => readonly Push[];
+  readonly changes?: (message: SealedMessage, event: Recorded) => SealedMessage;
+  readonly showsMessage?: true;
   readonly line: (event: Recorded, words: Words) => string;
   readonly hasIdField: boolean;
   readonly replaces?: Replaced;
@@ -122,6 +125,25 @@ export function isFor(
 }
 
 const nobody: readonly UserId[] = [];
+
+/** A message and its place in its room. */
+export interface MessagePlace extends MessageRef {
+  readonly seq: number;
+}
+
+/** The message that an event changes; undefined of most events. */
+export function changedBy(event: Recorded): MessagePlace | undefined {
+  // The data of an event with `changes` names the message.
+  return declarationOf(event.type).changes ? (event.data as MessagePlace) : undefined;
+}
+
+/** The message after an event that changes it. Pure. */
+export const changeMessage = (message: SealedMessage, event: Recorded): SealedMessage =>
+  declarationOf(event.type).changes?.(message, event) ?? message;
+
+/** The message that the live push of an event shows, and which its writer sends along. */
+export const shownBy = (event: Recorded): MessagePlace | undefined =>
+  declarationOf(event.type).showsMessage ? changedBy(event) : undefined;
 
 /** The members of a room in this state, whom its events are pushed to; none of another stream. */
 export function membersIn(state: State): Audience {

@@ -1,25 +1,27 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
-import * as groupEvents from './groupEvents.js';
-import * as groups from './groups.js';
+import * as groupEvents from './groups/groupEvents.js';
+import * as groups from './groups/groups.js';
 import * as history from './history.js';
-import * as messages from './messages.js';
+import * as edits from './messages/edits.js';
+import * as messages from './messages/messages.js';
+import * as pins from './messages/pins.js';
+import * as reactions from './messages/reactions.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
-import * as administration from './people/administration.js';
-import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
-import * as users from './signUp.js';
+import * as users from './users.js';
 
 /**
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, profiles, friends, chats, groups, groupEvents, messages, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, administration, history] as const),
+  ...([users, friends, chats, groups, groupEvents] as const),
+  ...([messages, edits, reactions, pins, readMarks] as const),
+  ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -1,6 +1,17 @@
 /** The numbers of the contract. Lengths of text are in Unicode code points unless the name says otherwise. */
 
 export const MESSAGE_CODE_POINTS = 8192;
+/** The integrator's data of a message, as JSON in UTF-8. */
+export const MESSAGE_DATA_BYTES = 4096;
+export const MESSAGE_MENTIONS = 50;
+export const MESSAGE_EDITS = 50;
+/** Reactions of one user to a message, and the different emoji that a message has. */
+export const MESSAGE_REACTIONS = { ofOneUser: 10, emoji: 50 } as const;
+/** Users whom a message shows for each emoji. */
+export const SHOWN_REACTING = 20;
+export const ROOM_PINS = 50;
+/** Messages above my mark that mention me, which a chat shows. */
+export const SHOWN_MENTIONS = 100;
 
 /** The length of a text as this contract counts it. A lone surrogate may be counted as none: texts have none. */
 export function countCodePoints(text: string): number {

@@ -1,9 +1,9 @@
-import { forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
-import type { Decision, Facts } from './defineCommand.js';
+import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import type { Decision, EarlierMessage, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groupState.js';
-import type { RoomId, UserId } from './ids.js';
+import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groups/groupState.js';
+import type { MessageRef, RoomId, UserId } from './ids.js';
 
 /** What a user may be permitted beside the rights of every user. */
 export const ROLES = ['auditor', 'moderator', 'admin'] as const;
@@ -54,6 +54,8 @@ export interface Room {
   readonly erased: readonly UserId[];
   /** The members who have added the other one as a friend. */
   readonly added: readonly UserId[];
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pins: readonly string[];
 }
 
 /** The state of a pair. They can be friends before they have a chat. */
@@ -84,6 +86,10 @@ export const inGroup =
   <E>(evolve: (group: Group, event: E) => Group) =>
   (state: RoomState, event: E): RoomState =>
     isGroup(state) ? evolve(state, event) : state;
+
+/** The state of a room with other pins; any other state stays as it is. */
+export const withPins = (state: RoomState, pins: readonly string[]): RoomState =>
+  state.exists ? { ...state, pins } : state;
 
 /** The state of a pair, for commands whose stream follows from two users: no group can have its id. */
 export function pairIn(state: RoomState): PairState {
@@ -149,3 +155,35 @@ export function canSee(room: Room | Group, user: UserId, seq: number): boolean {
 /** Whether the user is an owner or an admin of the room. A private room has none. */
 export const isRoomAdmin = (room: Room | Group, user: UserId): boolean =>
   room.roomType === 'GROUP' && isAdminRole(membersOf(room).roleOf(user));
+
+/** Whether the user may pin messages: in a pair both may, in a group its admins. */
+export const mayPin = (room: Room | Group, user: UserId): boolean =>
+  room.roomType === 'PRIVATE' || isRoomAdmin(room, user);
+
+/** Whether somebody who has written in the room was erased since. */
+const isErasedIn = (room: Room | Group, sender: UserId): boolean =>
+  room.roomType === 'PRIVATE' ? room.erased.includes(sender) : !membersOf(room).get(sender)?.hasWritten;
+
+/** The message that a command of a member changes, and its room. It was not deleted, and its sender not erased. */
+export function messageOfMember(
+  state: RoomState,
+  command: { readonly actor: UserId } & MessageRef,
+  facts: Facts,
+): { readonly room: Room | Group; readonly message: EarlierMessage } | Refused {
+  const found = roomOfMember(state, command);
+  if ('refused' in found) return found;
+  const { room } = found;
+  const { actor, messageId } = command;
+  const message = facts.message(command);
+  if (!message || !canSee(room, actor, message.seq))
+    return { refused: notFound(`there is no message ${messageId} in this room`) };
+  if (message.deleted || isErasedIn(room, message.senderId))
+    return { refused: conflict(`message ${messageId} was deleted`, 'gone') };
+  return { room, message };
+}
+
+/** The refusal of anything new in a private room whose other member was erased; undefined in any other room. */
+export const refusalIfEnded = (room: Room | Group): Refused | undefined =>
+  room.roomType === 'PRIVATE' && room.erased.length > 0
+    ? { refused: forbidden('the other member has been erased') }
+    : undefined;

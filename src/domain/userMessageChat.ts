@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Time } from './fields.js';
-import { GroupSettings, RoleName } from './groupState.js';
+import { GroupSettings, RoleName } from './groups/groupState.js';
 import { SHOWN_MEMBERS } from './limits.js';
 
 const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;
@@ -24,7 +24,7 @@ export const User = z
 export type User = z.infer<typeof User>;
 
 /** Who reacted to a message with one emoji: the first 20 users, and how many there are. */
-const Reaction = z
+export const Reaction = z
   .strictObject({ emoji: z.string(), userIds: z.array(z.string()), count: z.int().min(1) })
   .meta({ id: 'Reaction' });
 

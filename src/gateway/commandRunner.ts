@@ -6,6 +6,7 @@ import {
   type CommandOf,
   type CommandRouter,
   commandDeclaration,
+  type Moment,
 } from '../domain/commands.js';
 import type { RequestAnswer, RequestData, RequestName } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
@@ -42,6 +43,8 @@ export interface CommandRunnerDeps {
   /** The progress of this node's fan-out. */
   readonly fanout: FanoutProgress;
   readonly cursors: Cursors;
+  /** Resolves when the keys of all texts are destroyed that the log deletes before the moment. */
+  readonly destroyed: (moment: Moment) => Promise<void>;
 }
 
 /** Runs commands of connections. Their pushes are not sent to the connection that sent the command. */
@@ -49,8 +52,12 @@ export class CommandRunner {
   /** Writes the revision that a command's answer carries. */
   readonly cursors: Cursors;
 
+  /** See `CommandRunnerDeps.destroyed`. */
+  readonly destroyed: CommandRunnerDeps['destroyed'];
+
   constructor(private readonly deps: CommandRunnerDeps) {
     this.cursors = deps.cursors;
+    this.destroyed = deps.destroyed;
   }
 
   /** Resolves when the command is durable; the connection's later queries include it. */

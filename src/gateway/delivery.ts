@@ -4,13 +4,13 @@ import {
   type ContactsPush,
   isStoredPush,
   type Push,
-  type SealedMessage,
   type SealedNote,
   type Shown,
   type StoredPush,
 } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import { dataPart, type SealedPart } from '../domain/messages/sealedMessages.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Cursors, Vector } from './cursor.js';
@@ -21,9 +21,9 @@ import { pushText, textFrame } from './protocol.js';
 import type { Ring } from './ring.js';
 import type { Typing } from './typing.js';
 
-/** Opens message texts. */
+/** Opens the texts of messages. */
 export interface Texts {
-  messages(sealed: readonly SealedMessage[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   notes(sealed: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -43,7 +43,7 @@ export class PushContent implements Shown {
   #users: Map<UserId, User> | undefined;
   #texts: Map<string, string | null> | undefined;
   #missingUsers: UserId[] | undefined;
-  #missingTexts: SealedMessage[] | undefined;
+  #missingTexts: SealedPart[] | undefined;
   #missingNotes: SealedNote[] | undefined;
   /** By room and user; undefined: it is missing. Made by the first. */
   #chats: Map<string, { readonly roomId: RoomId; readonly userId: UserId; chat?: Chat }> | undefined;
@@ -61,15 +61,22 @@ export class PushContent implements Shown {
     this.missing = 0;
   }
 
-  /** Takes a push's profiles and text from memory, and notes those that are missing. */
+  /** Takes a push's profiles and texts from memory, and notes those that are missing. */
   want({ users, message, notes, chat }: StoredPush): void {
     if (users) this.#wantUsers(users);
     if (notes) this.#wantNotes(notes);
     if (chat) this.#wantChat(chat);
-    if (!message || message.text === null) return;
-    if (this.#known.has(message.text) || this.#texts?.has(message.text)) return;
+    if (!message) return;
+    this.#wantText(message);
+    const data = dataPart(message);
+    if (data) this.#wantText(data);
+  }
+
+  #wantText(part: SealedPart): void {
+    const { text } = part;
+    if (text === null || this.#known.has(text) || this.#texts?.has(text)) return;
     this.#missingTexts ??= [];
-    this.#missingTexts.push(message);
+    this.#missingTexts.push(part);
     this.missing++;
   }
 
@@ -229,6 +236,6 @@ export class Delivery {
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);
     }
-    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest }, frame);
+    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest, onlyLive: push.onlyLive }, frame);
   }
 }

@@ -2,11 +2,18 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
-import { type Audience, isGroupAudience, isStoredPush, type StoredPush } from '../domain/defineEvent.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import {
+  type Audience,
+  isGroupAudience,
+  isStoredPush,
+  type SealedMessage,
+  type StoredPush,
+} from '../domain/defineEvent.js';
+import { pushesOf, type Recorded, shownBy } from '../domain/events.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
+import type { Queries } from '../projections/queries.js';
 import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
@@ -67,10 +74,11 @@ export interface FanoutDeps {
   readonly observer: FanoutObserver;
 }
 
-/** Where the fan-out reads commits that the bus did not bring, and the members of their rooms. */
+/** Where the fan-out reads commits that the bus did not bring, with the members of their rooms and shown messages. */
 export interface FanoutSource {
   readonly log: Pick<EventLog, 'read'>;
   readonly rooms: Pick<RoomMembers, 'members'>;
+  readonly queries: Pick<Queries, 'messagesAt'>;
 }
 
 /** A place in a partition: its last position, and the size of the tree there. */
@@ -180,14 +188,27 @@ export class Fanout {
 
   /** Only of commits that were read from the log: writers send the members along. One a turn, to pace the pushes. */
   async #fetchMembers(frame: CommitFrame): Promise<void> {
-    let members: RoomsOfCommit | undefined;
+    let found: Pick<CommitFrame, 'members' | 'messages'> | undefined;
     this.#noteHead(frame);
     await this.#retry(frame, async () => {
-      members = await this.#membersIn(frame);
+      found = { members: await this.#membersIn(frame), messages: await this.#messagesIn(frame) };
       return true;
     });
-    if (members) await this.#handle({ ...frame, members });
+    if (found) await this.#handle({ ...frame, ...found });
     await nextTurn();
+  }
+
+  /** The messages that pushes of the commit show, as they are now. */
+  async #messagesIn({ events, partition, size }: CommitFrame): Promise<Map<number, SealedMessage>> {
+    const messages = new Map<number, SealedMessage>();
+    for (const event of events) {
+      const shown = shownBy(event);
+      if (!shown) continue;
+      const at = [{ partition, size }];
+      const [message] = await this.#deps.source.queries.messagesAt(shown.roomId, [shown.seq], at);
+      if (message) messages.set(event.offset, message);
+    }
+    return messages;
   }
 
   async #membersIn({ events, partition, size }: CommitFrame): Promise<RoomsOfCommit> {
@@ -224,7 +245,9 @@ export class Fanout {
     const content = new PushContent(this.#deps.content, frame.texts, [{ partition, size }]);
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
-      const pushes = pushesOf(event, { members: members.get(event.stream) ?? nobody });
+      const message = frame.messages?.get(event.offset);
+      const room = members.get(event.stream) ?? nobody;
+      const pushes = pushesOf(event, message ? { members: room, message } : { members: room });
       events.push({ event, pushes });
       for (const push of pushes)
         if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
@@ -284,7 +307,7 @@ export class Fanout {
       for (const push of pushes) if ('profileOf' in push) observer.onProfileChange(push.profileOf, event);
     }
     this.#move(frame);
-    observer.metrics.observePush(frame.recordedAt);
+    observer.metrics.observePush(frame);
   }
 
   #move({ partition, size }: CommitFrame): void {

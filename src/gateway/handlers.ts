@@ -2,7 +2,7 @@ import { forbidden, notFound } from '../base/errors.js';
 import { type Command, commandDeclaration, type Moment } from '../domain/commands.js';
 import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
-import { windowsIn } from '../domain/groupState.js';
+import { windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
@@ -39,6 +39,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
   return {
     ...plainHandlers(deps.commands),
+    ...deletionHandler(deps.commands),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
@@ -70,6 +71,18 @@ function plainHandlers(commands: CommandRunner): Only<PlainCommandName> {
   }
   // Plain commands are those that have a reply.
   return handlers as unknown as Only<PlainCommandName>;
+}
+
+/** The answer to a deletion means that the keys of the message's texts are destroyed. */
+function deletionHandler(commands: CommandRunner): Only<'delete message'> {
+  return {
+    'delete message': async (connection, me, { roomId, messageId }) => {
+      const command = { kind: 'delete message', actor: me, roomId, messageId } as const;
+      const { moment } = await commands.run(connection, command);
+      await completeAnswer(() => commands.destroyed(moment));
+      return { revision: commands.cursors.revision(moment) };
+    },
+  };
 }
 
 /** Commands whose answer is completed from the read models. */
@@ -122,9 +135,9 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 }
 
 function queryHandlers(
-  { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
+  { commands, queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
+): Only<'fetch messages' | 'get edits' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
@@ -147,6 +160,15 @@ function queryHandlers(
       }
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
+    },
+
+    'get edits': async (connection, me, { roomId, messageId, revision }) => {
+      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
+      // The index of message ids may be late, and the writer of the room knows them all.
+      const command = { kind: 'find messages', actor: me, roomId, messageIds: [messageId] } as const;
+      const { messages, moment } = await commands.run(connection, command);
+      const seq = messages[0]?.seq ?? 0;
+      return { edits: await queries.edits(roomId, seq, [...moments, moment]) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

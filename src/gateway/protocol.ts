@@ -59,7 +59,11 @@ export function parseFrame(text: string): Request | BadFrame {
 }
 
 /** Requests whose answers have up to megabytes. */
-export const largeAnswers: ReadonlySet<string> = new Set<RequestName>(['fetch messages', 'get active chats']);
+export const largeAnswers: ReadonlySet<string> = new Set<RequestName>([
+  'fetch messages',
+  'get active chats',
+  'get edits',
+]);
 
 /** An answer's text; `data` is already JSON. */
 export function answerText(request: { id: RequestId; event: string }, data: string): string {

@@ -45,7 +45,7 @@ export interface ReplayDeps {
 
 /**
  * Sends a connection the stored pushes of its user since the cursor, at the pace at which it reads:
- * 1. If the ring has all of them, sends those, slice by slice.
+ * 1. If the ring has all of them, and the user missed no change of a message, sends those, slice by slice.
  * 2. Otherwise reads them from the read models, by partition and stream, up to the present vector. Then tries 1 again.
  *    Each cursor of this walk holds its place, so that an interrupted replay continues there.
  * 3. Makes the connection live in the turn in which a slice of the ring ends at the present: no gap and no duplicate.
@@ -59,10 +59,14 @@ export async function replay(
   deps: ReplayDeps,
 ): Promise<void> {
   let cursor = since;
+  // What comes behind a vector of this replay was not missed: it is sent as it happened.
+  let isFromHere = false;
   while (!connection.isClosing) {
     if (cursor.kind === 'live') {
-      const from = await sendFromRing(connection, user, cursor.at, deps);
+      const mustRead = !isFromHere && deps.ring.hasLiveOnly(user, cursor.at);
+      const from = mustRead ? cursor.at : await sendFromRing(connection, user, cursor.at, deps);
       if (from === 'present') return goLive();
+      isFromHere = true;
       cursor = { kind: 'walk', from, to: [...deps.vector()], partition: 0, key: '', offset: -1 };
     }
     await walk(connection, user, cursor, deps);

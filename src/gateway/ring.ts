@@ -28,6 +28,8 @@ interface Hosted {
   readonly since: number[];
   /** The places of the user's pushes, ascending. Made by the first, because most users have none. */
   places: Deque<number> | undefined;
+  /** By partition: a push below it is replayed in another form. Made by the first such push. */
+  liveOnly: number[] | undefined;
   /** By mark, the place of the newest entry. Made by the first mark. */
   newest: Map<string, number> | undefined;
 }
@@ -36,6 +38,14 @@ interface Hosted {
 export interface RingSlice {
   readonly entries: readonly MissedPush[];
   readonly isLast: boolean;
+}
+
+/** What the ring reads of a push, with its receivers on this node. */
+interface KeptPush {
+  readonly to: readonly UserId[];
+  readonly onlyNewest?: string | undefined;
+  /** A replay sends another push instead. */
+  readonly onlyLive?: true | undefined;
 }
 
 const nobody: readonly UserId[] = [];
@@ -91,7 +101,8 @@ export class Ring {
   host(user: UserId, vector: Vector): void {
     this.#gone.delete(user);
     if (this.#hosted.has(user)) return;
-    this.#hosted.set(user, { since: [...vector], places: undefined, newest: undefined });
+    const none = { places: undefined, liveOnly: undefined, newest: undefined };
+    this.#hosted.set(user, { since: [...vector], ...none });
   }
 
   /** The last connection of the user has gone. */
@@ -113,9 +124,10 @@ export class Ring {
   /** Keeps the event's push for those of its users who are hosted. Copies the frame. */
   add(
     { partition, offset }: Pick<Recorded, 'partition' | 'offset'>,
-    { to, onlyNewest }: { readonly to: readonly UserId[]; readonly onlyNewest?: string | undefined },
+    { to, onlyNewest, onlyLive }: KeptPush,
     frame: Buffer,
   ): void {
+    if (onlyLive) this.#noteLiveOnly(partition, offset, to);
     if (frame.length > this.#frames.maxBytes) {
       if (to.some((user) => this.#hosted.has(user))) this.#raiseFloor(partition, offset + 1);
       return;
@@ -143,6 +155,21 @@ export class Ring {
     this.#offsets[slot] = offset;
     this.#to[slot] = to;
     this.#marks[slot] = mark;
+  }
+
+  #noteLiveOnly(partition: number, offset: number, to: readonly UserId[]): void {
+    for (const user of to) {
+      const hosted = this.#hosted.get(user);
+      if (!hosted) continue;
+      hosted.liveOnly ??= [];
+      hosted.liveOnly[partition] = offset + 1;
+    }
+  }
+
+  /** Whether the user was sent a push since the vector that a replay gives in another form. */
+  hasLiveOnly(user: UserId, at: Vector): boolean {
+    const bound = this.#hosted.get(user)?.liveOnly;
+    return bound !== undefined && isBehind(at, bound);
   }
 
   /**

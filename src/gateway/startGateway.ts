@@ -8,7 +8,7 @@ import { UserLimits } from '../base/rateLimits.js';
 import type { Config } from '../base/settings.js';
 import type { Bus } from '../cluster/bus.js';
 import type { Devices, Nodes } from '../cluster/nodes.js';
-import type { CommandRouter } from '../domain/commands.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
 import { streamOf, type UserId } from '../domain/ids.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
@@ -58,7 +58,11 @@ export interface GatewayParts {
     /** Undefined with several nodes, because the database records their heartbeats. */
     readonly heartbeat: Heartbeat | undefined;
   };
-  readonly router: CommandRouter;
+  readonly commands: {
+    readonly router: CommandRouter;
+    /** See `CommandRunnerDeps.destroyed`. */
+    readonly destroyed: (moment: Moment) => Promise<void>;
+  };
   readonly report: {
     readonly metrics: Metrics;
     readonly logger: Logger;
@@ -107,7 +111,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const start = await placesOf(log);
   const memory = createMemory(parts, start, () => fanout.vector);
   const { cursors, hub, profiles, ring, rooms, groups } = memory;
-  const write = createPresenceWriter(parts.router);
+  const write = createPresenceWriter(parts.commands.router);
   const presence = createPresence(parts, write);
   const typing = createTyping(hub, groups, bus);
   const content = { texts: parts.stores.texts, profiles, chats: queries };
@@ -131,7 +135,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     logger,
   });
   const handlers = createHandlers({
-    commands: new CommandRunner({ router: parts.router, hub, fanout, cursors }),
+    commands: new CommandRunner({ ...parts.commands, hub, fanout, cursors }),
     queries,
     revisions,
     directory: { rooms, profiles, reports: parts.stores.reports },
@@ -279,7 +283,7 @@ function followLog(
     }),
     interest: { groups, ring, watchers: hub.watchers },
     content,
-    source: { log: stores.log, rooms },
+    source: { log: stores.log, rooms, queries: stores.queries },
     observer: {
       logger,
       metrics,

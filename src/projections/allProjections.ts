@@ -1,7 +1,9 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
+import { editsProjection } from './models/editRows.js';
 import { groupsProjection } from './models/groupRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
+import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
@@ -24,6 +26,8 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     groupsProjection,
     membershipsProjection,
     messagesProjection,
+    editsProjection,
+    mentionsProjection,
     messageIdsProjection,
     presenceProjection,
     rolesProjection,

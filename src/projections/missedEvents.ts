@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
-import { pushesTo, type Recorded } from '../domain/events.js';
+import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
+import { wasSent } from '../domain/groups/groupState.js';
 import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
@@ -14,7 +15,8 @@ import {
   membershipsOf,
   periodsOf,
 } from './models/membershipRows.js';
-import { messageKey, messageOf, messagesModel } from './models/messageRows.js';
+import { messageKey } from './models/messageKeys.js';
+import { messageOf, messagesModel } from './models/messageRows.js';
 import {
   type ChangedStream,
   indexedEvents,
@@ -122,16 +124,23 @@ export class MissedEventReader {
     }
     const isAsSent = seen.changedAt <= since;
     if (isAsSent) return { events: events.map((event) => withScene(event, scene, nothing)), hasMore };
-    const [changed, firstSeq] = await Promise.all([
-      this.#changedMessages(events),
-      this.#firstSeqAbove(since, partition, stream),
-    ]);
-    const once = events.map((event) =>
-      // The replay has sent the message already, as it is now.
-      event.type === 'MessageDeleted' && event.data.seq >= firstSeq
-        ? { event, scene: { members: nobody } }
-        : withScene(event, scene, changed),
-    );
+    const now = await this.#messagesNow(events);
+    const firstSeq = await this.#firstSeqAbove(since, partition, stream);
+    const within = {
+      partition,
+      stream,
+      upTo: Math.min(upTo, seen.upTo),
+      isGroup: scene.periods !== undefined,
+    };
+    const last = await this.#lastChanges(events, now, within, (event) => isMissed(userId, event, seen));
+    const once = events.map((event) => {
+      const place = changedBy(event);
+      if (!place) return withScene(event, scene, now);
+      // A message comes once, as it is now: when it was sent, or with the last of its changes.
+      const isShown =
+        (place.seq < firstSeq || !seen.wasSent(place.seq)) && isShownBy(event, now.get(keyOf(place)), last);
+      return isShown ? withScene(event, scene, now) : { event, scene: { members: nobody } };
+    });
     return { events: once, hasMore };
   }
 
@@ -144,12 +153,52 @@ export class MissedEventReader {
   }
 
   /** By key, the messages of these events that are not as they were sent. */
-  async #changedMessages(events: readonly Recorded[]): Promise<ReadonlyMap<string, SealedMessage>> {
-    const keys = events.flatMap((event) => messageKeyOf(event) ?? []);
-    const found = await this.rows.get(messagesModel, keys);
-    const messages = [...found.values()].flatMap((row) => messageOf(row) ?? []);
-    const changed = messages.filter(({ deleted }) => deleted !== undefined);
-    return new Map(changed.map((message) => [messageKey(message.roomId, message.seq), message]));
+  async #messagesNow(events: readonly Recorded[]): Promise<ReadonlyMap<string, ChangedMessage>> {
+    const keys = events.flatMap((event) => {
+      const place = event.type === 'MessageSent' ? event.data : changedBy(event);
+      return place ? [keyOf(place)] : [];
+    });
+    const sent = new Set(events.flatMap(({ type, offset }) => (type === 'MessageSent' ? [offset] : [])));
+    const found = await this.rows.get(messagesModel, [...new Set(keys)]);
+    const changed = new Map<string, ChangedMessage>();
+    for (const [key, row] of found) {
+      const message = messageOf(row);
+      // The row of a message that was not changed is at the event that sent it.
+      if (message && !sent.has(row.offset)) changed.set(key, { message, offset: row.offset });
+    }
+    return changed;
+  }
+
+  /**
+   * By key, the offset of the last change up to `upTo` of each message among these events that is for the user. The row
+   * says it, unless the message was changed behind `upTo` too, or while the user was no member: then the log does.
+   */
+  async #lastChanges(
+    events: readonly Recorded[],
+    now: ReadonlyMap<string, ChangedMessage>,
+    { partition, stream, upTo, isGroup }: ChangedWithin,
+    isForUser: (event: Recorded) => Promise<boolean>,
+  ): Promise<ReadonlyMap<string, number>> {
+    const last = new Map<string, number>();
+    let isOpen = false;
+    const shown = new Set(events.map(({ offset }) => offset));
+    const end = events.at(-1)?.offset ?? upTo;
+    for (const event of events) {
+      const place = changedBy(event);
+      if (!place) continue;
+      const offset = now.get(keyOf(place))?.offset ?? event.offset;
+      const isKnown = shown.has(offset) || (!isGroup && offset <= upTo);
+      if (!isKnown) isOpen = true;
+      last.set(keyOf(place), isKnown ? offset : event.offset);
+    }
+    if (!isOpen) return last;
+    const after = await this.#placeBelow(partition, end);
+    for await (const { event } of indexedEvents(this.log, this.rows, { partition, stream, after })) {
+      if (event.offset > upTo) break;
+      const place = event.offset > end ? changedBy(event) : undefined;
+      if (place && last.has(keyOf(place)) && (await isForUser(event))) last.set(keyOf(place), event.offset);
+    }
+    return last;
   }
 
   async #placeBelow(partition: number, above: number): Promise<number> {
@@ -174,6 +223,8 @@ interface Seen {
   /** The offset of the newest mark of the member whose push has this key. */
   readonly newestMark: (key: string) => number | undefined | Promise<number | undefined>;
   readonly changedAt: number;
+  /** Whether a message was pushed to the user when it was sent. */
+  readonly wasSent: (seq: number) => boolean;
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
@@ -186,6 +237,7 @@ async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
     scene: { members: pair?.members ?? nobody },
     newestMark: (key) => newest.get(key),
     changedAt: pair?.changedAt ?? -1,
+    wasSent: () => true,
     upTo: Number.POSITIVE_INFINITY,
   };
 }
@@ -204,6 +256,7 @@ async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName):
       return mark;
     },
     changedAt: groups.get(id)?.changedAt ?? -1,
+    wasSent: (seq) => wasSent(membership ? periodsOf(membership) : [], seq),
     upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
   };
 }
@@ -214,10 +267,37 @@ async function isMissed(user: UserId, event: Recorded, { scene, newestMark }: Se
   return false;
 }
 
-const messageKeyOf = (event: Recorded): string | undefined =>
-  event.type === 'MessageSent' ? messageKey(event.data.roomId, event.data.seq) : undefined;
+/** The part of a stream in which a replay looks for the last change of a message. */
+interface ChangedWithin {
+  readonly partition: number;
+  readonly stream: StreamName;
+  readonly upTo: number;
+  /** The user may not have been a member at every change. */
+  readonly isGroup: boolean;
+}
 
-function withScene(event: Recorded, scene: Scene, changed: ReadonlyMap<string, SealedMessage>): MissedEvent {
-  const message = changed.get(messageKeyOf(event) ?? '');
-  return { event, scene: message ? { ...scene, message } : scene };
+/** A message that is not as it was sent, and the offset of its last change. */
+interface ChangedMessage {
+  readonly message: SealedMessage;
+  readonly offset: number;
+}
+
+const keyOf = ({ roomId, seq }: MessagePlace): string => messageKey(roomId, seq);
+
+/** Whether a replay shows a message that was sent before its cursor with this change of it. */
+function isShownBy(
+  event: Recorded,
+  now: ChangedMessage | undefined,
+  last: ReadonlyMap<string, number>,
+): boolean {
+  // Of a deleted message only the deletion is told.
+  if (!now || now.message.deleted) return event.type === 'MessageDeleted';
+  const place = changedBy(event);
+  return place !== undefined && last.get(keyOf(place)) === event.offset;
+}
+
+function withScene(event: Recorded, scene: Scene, changed: ReadonlyMap<string, ChangedMessage>): MissedEvent {
+  const place = event.type === 'MessageSent' ? event.data : changedBy(event);
+  const now = place && changed.get(keyOf(place));
+  return { event, scene: now ? { ...scene, message: now.message } : scene };
 }

@@ -1,11 +1,12 @@
 import type { Moment } from '../domain/commands.js';
-import type { Window } from '../domain/groupMembers.js';
-import type { Period } from '../domain/groupState.js';
+import type { SealedMessage } from '../domain/defineEvent.js';
+import type { Window } from '../domain/groups/groupMembers.js';
+import type { Period } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
+import { PROFILE_FIELDS } from '../domain/users.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import {
   activeRooms,
@@ -17,8 +18,9 @@ import {
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
+import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
-import { messagePage, openMessages, type PageRequest } from './models/messageRows.js';
+import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import {
   onlineUsers,
@@ -73,6 +75,10 @@ export interface Queries {
     at: readonly Moment[],
     windows?: readonly Window[],
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
+  /** The messages of these `seq`s, sealed, as they are now. */
+  messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
+  /** The texts of a message from the first one on; none of a deleted message. */
+  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
@@ -154,14 +160,6 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
   const { rows, open } = source;
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
   return {
-    async users(ids, at) {
-      await waitFor(at);
-      return usersById(source, ids);
-    },
-    async self(userId, at) {
-      await waitFor(at);
-      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
-    },
     async friends(userId, page, at) {
       await waitFor(at);
       return friendsPage(source, userId, page);
@@ -206,14 +204,8 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
-    async roles(ids, at) {
-      await waitFor(at);
-      return rolesOf(rows, ids);
-    },
-    async userPage(page, at) {
-      await waitFor(at);
-      return userPage(source, page);
-    },
+    ...userQueries(source, waitFor),
+    ...messageQueries(source, waitFor),
     async peers(userId, at) {
       await waitFor(at);
       return peerIds(rows, userId);
@@ -238,6 +230,51 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const partition = partitionOf(stream, log.partitions);
       await waitFor([{ partition, size: range.upTo + 1 }]);
       return missed.of(userId, stream, range, limit);
+    },
+  };
+}
+
+/** Reads of users by themselves. */
+function userQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'users' | 'self'> & Pick<Queries, 'userPage' | 'roles'> {
+  const { rows } = source;
+  return {
+    async users(ids, at) {
+      await waitFor(at);
+      return usersById(source, ids);
+    },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
+    async userPage(page, at) {
+      await waitFor(at);
+      return userPage(source, page);
+    },
+    async roles(ids, at) {
+      await waitFor(at);
+      return rolesOf(rows, ids);
+    },
+  };
+}
+
+/** Reads of single messages. */
+function messageQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'messagesAt' | 'edits'> {
+  const { rows } = source;
+  return {
+    async messagesAt(roomId, seqs, at) {
+      await waitFor(at);
+      return messagesAt(rows, roomId, seqs);
+    },
+    async edits(roomId, seq, at) {
+      await waitFor(at);
+      const [message] = await messagesAt(rows, roomId, [seq]);
+      return message ? openEdits(source, message) : [];
     },
   };
 }

@@ -334,3 +334,9 @@ export function isTextDestroyed(keys: RoomKeys, { seq, rev }: PlaceInRoom, seale
 
 /** Names a `WriterInRoom`. */
 export const roomKeysId = ({ owner, roomId }: WriterInRoom): string => `${owner}/${roomId}`;
+
+const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
+
+/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
+export const generationOf = (text: Sealed): number =>
+  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);

@@ -1,8 +1,8 @@
 import { ExpiringCache } from '../base/collections.js';
 import type { SealedNote } from '../domain/defineEvent.js';
 import type { Sealed } from '../domain/fields.js';
-import type { RoomId, UserId } from '../domain/ids.js';
-import { messageContext } from '../domain/messages.js';
+import type { UserId } from '../domain/ids.js';
+import { type SealedPart, textContext } from '../domain/messages/sealedMessages.js';
 import { open } from './dataKeys.js';
 import { openText, roomKeysId } from './textKeys.js';
 import { type KeyStore, SECRET_TTL_MS } from './vault.js';
@@ -48,22 +48,12 @@ export function createPlaintextCache(): PlaintextCache {
   };
 }
 
-/** A message's text at its place in its writer's tree of keys. */
-export interface SealedMessage {
-  readonly senderId: UserId;
-  readonly roomId: RoomId;
-  readonly messageId: string;
-  readonly seq: number;
-  /** Null when the message was deleted. */
-  readonly text: Sealed | null;
-}
-
 /**
  * Opens sealed texts, in the given order. Null means that the text is erased: its key was destroyed. An
  * unavailable key rejects with `VaultUnavailable` and an altered text with `CipherError`, never with null.
  */
 export interface TextOpener {
-  messages(messages: readonly SealedMessage[]): Promise<(string | null)[]>;
+  messages(parts: readonly SealedPart[]): Promise<(string | null)[]>;
   notes(notes: readonly SealedNote[]): Promise<(string | null)[]>;
 }
 
@@ -92,15 +82,17 @@ export function createTextOpener(
     });
   }
 
-  async function loadTextKeys(uncached: readonly SealedMessage[]) {
+  async function loadTextKeys(uncached: readonly SealedPart[]) {
     const keyOf = await keys.getRoomKeys(
       uncached.map(({ senderId, roomId }) => ({ owner: senderId, roomId })),
     );
-    return ({ senderId, roomId, messageId, seq, text }: SealedMessage): string | null => {
+    return (part: SealedPart): string | null => {
+      const { senderId, roomId, seq, rev = 0, isData, text } = part;
       const found = keyOf.get(roomKeysId({ owner: senderId, roomId }));
       if (found === undefined) throw new TypeError(`the keys of ${senderId} were not requested`);
       if (found === 'destroyed' || text === null) return null;
-      return openText(found, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+      // The data has the key of the first text.
+      return openText(found, { seq, rev: isData ? 0 : rev }, text, textContext(part));
     };
   }
 
@@ -114,11 +106,13 @@ export function createTextOpener(
   }
 
   return {
-    messages: (messages) =>
+    messages: (parts) =>
       openAll(
-        messages,
-        ({ text, senderId: owner, roomId, messageId, seq }) =>
-          text === null ? null : { sealed: text, context: messageContext(roomId, messageId), owner, seq },
+        parts,
+        (part) => {
+          const { text, senderId: owner, seq } = part;
+          return text === null ? null : { sealed: text, context: textContext(part), owner, seq };
+        },
         loadTextKeys,
       ),
     notes: (notes) => openAll(notes, (note) => note, loadNoteKeys),

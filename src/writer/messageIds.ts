@@ -1,10 +1,11 @@
 import { hash } from 'node:crypto';
 import { type Digest, DigestQueue } from '../base/collections.js';
 import { overloaded } from '../base/errors.js';
+import type { WantedMessage } from '../domain/defineCommand.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { MessageRef } from '../domain/ids.js';
-import { sealedMessage } from '../domain/messages.js';
+import { sealedMessage } from '../domain/messages/messages.js';
 import type { Head } from '../log/commit.js';
 import {
   FilterKey,
@@ -49,7 +50,7 @@ interface Block {
 const NO_KEYS: readonly string[] = [];
 
 /** A message id with its `messageIdHash`, and the digest of that by the partition's key. */
-export interface NamedMessage extends MessageRef {
+export interface NamedMessage extends WantedMessage {
   readonly name: string;
   readonly digest: Digest;
 }
@@ -111,9 +112,11 @@ export class MessageIds {
   }
 
   /** The id with what finds it. */
-  name({ roomId, messageId }: MessageRef): NamedMessage {
-    const name = messageIdHash({ roomId, messageId });
-    return { roomId, messageId, name, digest: this.#key.digest(name) };
+  name(wanted: WantedMessage): NamedMessage {
+    const { roomId, messageId, editId } = wanted;
+    const name = messageIdHash(wanted);
+    const named = { roomId, messageId, name, digest: this.#key.digest(name) };
+    return editId === undefined ? named : { ...named, editId };
   }
 
   /** The same, which may be among these already. */
@@ -135,7 +138,7 @@ export class MessageIds {
     if (--this.#untilRead === 0) this.#readStored();
   }
 
-  /** The message of this id, if the tail holds it. */
+  /** The message of this id as it was sent, if the tail holds that event. */
   findInTail(named: NamedMessage): SealedMessage | undefined {
     for (const { offset } of this.#recent.find(named.digest)) {
       const event = this.tail.at(offset);
@@ -157,13 +160,14 @@ export class MessageIds {
       this.#makeRoom();
     if (this.deps.environment.clock.now() >= this.#retryAt) this.#startLoading(this.stored);
     for (const { named } of commands) {
-      for (const { roomId, messageId, name, digest } of named) {
+      for (const { roomId, messageId, editId, name, digest } of named) {
         // Two ids may have one digest, so that an id may be old although its digest is recent.
         const seqs = this.#recent
           .find(digest)
           .flatMap(({ offset, seq }) => (offset < this.tail.floor ? seq : []));
         const keys = this.stored.size > 0 ? this.#keysOf(name, digest) : NO_KEYS;
-        if (seqs.length > 0 || keys.length > 0) asked.push({ roomId, messageId, keys, seqs });
+        if (seqs.length === 0 && keys.length === 0) continue;
+        asked.push({ roomId, messageId, keys, seqs, ...(editId === undefined ? {} : { editId }) });
       }
     }
     return asked;

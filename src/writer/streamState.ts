@@ -1,10 +1,19 @@
 import { Deque } from '../base/collections.js';
 import { decodeLeaf } from '../domain/codec.js';
-import { declarationOf, kindOf, type Recorded, type State } from '../domain/events.js';
-import { GroupMembers } from '../domain/groupMembers.js';
-import { type Group, membersOf } from '../domain/groupState.js';
+import type { NewEventOf, SealedMessage } from '../domain/defineEvent.js';
+import {
+  changedBy,
+  changeMessage,
+  declarationOf,
+  type EventType,
+  kindOf,
+  type Recorded,
+  type State,
+} from '../domain/events.js';
+import { GroupMembers } from '../domain/groups/groupMembers.js';
+import { type Group, membersOf } from '../domain/groups/groupState.js';
 import type { MessageRef, StreamName } from '../domain/ids.js';
-import { messageTerm, type StoredMessage } from '../domain/messages.js';
+import { messageTerm } from '../domain/messages/sealedMessages.js';
 import { isGroup } from '../domain/streams.js';
 import { changedMembership, membershipKey } from '../projections/models/membershipRows.js';
 import type { StoredMember, StoredState } from '../projections/models/streamIndex.js';
@@ -38,6 +47,13 @@ export class StreamState {
     if (row?.members && isGroup(this.state))
       this.state = { ...this.state, members: loadMembers(this.state, row.members, events) };
     this.isLoaded = true;
+  }
+
+  /** Lets later decisions see an event that is recorded at the end of its commit, and evolves the state again then. */
+  preview({ type, data }: NewEventOf<string, object>): void {
+    const { evolve } = declarationOf(type as EventType); // Deciders make declared events.
+    // The fold of such an event uses its data alone.
+    this.state = evolve?.(this.state, { type, data } as Recorded) ?? this.state;
   }
 
   evolve(event: Recorded): void {
@@ -111,8 +127,6 @@ export class StreamCache {
   }
 }
 
-type Deletion = NonNullable<StoredMessage['deleted']>;
-
 const NO_EVENTS: readonly Recorded[] = [];
 /** As many events as a commit may have, so that the tail never grows while the read models keep up. */
 const TRIMMED_AT_ONCE = 256;
@@ -133,8 +147,8 @@ export class Tail {
   readonly #before = new Deque<number>();
   /** The offset of each stream's newest event. That event may be trimmed already. */
   readonly #newest = new Map<StreamName, number>();
-  /** By `messageTerm`, in the order of the log. */
-  readonly #deletions = new Map<string, { readonly offset: number; readonly deletion: Deletion }>();
+  /** By `messageTerm`, the offsets of the events that change the message; ordered by the last one. */
+  readonly #changes = new Map<string, readonly number[]>();
   /** The size of the leaves of the events held. */
   bytes = 0;
   /** The offset of the next event. */
@@ -154,7 +168,8 @@ export class Tail {
   }
 
   /** Events must come in the order of their offsets, without a hole. `leaf` is the event's stored text. */
-  add({ offset, stream, type, data }: Recorded, leaf: string): void {
+  add(event: Recorded, leaf: string): void {
+    const { offset, stream } = event;
     if (offset !== this.#end)
       throw new RangeError(`offset ${offset} does not follow the tail's ${this.#end - 1}`);
     this.#end++;
@@ -162,8 +177,12 @@ export class Tail {
     this.#before.push(this.#newest.get(stream) ?? -1);
     this.#newest.set(stream, offset);
     this.bytes += Buffer.byteLength(leaf);
-    if (type === 'MessageDeleted')
-      this.#deletions.set(messageTerm(data), { offset, deletion: { by: data.by } });
+    const message = changedBy(event);
+    if (!message) return;
+    const term = messageTerm(message);
+    const known = this.#changes.get(term) ?? [];
+    this.#changes.delete(term);
+    this.#changes.set(term, [...known.filter((one) => one >= this.floor), offset]);
   }
 
   /** The held event at this offset; undefined if it is not held. */
@@ -184,9 +203,17 @@ export class Tail {
     return events.reverse();
   }
 
-  /** Who deleted the message, if that event is held. The message itself may not be held any more. */
-  deletionOf(message: MessageRef): Deletion | undefined {
-    return this.#deletions.size === 0 ? undefined : this.#deletions.get(messageTerm(message))?.deletion;
+  /** The held events that change a message, in order. The message itself may not be held any more. */
+  changesOf(message: MessageRef): readonly Recorded[] {
+    if (this.#changes.size === 0) return NO_EVENTS;
+    return (this.#changes.get(messageTerm(message)) ?? []).flatMap((offset) => this.at(offset) ?? []);
+  }
+
+  /** A message as it is now, from what it was after the event at `offset`. */
+  completeMessage(message: SealedMessage, offset: number): SealedMessage {
+    return this.changesOf(message)
+      .filter((event) => event.offset > offset)
+      .reduce((now, event) => changeMessage(now, event), message);
   }
 
   /**
@@ -199,9 +226,9 @@ export class Tail {
       this.bytes -= Buffer.byteLength(this.#leaves.shift() ?? '');
       this.#before.shift();
     }
-    for (const [message, { offset }] of this.#deletions) {
-      if (offset >= this.floor) break;
-      this.#deletions.delete(message);
+    for (const [message, offsets] of this.#changes) {
+      if ((offsets.at(-1) ?? 0) >= this.floor) break;
+      this.#changes.delete(message);
     }
     if (this.#newest.size < this.length + SPARE_STREAMS) return;
     for (const [stream, offset] of this.#newest) if (offset < this.floor) this.#newest.delete(stream);

@@ -217,7 +217,7 @@ export class Writer {
         taken++;
       }
       this.#ready.splice(0, taken);
-      if (batch.events.length > 0) {
+      if (batch.finish()) {
         this.#committing = this.#append(batch);
         return true;
       }
@@ -227,7 +227,7 @@ export class Writer {
   }
 
   async #append(batch: Batch): Promise<void> {
-    const { term, recordedAt, leaves } = batch;
+    const { term, recordedAt, leaves, tasks } = batch;
     const { clock, newId } = this.deps.environment;
     const before = clock.now();
     this.#inFlight = batch;
@@ -238,7 +238,7 @@ export class Writer {
       const outcome = await this.deps.storage.log.append(commit);
       this.#isAppending = false;
       const ms = clock.now() - before;
-      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms, tasks });
       if (outcome.kind === 'committed') this.#handleCommitted(batch, commit, head);
       else await this.#handleLost(batch);
     } catch (error) {
@@ -255,8 +255,8 @@ export class Writer {
     const { partition, position, size } = commit;
     batch.term.head = head;
     try {
-      const { events, members, texts } = batch;
-      this.deps.storage.bus.publish({ ...commit, events, members, texts });
+      const { events, members, texts, messages } = batch;
+      this.deps.storage.bus.publish({ ...commit, events, members, texts, messages });
     } catch (error) {
       // The commit stands: consumers read it from the log.
       this.deps.events.report(

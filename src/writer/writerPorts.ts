@@ -1,11 +1,12 @@
 import type { Clock, PacedCalls } from '../base/clock.js';
+import type { DurableAppend } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
 import type { DecisionLimits } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
-import type { StoredMessage } from '../domain/messages.js';
 import type { EventLog } from '../log/log.js';
+import { editsModel } from '../projections/models/editRows.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
@@ -15,7 +16,12 @@ import {
   messageIdsModel,
   readFilter,
 } from '../projections/models/messageIdIndex.js';
-import { type AskedMessage, messageFacts, messagesModel } from '../projections/models/messageRows.js';
+import {
+  type AskedMessage,
+  messageFacts,
+  messagesModel,
+  type StoredMessage,
+} from '../projections/models/messageRows.js';
 import { loadStates, type StoredState, statesModel } from '../projections/models/streamIndex.js';
 import { usersModel } from '../projections/models/userRows.js';
 import type { AnyModel, Checkpoint, RowReader } from '../projections/store/rowStore.js';
@@ -45,7 +51,7 @@ export function readModels(
     groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) =>
-      (await foldedBy([statesModel, membershipsModel, messagesModel], partition)).position,
+      (await foldedBy([statesModel, membershipsModel, messagesModel, editsModel], partition)).position,
     ids: {
       stored: (partition) => foldedBy([messageIdsModel], partition),
       filtered: (partition) => foldedBy([messageIdFiltersModel], partition),
@@ -69,7 +75,7 @@ export interface ReadModels {
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
   /** The number of groups that each of these users is in. */
   groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
-  /** A position up to which `states`, `memberships` and `messages` have stored everything. */
+  /** A position up to which `states`, `memberships`, `messages` and their edits have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
 }
@@ -148,5 +154,5 @@ export interface WriterEvents {
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
-  readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
+  readonly onAppend?: (appended: DurableAppend) => void;
 }

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type AuditKeys, openEvents, renderJson } from '../../src/audit/events/transcript.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
-import { messageContext } from '../../src/domain/messages.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
 import { roomKeysId, sealText } from '../../src/vault/textKeys.js';
 import { newRoomKeys } from '../support/fakeVault.js';
 
@@ -35,7 +35,7 @@ describe('events as JSON lines', () => {
               roomId,
               messageId,
               seq,
-              text: sealText(roomKeys, { seq, rev: 0 }, text, messageContext(roomId, messageId)),
+              text: sealText(roomKeys, { seq, rev: 0 }, text, textContext({ roomId, messageId })),
             },
             ...(replyTo === null ? {} : { replyTo }),
           };

@@ -6,12 +6,8 @@ import { streamOf } from '../../src/domain/ids.js';
 import { changedStreams } from '../../src/projections/missedEvents.js';
 import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
-import {
-  messageFacts,
-  messageKey,
-  messagePage,
-  openMessages,
-} from '../../src/projections/models/messageRows.js';
+import { messageKey } from '../../src/projections/models/messageKeys.js';
+import { messageFacts, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
 import { onlineUsers, openedErased, type ViewSource } from '../../src/projections/models/userRows.js';
 import { searchUsers } from '../../src/projections/models/userSearch.js';
 import { type Engine, openEngine } from '../../src/projections/store/engine.js';

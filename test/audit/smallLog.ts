@@ -2,8 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
-import { messageContext } from '../../src/domain/messages.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';
@@ -138,7 +138,7 @@ async function eventsOf(
       const messageId = randomUUID();
       const [keys] = (await vault.keys.getRoomKeys([{ owner: ann, roomId }])).values();
       if (!(keys instanceof RoomKeys)) throw new Error('no key was destroyed yet');
-      const text = sealText(keys, { seq, rev: 0 }, textOf(seq), messageContext(roomId, messageId));
+      const text = sealText(keys, { seq, rev: 0 }, textOf(seq), textContext({ roomId, messageId }));
       add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text } });
     }
     const read = { roomId, userId: other, upTo: messages };

@@ -112,6 +112,23 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['0:0', '0:1', '1:0', '1000001:1', '1:999999999999', 'none'],
     range: 'from 1 to 1000000',
   },
+  EDIT_WINDOW: {
+    accepted: [
+      ['0s', 0],
+      ['3650d', 3650 * DAY_MS],
+      ['any', Number.POSITIVE_INFINITY],
+    ],
+    refused: ['3651d', '-1s', '10', 'never', 'Any'],
+    range: 'from 0s to 3650d, or any',
+  },
+  DELETE_WINDOW: {
+    accepted: [
+      ['0s', 0],
+      ['any', Number.POSITIVE_INFINITY],
+    ],
+    refused: ['3651d', '1 h'],
+    range: 'from 0s to 3650d, or any',
+  },
   PRESENCE_GRACE: {
     accepted: [
       ['0s', 0],
@@ -127,6 +144,20 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     range: '1 to 128 characters',
   },
   LOG_LEVEL: { accepted: same('fatal', 'trace', 'silent'), refused: ['loud', 'INFO'], range: 'silent' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    accepted: same('http://127.0.0.1:4318', 'https://collector.example/otlp'),
+    refused: ['127.0.0.1:4318', 'grpc://a:4317', 'http://'],
+    range: 'http:// or https://',
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    accepted: [
+      ['0', 0],
+      ['0.25', 0.25],
+      ['1', 1],
+    ],
+    refused: ['1.01', '-1', 'some', '5%'],
+    range: 'from 0 to 1',
+  },
   LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 

@@ -149,6 +149,7 @@ describe('the messages that are reported', () => {
     lastSeq: 2,
     erased: [],
     added: [],
+    pins: [],
   };
   const sent = (seq: number, more: object = {}) =>
     earlierMessage({ senderId: bob, seq, sentAt: at(0), text: '', ...more });

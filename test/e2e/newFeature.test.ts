@@ -51,8 +51,8 @@ export const likeMessage = clientCommand('like message', roomStream, {
 const CHANGES = {
   'src/domain/features.ts': [
     [
-      "import * as messages from './messages.js';",
-      "import * as likes from './likes.js';\nimport * as messages from './messages.js';",
+      "import * as messages from './messages/messages.js';",
+      "import * as likes from './likes.js';\nimport * as messages from './messages/messages.js';",
     ],
     ['const features = [', 'const features = [likes, '],
   ],

@@ -1,9 +1,11 @@
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import type { Place } from '../support/people.js';
+import { bodies, changesMissed, deletions, edits, reactionsAndPins } from './contract/changedMessages.js';
 import { activeChats, chats } from './contract/chats.js';
 import { cursors } from './contract/cursors.js';
 import { frames } from './contract/frames.js';
 import { friends } from './contract/friends.js';
+import { groups } from './contract/groups.js';
 import { joined } from './contract/joined.js';
 import { history, messages } from './contract/messages.js';
 import { presence } from './contract/presence.js';
@@ -43,8 +45,14 @@ for (const engine of allKinds) {
     describe('the list of chats', () => activeChats(place));
     describe('messages', () => messages(place));
     describe('the history', () => history(place));
+    describe('bodies of messages', () => bodies(place));
+    describe('edits', () => edits(place));
+    describe('deletions', () => deletions(place));
+    describe('reactions and pins', () => reactionsAndPins(place));
+    describe('changes that were missed', () => changesMissed(place, async () => {}));
     describe('read marks', () => readMarks(place));
     describe('joined', () => joined(place));
+    describe('groups', () => groups(place));
     describe('typing', () => typing(place));
     describe('presence', () => presence(place, GRACE_MS));
     describe('revisions', () => revisions(place));

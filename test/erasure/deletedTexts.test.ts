@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import pino from 'pino';
 import { commitFrame } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
-import { messageContext } from '../../src/domain/messages.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
 import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
 import { HeldTexts } from '../../src/erasure/heldTexts.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
@@ -16,7 +16,7 @@ import { tempDir } from '../support/tempDir.js';
 const [ann, roomId] = [randomUUID(), randomUUID()];
 const room = { owner: ann, roomId };
 const recordedAt = '2026-01-01T00:00:00.000Z';
-const contextOf = (seq: number): string => messageContext(roomId, `m${seq}`);
+const contextOf = (seq: number): string => textContext({ roomId, messageId: `m${seq}` });
 
 const leafOf = (type: 'MessageSent' | 'MessageDeleted', version: number, seq: number, text = ''): string => {
   const common = { stream: `room:${roomId}`, version, recordedAt, commandId: 'c' } as const;
@@ -72,6 +72,7 @@ describe('the texts that the log deletes', () => {
       },
       texts: new HeldTexts({
         keys: {
+          destroy: keys.destroy,
           destroyTexts: change.destroyTexts ?? keys.destroyTexts,
           forgetRoomKeys: keys.forgetRoomKeys,
         },

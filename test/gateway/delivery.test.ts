@@ -3,7 +3,7 @@ import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded } from '../../src/domain/events.js';
 import { FriendAdded } from '../../src/domain/friends.js';
-import { MessageDeleted, MessageSent } from '../../src/domain/messages.js';
+import { MessageDeleted, MessageSent } from '../../src/domain/messages/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import type { User } from '../../src/domain/userMessageChat.js';

@@ -64,7 +64,11 @@ class Node {
           },
         },
       },
-      source: { log: this.log, rooms: { members: async (id) => rooms.get(id) } },
+      source: {
+        log: this.log,
+        rooms: { members: async (id) => rooms.get(id) },
+        queries: { messagesAt: async () => [] },
+      },
       observer: {
         logger: pino({ level: 'silent' }),
         metrics: { observePush: () => {} },

@@ -77,7 +77,7 @@ class HandlersWorld extends GatewayWorld {
     };
     this.rooms = new RoomMembers(queries, 2);
     this.handlers = createHandlers({
-      commands: new CommandRunner({ router, hub, fanout, cursors }),
+      commands: new CommandRunner({ router, hub, fanout, cursors, destroyed: async () => {} }),
       queries,
       revisions,
       directory: {

@@ -16,6 +16,7 @@ import { roomKeysId } from '../../src/vault/textKeys.js';
 import { Writer } from '../../src/writer/writer.js';
 import type { WriterDeps } from '../../src/writer/writerPorts.js';
 import { routeToWriters } from '../../src/writer/writers.js';
+import { factsOf } from '../support/facts.js';
 import { newRoomKeys } from '../support/fakeVault.js';
 import type { Database } from './database.js';
 import { Link } from './databaseLink.js';
@@ -192,7 +193,7 @@ export class Node {
       storage: { log: this.#log, bus: { publish }, folding },
       lookups: {
         reads,
-        limits: { groupSize: 256 },
+        limits: factsOf().limits,
         keys: {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),

@@ -1,8 +1,10 @@
 import { decodeEvents } from '../../src/cluster/bus.js';
-import { foldFor } from '../../src/domain/events.js';
+import { changedBy, changeMessage, foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
-import { messageTerm, type StoredMessage, sealedMessage } from '../../src/domain/messages.js';
+import { sealedMessage } from '../../src/domain/messages/messages.js';
+import { messageTerm } from '../../src/domain/messages/sealedMessages.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
+import type { StoredMessage } from '../../src/projections/models/messageRows.js';
 import type { StoredState } from '../../src/projections/models/streamIndex.js';
 import type { FoldProgress, ReadModels } from '../../src/writer/writerPorts.js';
 import type { Database } from './database.js';
@@ -108,7 +110,12 @@ export class FoldedModels {
       const fold = foldFor(stream);
       const state = fold.evolve(this.#states.get(stream)?.value?.state ?? fold.initial, event);
       this.#states.set(stream, { offset, value: { version, state } });
-      if (event.type === 'MessageSent') this.#messages.set(messageTerm(event.data), sealedMessage(event));
+      if (event.type === 'MessageSent')
+        this.#messages.set(messageTerm(event.data), { message: sealedMessage(event), offset });
+      const changed = changedBy(event);
+      const known = changed && this.#messages.get(messageTerm(changed));
+      if (known)
+        this.#messages.set(messageTerm(changed), { message: changeMessage(known.message, event), offset });
     }
     return commit;
   }

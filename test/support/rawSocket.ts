@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type ClientOptions, WebSocket } from 'ws';
-import type { FieldError } from '../../src/base/errors.js';
+import type { ErrorReason, FieldError } from '../../src/base/errors.js';
 import type {
   PushData,
   PushName,
@@ -14,6 +14,7 @@ export interface Refusal {
   readonly code: string;
   readonly message?: string;
   readonly fields?: readonly FieldError[];
+  readonly reason?: ErrorReason;
   readonly retryAfterMs?: number;
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { messageContext } from '../../src/domain/messages.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { RoomKeys, roomKeysId, sealText } from '../../src/vault/textKeys.js';
@@ -44,7 +44,7 @@ describe('texts under their owners’ keys', () => {
   const sealed = async (owner: string, text: string, seq = 1) => {
     const keys = (await vault.keys.getRoomKeys([{ owner, roomId }])).get(roomKeysId({ owner, roomId }));
     if (!(keys instanceof RoomKeys)) throw new Error('the owner is erased');
-    return sealText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId));
+    return sealText(keys, { seq, rev: 0 }, text, textContext({ roomId, messageId }));
   };
   const sealedName = async (userId: string, name: string) => {
     const key = await vault.keys.getKey(userId);
@@ -100,7 +100,7 @@ describe('texts under their owners’ keys', () => {
     const name = await sealedName(bob, 'Bob');
     await local.messages([message(ada, text)]);
     await local.notes([{ owner: bob, sealed: name, context: usernameContext(bob) }]);
-    const context = messageContext(roomId, messageId);
+    const context = textContext({ roomId, messageId });
     const known = () => [
       shared.get({ sealed: text, context, owner: ada, seq: 1 }),
       shared.get({ sealed: name, context: usernameContext(bob), owner: bob }),

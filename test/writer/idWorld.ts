@@ -1,6 +1,6 @@
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { MessageRef } from '../../src/domain/ids.js';
-import { messageTerm } from '../../src/domain/messages.js';
+import { messageTerm } from '../../src/domain/messages/sealedMessages.js';
 import { buildCommit, COMMIT_LIMITS, emptyHead, type Head, loadHead } from '../../src/log/commit.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import { MessageIdBatches } from '../../src/projections/messageIdBatches.js';

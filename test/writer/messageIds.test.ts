@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import type { MessageRef } from '../../src/domain/ids.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import { messageTerm } from '../../src/domain/messages.js';
+import { messageTerm } from '../../src/domain/messages/sealedMessages.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import {
   FilterKey,

@@ -116,7 +116,7 @@ describe('the tail', () => {
     });
   });
 
-  it('knows who deleted a message as long as it holds that event', () => {
+  it('completes a message by the changes that it holds, and by no other', () => {
     const tail = new Tail(0, 0);
     const message = { roomId: 'r', messageId: 'm' };
     const data = { ...message, seq: 1, senderId: ada, by: 'system' };
@@ -131,10 +131,13 @@ describe('the tail', () => {
       ...rest,
     });
     add(tail, onlineOrNot(1));
-    expect(tail.deletionOf(message)).to.deep.equal({ by: 'system' });
-    expect(tail.deletionOf({ ...message, messageId: 'n' })).to.equal(undefined);
+    const sent = { ...message, seq: 1, senderId: ada, text: 'sealed', sentAt: rest.recordedAt };
+    const { text: _, ...place } = sent;
+    expect(tail.completeMessage(sent, -1)).to.deep.equal({ ...place, text: null, deleted: { by: 'system' } });
+    expect(tail.completeMessage(sent, 0), 'as of the event').to.equal(sent);
+    expect(tail.changesOf({ ...message, messageId: 'n' })).to.deep.equal([]);
     tail.trim(1);
-    expect(tail.deletionOf(message)).to.equal(undefined);
+    expect(tail.completeMessage(sent, -1)).to.equal(sent);
   });
 
   it('is not continued with a hole', () => {

@@ -3,7 +3,7 @@ import { ADMISSION_LIMITS } from '../../src/base/rateLimits.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import type { Command } from '../../src/domain/commands.js';
 import { streamOf } from '../../src/domain/ids.js';
-import { messageContext } from '../../src/domain/messages.js';
+import { textContext } from '../../src/domain/messages/sealedMessages.js';
 import { StorageError } from '../../src/log/log.js';
 import { openText, RoomKeys, sealText } from '../../src/vault/textKeys.js';
 import { MemoryLog } from '../support/memoryLog.js';
@@ -157,7 +157,9 @@ describe('a writer', () => {
       const keys = await roomKeysOf(world, ada);
       const [message] = sent(world);
       const place = { seq: 1, rev: 0 };
-      expect(openText(keys, place, message?.text ?? '', messageContext(adaAndBob, 'm1'))).equal('between us');
+      expect(
+        openText(keys, place, message?.text ?? '', textContext({ roomId: adaAndBob, messageId: 'm1' })),
+      ).equal('between us');
     });
 
     it('splits what does not fit into one commit, by events and by bytes', async () => {
@@ -398,7 +400,12 @@ describe('a writer', () => {
     it('drops what it knew, fences higher and decides again', async () => {
       const world = await withChat();
       const keys = await roomKeysOf(world, bob);
-      const text = sealText(keys, { seq: 1, rev: 0 }, 'mine was first', messageContext(adaAndBob, 'theirs'));
+      const text = sealText(
+        keys,
+        { seq: 1, rev: 0 },
+        'mine was first',
+        textContext({ roomId: adaAndBob, messageId: 'theirs' }),
+      );
       const data = { roomId: adaAndBob, messageId: 'theirs', seq: 1, text };
       const theirs = encodeEvent({
         ...{ type: 'MessageSent', stream: streamOf('room', adaAndBob), version: 3, data, actor: bob },

@@ -8,7 +8,7 @@ import {
   sealedTextsOf,
 } from '../../domain/events.js';
 import type { UserId, WriterInRoom } from '../../domain/ids.js';
-import { messageContext } from '../../domain/messages.js';
+import { textContext } from '../../domain/messages/sealedMessages.js';
 import { open } from '../../vault/dataKeys.js';
 import { openText, type RoomKeys, roomKeysId } from '../../vault/textKeys.js';
 import type { DataKey, KeyStore } from '../../vault/vault.js';
@@ -136,7 +136,7 @@ function parseMessage({ leaf, partition, offset }: PlacedLeaf): MessageLeaf | un
       owner: actor,
       field: 'text',
       text,
-      context: messageContext(roomId, messageId),
+      context: textContext({ roomId, messageId }),
       place: { roomId, seq: Number(seq), rev: 0 },
     },
     before: `{"partition":${partition},"offset":${offset},"stream":"room:${roomId}","version":${version},"type":"MessageSent","data":{"roomId":"${roomId}",${start}`,

@@ -2,9 +2,9 @@ import { leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed } from '../../domain/fields.js';
 import { parseStream, type RoomId, type UserId } from '../../domain/ids.js';
-import { messageContext } from '../../domain/messages.js';
+import { textContext } from '../../domain/messages/sealedMessages.js';
 import { reportName } from '../../domain/moderation/reports.js';
-import { usernameContext } from '../../domain/signUp.js';
+import { usernameContext } from '../../domain/users.js';
 import { readRange } from '../../log/checkLog.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';
 import { foldEvents, type Projection, type Rows } from '../../projections/projection.js';
@@ -13,6 +13,7 @@ import type { OpenVault } from '../../vault/openVault.js';
 import {
   addBranches,
   encodeTrees,
+  generationOf,
   listCutOut,
   openText,
   type Person,
@@ -24,6 +25,7 @@ import {
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
+import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn, openOr } from './checkGroupKeys.js';
 import { compareReport, isReportKey, type ReportUse, reportUseKey, requireHeld } from './checkHolds.js';
 import { type Mismatch, MismatchError } from './report.js';
 
@@ -31,6 +33,7 @@ import { type Mismatch, MismatchError } from './report.js';
 interface Sample {
   readonly generation: number;
   readonly seq: number;
+  readonly rev: number;
   readonly messageId: string;
   readonly text: Sealed;
 }
@@ -49,6 +52,8 @@ export interface KeyUse {
   readonly samples: readonly Sample[];
   /** Deleted messages: `seq`, and the offset of the event. */
   readonly deleted: readonly (readonly [seq: number, offset: number])[];
+  /** Of the key of a group. */
+  readonly group?: GroupKeyUse;
   /** A report: see `reportUseKey`. */
   readonly report?: ReportUse;
 }
@@ -61,7 +66,7 @@ const SAMPLE_EVERY = 64;
 const NO_USE: KeyUse = { samples: [], deleted: [] };
 
 /**
- * Folds what must be true of the vault. Keys are `<user id>`, `<user id>/<room id>` for texts, and those of
+ * Folds what must be true of the vault. Keys are owners of keys, `<user id>/<room id>` for texts, and those of
  * `reportUseKey`.
  */
 export const keyUses: Projection<KeyUse> = {
@@ -72,14 +77,17 @@ export const keyUses: Projection<KeyUse> = {
       case 'UserErased':
         return [event.data.userId];
       case 'MessageSent':
+      case 'MessageEdited':
         return [roomKeysId({ owner: event.actor, roomId: event.data.roomId })];
       case 'MessageDeleted':
         return [roomKeysId({ owner: event.data.senderId, roomId: event.data.roomId })];
       case 'MessageReported':
       case 'ReportDecided':
         return [reportUseKey(reportName(parseStream(event.stream).id, event.data.reportId))];
-      default:
-        return [];
+      default: {
+        const group = groupKeyIn(event);
+        return group === undefined ? [] : [group];
+      }
     }
   },
   evolve: (value, event) => addUse(value ?? NO_USE, event),
@@ -97,17 +105,10 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
       const samples = use.samples.filter((sample) => sample.seq !== seq);
       return { ...use, samples, deleted: [...use.deleted, [seq, offset]] };
     }
-    case 'MessageSent': {
-      const { seq, messageId, text } = event.data;
-      const generation = generationOf(text);
-      const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
-      // Most texts are no samples, because nearly all events come here.
-      if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
-      const others = use.samples.filter((sample) => sample.generation !== generation);
-      const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
-      const samples = [...others, ...own, { generation, seq, messageId, text }];
-      return { ...use, samples };
-    }
+    case 'MessageSent':
+      return addSample(use, event.data, 0);
+    case 'MessageEdited':
+      return addSample(use, event.data, event.data.rev);
     case 'MessageReported': {
       const { roomId, evidence } = event.data;
       const made = { reportedAt: event.recordedAt, offset, evidence: evidence ?? [] };
@@ -116,15 +117,20 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
     case 'ReportDecided':
       return { ...use, report: { decidedAt: offset, ...use.report } };
     default:
-      return use;
+      return { ...use, group: addGroupUse(use.group, event) };
   }
 }
 
-const BASE64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
-/** The first byte of a sealed text. Decodes two characters, which is several times as fast as a buffer. */
-const generationOf = (text: Sealed): number =>
-  (BASE64.indexOf(text.charAt(0)) << 2) | (BASE64.indexOf(text.charAt(1)) >> 4);
+function addSample(use: KeyUse, said: Omit<Sample, 'generation' | 'rev'>, rev: number): KeyUse {
+  const { seq, messageId, text } = said;
+  const generation = generationOf(text);
+  const isNew = use.samples.length < SAMPLES || use.samples.at(-1)?.generation !== generation;
+  // Most texts are no samples, because nearly all events come here.
+  if (!isNew && seq % SAMPLE_EVERY !== 0) return use;
+  const others = use.samples.filter((sample) => sample.generation !== generation);
+  const own = use.samples.filter((sample) => sample.generation === generation).slice(-SAMPLES + 1);
+  return { ...use, samples: [...others, ...own, { generation, seq, rev, messageId, text }] };
+}
 
 /** Uses of keys, by the key of their row. */
 export type KeyUses = ReadonlyMap<string, KeyUse>;
@@ -186,6 +192,10 @@ async function compareKeys(
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
       const late = behind.get(key) ?? NO_USE;
+      if (use.group) {
+        const own = person === 'destroyed' ? person : person?.own;
+        return compareGroupKey(key, use.group, { ...facts, key: own, late: late.group });
+      }
       if (!room) await comparePerson(vault, key, use, { person, rows, late });
       else if (person === undefined) throw noRow(ownerOf(key));
       // Whether the person may be destroyed is asked where the person registered.
@@ -241,16 +251,6 @@ async function comparePerson(
   const isClaimed = claim !== undefined && claim !== 'erased' && claim.userId === owner;
   if (!isClaimed && !isErasing && !late.erased)
     throw new MismatchError({ what: `the vault has no claim of user ${owner} to the user's name` });
-}
-
-/** Undefined if the sealed text does not open. */
-function openOr<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof CipherError) return undefined;
-    throw error;
-  }
 }
 
 interface RoomParts {
@@ -314,22 +314,22 @@ function compareSamples(
 ): void {
   const keys = RoomKeys.from(encodeTrees(trees));
   const tried = new Set<number>();
-  for (const { generation, seq, messageId, text } of samples.toReversed()) {
+  for (const { generation, text, ...place } of samples.toReversed()) {
     if (tried.has(generation)) continue;
-    const opened = openOr(() => openText(keys, { seq, rev: 0 }, text, messageContext(roomId, messageId)));
+    const opened = openOr(() => openText(keys, place, text, textContext({ roomId, ...place })));
     if (opened === undefined)
       throw new MismatchError({
-        what: `the keys of user ${owner} in room ${roomId} do not open message ${seq}`,
+        what: `the keys of user ${owner} in room ${roomId} do not open message ${place.seq}`,
       });
-    if (opened === null && !late.deleted.some(([deleted]) => deleted === seq))
+    if (opened === null && !late.deleted.some(([seq]) => seq === place.seq))
       throw new MismatchError({
-        what: `the key of message ${seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
+        what: `the key of message ${place.seq} of user ${owner} in room ${roomId} is destroyed, but no event deleted it`,
       });
     if (opened !== null) tried.add(generation);
   }
 }
 
-const isDestruction = (['MessageDeleted', 'UserErased', 'MessageReported', 'ReportDecided'] as const).map(
+const isDestruction = ['MessageDeleted', 'MemberLeft', 'UserErased', 'MessageReported', 'ReportDecided'].map(
   (type) => leafTest({ type }),
 );
 

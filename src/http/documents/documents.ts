@@ -6,8 +6,7 @@ import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
 import { Components, contractVersion, errorCodes, type Json, Problem } from '../schemas.js';
 import { asyncApi } from './asyncapi.js';
-import type { Operation } from './operation.js';
-import { paths } from './routes.js';
+import { type Operation, paths } from './routes.js';
 
 /** The REST side as OpenAPI 3.1, from the schemas that validate requests. */
 export function openApi(): Json {
@@ -32,7 +31,7 @@ export function openApi(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Administration', 'Audit', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: ['Users', 'Audit', 'Administration', 'Operations', 'Documents'].map((name) => ({ name })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,

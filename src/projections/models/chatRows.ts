@@ -1,14 +1,16 @@
 import { crc32 } from 'node:zlib';
 import { badRequest } from '../../base/errors.js';
 import type { SealedMessage } from '../../domain/defineEvent.js';
-import type { Recorded } from '../../domain/events.js';
+import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import { pairOf, type RoomId, roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
-import { deletedMessage, sealedMessage } from '../../domain/messages.js';
+import { sealedMessage } from '../../domain/messages/messages.js';
+import { changePins } from '../../domain/messages/pins.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { isGroupStream } from './groupRows.js';
+import { mentionsOf } from './mentionRows.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 
@@ -32,6 +34,10 @@ export interface ChatRow {
   readonly reads: Readonly<Record<UserId, { readonly upTo: number; readonly offset: number }>>;
   /** The offset of each member's erasure. */
   readonly erased: Readonly<Record<UserId, number>>;
+  /** The `seq` of the newest message that mentions somebody; 0 if none does. */
+  readonly lastMention: number;
+  /** The ids of the pinned messages, in the order of pinning. */
+  readonly pins: readonly string[];
   /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
   readonly changedAt: number | null;
 }
@@ -89,6 +95,8 @@ const emptyPair = (roomId: RoomId, members: ChatRow['members']): ChatRow => ({
   marks: {},
   reads: {},
   erased: {},
+  lastMention: 0,
+  pins: [],
   changedAt: null,
 });
 
@@ -110,6 +118,11 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
       return { ...chat, active: { [event.data.userId]: event.offset, ...chat.active } };
     case 'MessageSent':
       return withMessage(chat, sealedMessage(event), raiseMark(chat, event.actor, event.data.seq));
+    case 'MessageEdited': {
+      const { mentions, seq } = event.data;
+      const lastMention = mentions ? Math.max(seq, chat.lastMention) : chat.lastMention;
+      return { ...withChange(chat, event), lastMention };
+    }
     case 'MessagesRead': {
       const { userId, upTo } = event.data;
       return {
@@ -118,20 +131,28 @@ function applyEvent(chat: ChatRow, event: Recorded): ChatRow {
         reads: { ...chat.reads, [userId]: { upTo, offset: event.offset } },
       };
     }
-    case 'MessageDeleted': {
-      const { lastMessage } = chat;
-      const isLast = lastMessage?.seq === event.data.seq;
-      return {
-        ...chat,
-        lastMessage: isLast ? deletedMessage(lastMessage, event) : lastMessage,
-        changedAt: event.offset,
-      };
-    }
+    case 'MessageDeleted':
+      return { ...withChange(chat, event), pins: changePins(chat.pins, { ...event.data, on: false }) };
+    case 'MessagePinned':
+      return { ...withChange(chat, event), pins: changePins(chat.pins, event.data) };
     case 'MemberErased':
       return { ...chat, erased: { [event.data.userId]: event.offset, ...chat.erased } };
     default:
-      return chat;
+      return withChange(chat, event);
   }
+}
+
+/** The row after an event that may change a message. */
+function withChange(chat: ChatRow, event: Recorded): ChatRow {
+  const changed = changedBy(event);
+  if (!changed) return chat;
+  const { lastMessage } = chat;
+  const isLast = lastMessage?.seq === changed.seq;
+  return {
+    ...chat,
+    lastMessage: isLast ? changeMessage(lastMessage, event) : lastMessage,
+    changedAt: event.offset,
+  };
 }
 
 /** Copies field by field, because nearly all events come here and spreading takes several times as long. */
@@ -145,6 +166,8 @@ const withMessage = (chat: ChatRow, lastMessage: SealedMessage, marks: ChatRow['
   marks,
   reads: chat.reads,
   erased: chat.erased,
+  lastMention: lastMessage.mentions ? lastMessage.seq : chat.lastMention,
+  pins: chat.pins,
   changedAt: chat.changedAt,
 });
 
@@ -153,13 +176,19 @@ function raiseMark({ marks }: ChatRow, member: string, to: number): ChatRow['mar
   return { ...marks, [member]: Math.max(marks[member] ?? 0, to) };
 }
 
+/** The `seq` of the messages above my mark that mention me, ascending: the newest ones. Most chats have none. */
+async function mentionsAbove(rows: RowReader, chat: OpenChatRow, me: UserId): Promise<number[]> {
+  const above = chat.marks[me] ?? 0;
+  return chat.lastMention > above ? mentionsOf(rows, chat.roomId, me, above) : [];
+}
+
 /** Opens chats as `me` sees them. Profiles and last messages take one read each, for all chats. */
 export async function openChats(
   source: ViewSource,
   me: UserId,
   chats: readonly OpenChatRow[],
 ): Promise<Chat[]> {
-  const [users, lastMessages] = await Promise.all([
+  const [users, lastMessages, mentions] = await Promise.all([
     usersById(
       source,
       chats.flatMap((chat) => chat.members),
@@ -168,9 +197,10 @@ export async function openChats(
       source.open,
       chats.flatMap((chat) => chat.lastMessage ?? []),
     ),
+    Promise.all(chats.map((chat) => mentionsAbove(source.rows, chat, me))),
   ]);
   const last = new Map(lastMessages.map((message) => [message.roomId, message]));
-  return chats.map((chat) => ({
+  return chats.map((chat, i) => ({
     roomId: chat.roomId,
     roomType: 'PRIVATE',
     participants: chat.members.map((member) => requireUser(users, member)),
@@ -178,6 +208,8 @@ export async function openChats(
     unread: lastSeqOf(chat) - (chat.marks[me] ?? 0),
     readUpTo: { ...chat.marks },
     createdAt: chat.createdAt,
+    ...(mentions[i]?.length ? { mentions: mentions[i] } : {}),
+    ...(chat.pins.length > 0 ? { pinnedMessages: [...chat.pins] } : {}),
   }));
 }
 

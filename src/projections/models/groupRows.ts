@@ -1,9 +1,9 @@
 import type { SealedMessage } from '../../domain/defineEvent.js';
-import type { Recorded } from '../../domain/events.js';
+import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groupState.js';
+import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groups/groupState.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, streamOf } from '../../domain/ids.js';
-import { deletedMessage, sealedMessage } from '../../domain/messages.js';
+import { sealedMessage } from '../../domain/messages/messages.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';
 
@@ -17,10 +17,14 @@ export interface GroupRow {
   readonly lastMessage: SealedMessage | null;
   /** The offset of the newest event that changed a message. A replay then shows messages as their rows are. */
   readonly changedAt: number | null;
+  /** The `seq` of the newest message that mentions somebody; 0 if none does. */
+  readonly lastMention: number;
+  /** The ids and `seq`s of the pinned messages, in the order of pinning. */
+  readonly pins: readonly (readonly [messageId: string, seq: number])[];
 }
 
 /** Groups; the key is the stream's name. */
-const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
+export const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
 
 /** Whether a stream is that of a group. */
 export function isGroupStream(stream: StreamName): boolean {
@@ -46,20 +50,27 @@ const create = ({ recordedAt, data: { name, about, settings } }: Recorded<'Group
   members: 0,
   lastMessage: null,
   changedAt: null,
+  lastMention: 0,
+  pins: [],
 });
 
 function applyEvent(row: GroupRow, event: Recorded): GroupRow {
   switch (event.type) {
-    case 'MessageSent':
-      return { ...row, lastMessage: sealedMessage(event) };
-    case 'MessageDeleted': {
-      const { lastMessage } = row;
-      const isLast = lastMessage?.seq === event.data.seq;
-      return {
-        ...row,
-        lastMessage: isLast ? deletedMessage(lastMessage, event) : lastMessage,
-        changedAt: event.offset,
-      };
+    case 'MessageSent': {
+      const { mentions, seq } = event.data;
+      return { ...row, lastMessage: sealedMessage(event), lastMention: mentions ? seq : row.lastMention };
+    }
+    case 'MessageEdited': {
+      const { mentions, seq } = event.data;
+      const lastMention = mentions ? Math.max(seq, row.lastMention) : row.lastMention;
+      return { ...withChange(row, event), lastMention };
+    }
+    case 'MessageDeleted':
+      return { ...withChange(row, event), pins: withoutPin(row, event.data.messageId) };
+    case 'MessagePinned': {
+      const { messageId, seq, on } = event.data;
+      const others = withoutPin(row, messageId);
+      return { ...withChange(row, event), pins: on ? [...others, [messageId, seq]] : others };
     }
     case 'GroupChanged': {
       const { name = row.texts.name, about = row.texts.about } = event.data;
@@ -71,8 +82,24 @@ function applyEvent(row: GroupRow, event: Recorded): GroupRow {
     case 'MemberLeft':
       return { ...row, members: row.members - 1 };
     default:
-      return row;
+      return withChange(row, event);
   }
+}
+
+const withoutPin = ({ pins }: GroupRow, messageId: string): GroupRow['pins'] =>
+  pins.filter(([pin]) => pin !== messageId);
+
+/** The row after an event that may change a message. */
+function withChange(row: GroupRow, event: Recorded): GroupRow {
+  const changed = changedBy(event);
+  if (!changed) return row;
+  const { lastMessage } = row;
+  const isLast = lastMessage?.seq === changed.seq;
+  return {
+    ...row,
+    lastMessage: isLast ? changeMessage(lastMessage, event) : lastMessage,
+    changedAt: event.offset,
+  };
 }
 
 /** The newest `seq`; 0 in an empty group. */

@@ -3,7 +3,7 @@ import type { Digest } from '../../base/collections.js';
 import { decodeLeaf, eventTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
 import type { MessageRef } from '../../domain/ids.js';
-import { messageTerm } from '../../domain/messages.js';
+import { messageTerm } from '../../domain/messages/sealedMessages.js';
 import type { Commit } from '../../log/log.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row } from '../store/rowStore.js';

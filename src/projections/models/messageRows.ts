@@ -1,42 +1,17 @@
-import { LRUCache } from 'lru-cache';
-import type { SealedMessage } from '../../domain/defineEvent.js';
-import type { Recorded } from '../../domain/events.js';
-import type { Window } from '../../domain/groupMembers.js';
-import type { MessageRef, RoomId } from '../../domain/ids.js';
-import { deletedMessage, messageTerm, openedMessage, type StoredMessage } from '../../domain/messages.js';
+import type { WantedMessage } from '../../domain/defineCommand.js';
+import type { ReactionsOf, SealedMessage } from '../../domain/defineEvent.js';
+import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
+import type { Sealed } from '../../domain/fields.js';
+import type { Window } from '../../domain/groups/groupMembers.js';
+import type { RoomId } from '../../domain/ids.js';
+import { messageTerm, openedMessage, partsOf } from '../../domain/messages/sealedMessages.js';
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
+import { editsModel } from './editRows.js';
 import { messageIdsModel } from './messageIdIndex.js';
+import { editKey, longId, MAX_SEQ, messageKey, shortId } from './messageKeys.js';
 import type { ContentOpener } from './userRows.js';
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** Short ids of rooms and senders. Few of them come again and again. */
-const shortIds = new LRUCache<string, string>({ max: 10_000 });
-
-/** A UUID in 22 characters instead of 36. Another text gets a `!` in front. */
-function shortId(id: string): string {
-  const known = shortIds.get(id);
-  if (known !== undefined) return known;
-  const short = UUID.test(id) ? Buffer.from(id.replaceAll('-', ''), 'hex').toString('base64url') : `!${id}`;
-  shortIds.set(id, short);
-  return short;
-}
-
-/** The id that `shortId` made short. */
-function longId(short: string): string {
-  if (short.startsWith('!')) return short.slice(1);
-  const hex = Buffer.from(short, 'base64url').toString('hex');
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)];
-  return parts.join('-');
-}
-
-/** The key of a room's message; keys of one room sort by `seq`. Any safe integer from 0 makes a bound. */
-export function messageKey(roomId: RoomId, seq: number): string {
-  const digits = seq.toString(36);
-  // Base 36 gives at most eleven digits. Their count in front makes keys sort like numbers.
-  return `${shortId(roomId)}/${digits.length.toString(36)}${digits}`;
-}
 
 /**
  * A message, without its room and `seq`, which its key has. It is short, because nearly all rows are messages: it has
@@ -49,8 +24,11 @@ export type MessageRow = readonly [
   text: SealedMessage['text'],
   /** In milliseconds since 1970. */
   sentAt: number,
-  rest?: Pick<SealedMessage, 'replyTo' | 'deleted'>,
+  rest?: RestOfRow,
 ];
+
+/** The fields that a message may lack. The users of reactions are as `shortId` makes them. */
+type RestOfRow = Omit<SealedMessage, 'messageId' | 'roomId' | 'seq' | 'senderId' | 'text' | 'sentAt'>;
 
 /** The message of a row; undefined if there is none. */
 export function messageOf(row: Row<MessageRow> | undefined): SealedMessage | undefined {
@@ -65,7 +43,16 @@ export function messageOf(row: Row<MessageRow> | undefined): SealedMessage | und
     senderId: longId(sender),
     text,
     sentAt: new Date(time).toISOString(),
+    ...(rest ? withUsers(rest, longId) : {}),
+  };
+}
+
+/** The rest of a row with the ids of the users who have reacted in their long or short form. */
+function withUsers(rest: RestOfRow, idOf: (id: string) => string): RestOfRow {
+  if (!rest.reactions) return rest;
+  return {
     ...rest,
+    reactions: rest.reactions.map(([emoji, users]): ReactionsOf => [emoji, users.map(idOf)]),
   };
 }
 
@@ -78,16 +65,21 @@ function timeOf(text: string): number {
 }
 
 function sentRow({ actor, recordedAt, data }: Recorded<'MessageSent'>): MessageRow {
-  const { messageId, text, replyTo } = data;
+  const { messageId, text, replyTo, data: sealed, mentions } = data;
   const [sender, sentAt] = [shortId(actor), timeOf(recordedAt)];
-  if (replyTo === undefined) return [messageId, sender, text, sentAt];
-  return [messageId, sender, text, sentAt, { replyTo }];
+  if (replyTo === undefined && sealed === undefined && mentions === undefined)
+    return [messageId, sender, text, sentAt];
+  const rest = {
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(sealed === undefined ? {} : { data: sealed }),
+    ...(mentions === undefined ? {} : { mentions }),
+  };
+  return [messageId, sender, text, sentAt, rest];
 }
 
-function messageRow(message: SealedMessage): MessageRow {
-  const { messageId, senderId, text, sentAt, replyTo, deleted } = message;
-  const rest = { ...(replyTo === undefined ? {} : { replyTo }), ...(deleted ? { deleted } : {}) };
-  return [messageId, shortId(senderId), text, Date.parse(sentAt), rest];
+function messageRow({ roomId: _, seq: __, ...message }: SealedMessage): MessageRow {
+  const { messageId, senderId, text, sentAt, ...rest } = message;
+  return [messageId, shortId(senderId), text, Date.parse(sentAt), withUsers(rest, shortId)];
 }
 
 /** The history: one row for each message. */
@@ -96,23 +88,19 @@ export const messagesModel: Model<MessageRow> = { name: 'messages', version: 1, 
 /** Folds the history. */
 export const messagesProjection: Projection<MessageRow> = {
   model: messagesModel,
-  keys: (event) =>
-    event.type === 'MessageSent' || event.type === 'MessageDeleted'
-      ? [messageKey(event.data.roomId, event.data.seq)]
-      : [],
+  keys(event) {
+    const place = event.type === 'MessageSent' ? event.data : changedBy(event);
+    return place ? [messageKey(place.roomId, place.seq)] : [];
+  },
   creates: (event) => event.type === 'MessageSent',
   evolve(value, event, key) {
     if (event.type === 'MessageSent') return sentRow(event);
     const { partition, offset } = event;
     const message = value && messageOf({ key, partition, offset, value });
-    if (!message || event.type !== 'MessageDeleted') return value ?? null;
-    return messageRow(deletedMessage(message, event));
+    return message ? messageRow(changeMessage(message, event)) : (value ?? null);
   },
   isRarelyChanged: () => true,
 };
-
-// No message has this `seq`, so it bounds the newest one.
-const MAX_SEQ = Number.MAX_SAFE_INTEGER;
 
 /** A part of a room's history. */
 export interface PageRequest {
@@ -178,8 +166,23 @@ async function windowedPage(
   return { messages: isForward ? messages : messages.reverse(), hasMore: found.length > limit };
 }
 
+/** A message of the history as its row holds it. */
+export interface StoredMessage {
+  readonly message: SealedMessage;
+  /** Of the last event that is folded into it. */
+  readonly offset: number;
+  /** Those of its edits that were asked for, by id. */
+  readonly edits?: ReadonlyMap<string, StoredEdit>;
+}
+
+/** A text that a message had, or has, after an edit. */
+export interface StoredEdit {
+  readonly text: Sealed;
+  readonly mentions?: readonly string[];
+}
+
 /** A message that may exist: keys of the index of ids that may lead to it, and `seq`s that it may have. */
-export interface AskedMessage extends MessageRef {
+export interface AskedMessage extends WantedMessage {
   readonly keys: readonly string[];
   readonly seqs: readonly number[];
 }
@@ -216,12 +219,50 @@ export async function messageFacts(
   const messages = await getAll(rows, messagesModel, [...new Set(candidates.map(({ key }) => key))]);
   const facts = new Map<string, StoredMessage>();
   for (const { roomId, messageId, key } of candidates) {
-    const message = messageOf(messages.get(key));
-    if (message?.messageId !== messageId || message.roomId !== roomId) continue;
-    const { roomId: _, ...fact } = message;
-    facts.set(messageTerm({ roomId, messageId }), fact);
+    const row = messages.get(key);
+    const message = messageOf(row);
+    if (!row || message?.messageId !== messageId || message.roomId !== roomId) continue;
+    facts.set(messageTerm(message), { message, offset: row.offset });
+  }
+  return withAskedEdits(rows, asked, facts);
+}
+
+/** Adds the edits that were asked for and made before. */
+async function withAskedEdits(
+  rows: RowReader,
+  asked: readonly AskedMessage[],
+  facts: Map<string, StoredMessage>,
+): Promise<Map<string, StoredMessage>> {
+  const wanted = asked.flatMap(({ editId, ...ref }) => {
+    const stored = facts.get(messageTerm(ref));
+    const rev = editId === undefined ? 0 : (stored?.message.edits ?? []).indexOf(editId) + 1;
+    return stored && editId !== undefined && rev > 0
+      ? [{ stored, editId, key: editKey(stored.message, rev) }]
+      : [];
+  });
+  if (wanted.length === 0) return facts;
+  const found = await getAll(rows, editsModel, [...new Set(wanted.map(({ key }) => key))]);
+  for (const { stored, editId, key } of wanted) {
+    const edit = found.get(key)?.value;
+    const term = messageTerm(stored.message);
+    const edits = facts.get(term)?.edits ?? new Map<string, StoredEdit>();
+    if (edit) facts.set(term, { ...stored, edits: new Map([...edits, [editId, edit]]) });
   }
   return facts;
+}
+
+/** The messages of these `seq`s of a room, sealed. */
+export async function messagesAt(
+  rows: RowReader,
+  roomId: RoomId,
+  seqs: readonly number[],
+): Promise<SealedMessage[]> {
+  const found = await getAll(
+    rows,
+    messagesModel,
+    seqs.map((seq) => messageKey(roomId, seq)),
+  );
+  return [...found.values()].flatMap((row) => messageOf(row) ?? []);
 }
 
 /** Opens messages all at once, in their order. */
@@ -229,6 +270,8 @@ export async function openMessages(
   open: ContentOpener,
   messages: readonly SealedMessage[],
 ): Promise<Message[]> {
-  const texts = await open.messages(messages);
-  return messages.map((message, i) => openedMessage(message, elementAt(texts, i)));
+  const parts = messages.flatMap(partsOf);
+  const texts = await open.messages(parts);
+  const opened = new Map(parts.map(({ text }, i) => [text, elementAt(texts, i)]));
+  return messages.map((message) => openedMessage(message, (text) => opened.get(text) ?? null));
 }

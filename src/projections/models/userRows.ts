@@ -1,9 +1,9 @@
 import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
-import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/people/profiles.js';
 import type { Role } from '../../domain/streams.js';
 import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
+import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/users.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import {

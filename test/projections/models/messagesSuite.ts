@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { RoomId } from '../../../src/domain/ids.js';
-import { messageTerm } from '../../../src/domain/messages.js';
+import { messageTerm } from '../../../src/domain/messages/sealedMessages.js';
 import { messageIdHash, messageIdKeys } from '../../../src/projections/models/messageIdIndex.js';
 import { messageFacts, type PageRequest } from '../../../src/projections/models/messageRows.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
@@ -61,7 +61,7 @@ export function messagesSuite(makeRows: MakeRows): void {
       const [anna, ben] = [world.register('anna'), world.register('ben')];
       const roomId = world.openChat(anna, ben);
       const first = world.send(anna, roomId, ' kept \u0000 as sent ');
-      const second = world.send(ben, roomId, 'gone', first);
+      const second = world.send(ben, roomId, 'gone', { replyTo: first });
       world.destroyKey(ben);
       const { queries } = await folded(world, await makeRows());
       const { messages } = await queries.messages(roomId, { limit: 50 }, []);

@@ -7,16 +7,26 @@ import {
   describeCommand,
 } from '../../../src/domain/commands.js';
 import type { EarlierMessage } from '../../../src/domain/defineCommand.js';
-import { declarationOf, foldFor, type NewEvent, type State } from '../../../src/domain/events.js';
+import type { SealedMessage } from '../../../src/domain/defineEvent.js';
+import {
+  changedBy,
+  changeMessage,
+  foldFor,
+  type NewEvent,
+  type State,
+  sealedTextsOf,
+} from '../../../src/domain/events.js';
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
+  parseStream,
   type RoomId,
   roomIdOf,
   type StreamName,
   streamOf,
   type UserId,
 } from '../../../src/domain/ids.js';
+import { sealedMessage } from '../../../src/domain/messages/messages.js';
 import type { Role, RoomState } from '../../../src/domain/streams.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
@@ -30,17 +40,37 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
 
+/** The commands of members to a group. */
+export type GroupCommand = CommandOf<
+  | 'change group'
+  | 'add members'
+  | 'remove member'
+  | 'leave group'
+  | 'change role'
+  | 'send message'
+  | 'edit message'
+  | 'react'
+  | 'pin message'
+  | 'read messages'
+  | 'erase member'
+>;
+
+/** The text of what `sealed` has sealed. */
+export const unsealed = (text: Sealed): string => Buffer.from(text.slice(SEAL.length), 'base64').toString();
+
 /** An event with its texts sealed, as the writer seals them. */
-function sealedEvent<E extends NewEvent>(event: E): E {
-  // What a field is sealed with does not matter here.
-  const fields = (declarationOf(event.type).sealed ?? []).map(({ field }) => field);
-  const texts = Object.entries(event.data).filter(
-    ([field, text]) => fields.includes(field) && typeof text === 'string',
-  );
-  return {
-    ...event,
-    data: { ...event.data, ...Object.fromEntries(texts.map(([f, text]) => [f, sealed(text)])) },
-  };
+function sealedEvent(event: NewEvent, actor: Actor): NewEvent {
+  // Only the fields are asked for, which follow from type, data and actor.
+  const fields = sealedTextsOf({ ...event, actor } as Parameters<typeof sealedTextsOf>[0]);
+  const texts = Object.fromEntries(fields.map(({ field, text }) => [field, sealed(text)]));
+  return { ...event, data: { ...event.data, ...texts } } as NewEvent; // A sealed text is a text.
+}
+
+/** What a message has beside its text. */
+export interface Sent {
+  readonly replyTo?: string;
+  readonly mentions?: string[];
+  readonly data?: Record<string, unknown>;
 }
 
 /**
@@ -95,11 +125,49 @@ export class World {
   }
 
   /** Returns the message's id. */
-  send(actor: UserId, roomId: RoomId, message: string, replyTo?: string): string {
+  send(actor: UserId, roomId: RoomId, message: string, body: Sent = {}): string {
     const messageId = this.id();
-    const reply = replyTo === undefined ? {} : { replyTo };
-    this.#run({ kind: 'send message', actor, roomId, messageId, message, ...reply });
+    this.#run({ kind: 'send message', actor, roomId, messageId, message, ...body });
     return messageId;
+  }
+
+  /** Edits the message with this `seq`, if it is there and was not deleted. */
+  edit(roomId: RoomId, seq: number, message: string, mentions?: string[]): void {
+    const found = this.#messageAt(roomId, seq);
+    if (!found) return;
+    const { messageId, senderId: actor } = found;
+    const body = { message, ...(mentions ? { mentions } : {}) };
+    this.#run({ kind: 'edit message', actor, roomId, messageId, editId: this.id(), ...body });
+  }
+
+  /** Reacts to the message with this `seq`, or takes it back, if it is there and was not deleted. */
+  react(actor: UserId, roomId: RoomId, seq: number, emoji: string, on = true): void {
+    const found = this.#messageAt(roomId, seq);
+    if (found) this.#run({ kind: 'react', actor, roomId, messageId: found.messageId, emoji, on });
+  }
+
+  /** Pins or unpins the message with this `seq`, if it is there and was not deleted. */
+  pin(actor: UserId, roomId: RoomId, seq: number, on = true): void {
+    const found = this.#messageAt(roomId, seq);
+    if (found) this.#run({ kind: 'pin message', actor, roomId, messageId: found.messageId, on });
+  }
+
+  #messageAt(roomId: RoomId, seq: number): SealedMessage | undefined {
+    const found = this.messages(roomId).find((message) => message.seq === seq);
+    return found?.deleted ? undefined : found;
+  }
+
+  /** The messages of a room as they are now, sealed. */
+  messages(roomId: RoomId): SealedMessage[] {
+    const found = new Map<number, SealedMessage>();
+    for (const event of this.events) {
+      if (event.stream !== streamOf('room', roomId)) continue;
+      if (event.type === 'MessageSent') found.set(event.data.seq, sealedMessage(event));
+      const changed = changedBy(event);
+      const known = changed && found.get(changed.seq);
+      if (known) found.set(known.seq, changeMessage(known, event));
+    }
+    return [...found.values()];
   }
 
   /** Deletes the message with this `seq`, if there is one that was not deleted before. */
@@ -107,7 +175,7 @@ export class World {
     const ofRoom = this.events.filter(({ stream }) => stream === streamOf('room', roomId));
     for (const { type, data } of ofRoom)
       if (type === 'MessageSent' && data.seq === seq && !this.#isDeleted(roomId, seq))
-        this.#run({ kind: 'delete message', roomId, messageId: data.messageId });
+        this.#run({ kind: 'remove message', roomId, messageId: data.messageId });
   }
 
   /** Reports the message with this `seq`, or the room if there is none. Returns the report's id. */
@@ -139,6 +207,39 @@ export class World {
 
   read(actor: UserId, roomId: RoomId, upTo?: number): void {
     this.#run({ kind: 'read messages', actor, roomId, ...(upTo === undefined ? {} : { upTo }) });
+  }
+
+  /** All rooms in which anything happened. */
+  rooms(): RoomId[] {
+    const streams = new Set(this.events.map(({ stream }) => stream));
+    return [...streams].flatMap((stream) => {
+      const { kind, id } = parseStream(stream);
+      return kind === 'room' ? [id] : [];
+    });
+  }
+
+  /** The id of the message with this `seq`, if it is there. */
+  idAt(roomId: RoomId, seq: number): string | undefined {
+    return this.messages(roomId).find((message) => message.seq === seq)?.messageId;
+  }
+
+  /** Its first members see what is said from now on, and with `history` those who come later see all. */
+  createGroup(actor: UserId, memberIds: readonly UserId[], history: 'joined' | 'all' = 'joined'): RoomId {
+    const roomId = this.id().replace(/^(.{14})./, '$14');
+    this.#run({
+      kind: 'create group',
+      actor,
+      roomId,
+      name: `group of ${actor}`,
+      memberIds: [...memberIds],
+      history,
+    });
+    return roomId;
+  }
+
+  /** Does what its decider permits; of a refused command nothing is recorded. */
+  inGroup(command: GroupCommand): void {
+    this.#run(command, true);
   }
 
   goOnline(userId: UserId): void {
@@ -173,31 +274,41 @@ export class World {
     return this.#erased.has(owner) ? null : Buffer.from(text.slice(SEAL.length), 'base64').toString();
   }
 
-  #run(command: Command): void {
+  #run(command: Command, mayBeRefused = false): void {
     const stream = describeCommand(command).stream;
     const { replyTo } = { replyTo: undefined, ...command };
     const facts = factsOf({
+      isText: (note, text) => note.sealed === sealed(text),
       now: this.#now(),
       message: ({ messageId }) => {
         // A replied message is assumed to exist.
         if (messageId === replyTo) return earlierMessage({ senderId: '', seq: 1, sentAt: '', text: '' });
-        return command.kind === 'delete message' ? this.#sent(messageId) : undefined;
+        return command.kind === 'send message' ? undefined : this.#sent(messageId);
       },
     });
     const decision = decideCommand(command, this.#state(stream), facts);
-    if ('refused' in decision) throw decision.refused;
+    if ('refused' in decision) {
+      if (mayBeRefused) return;
+      throw decision.refused;
+    }
     const actor = describeCommand(command).actor;
     // Deciders make events by their declarations.
-    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent), actor);
+    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent, actor), actor);
   }
 
   #sent(messageId: string): EarlierMessage | undefined {
     for (const event of this.events)
-      if (event.type === 'MessageSent' && event.data.messageId === messageId) {
-        const { actor: senderId, recordedAt: sentAt } = event;
-        return earlierMessage({ senderId, seq: event.data.seq, sentAt, text: '' });
-      }
+      if (event.type === 'MessageSent' && event.data.messageId === messageId)
+        return this.#earlier(event.data.roomId, messageId);
     return undefined;
+  }
+
+  /** Its texts stay sealed: no decider compares them here. */
+  #earlier(roomId: RoomId, messageId: string): EarlierMessage | undefined {
+    const found = this.messages(roomId).find((message) => message.messageId === messageId);
+    if (!found) return undefined;
+    const { data: _, ...message } = found;
+    return earlierMessage(message);
   }
 
   #state(stream: StreamName): State {

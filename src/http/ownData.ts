@@ -1,14 +1,53 @@
+import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
-import type { Moment } from '../domain/commands.js';
+import { overloaded, unauthenticated } from '../base/errors.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
-import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
+import type { Window } from '../domain/groups/groupMembers.js';
+import { windowsIn } from '../domain/groups/groupState.js';
+import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
+import type { User } from '../domain/userMessageChat.js';
+import { PROFILE_FIELDS, ProfileChange } from '../domain/users.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Report, Reports } from '../projections/reportQueries.js';
 import type { SessionStore } from '../vault/vault.js';
 import { type RequireSession, requireSelf, serveResource } from './auth.js';
-import { readQuery, sendLines } from './problems.js';
+import { readBody, readQuery, sendLines } from './problems.js';
 import { NoFields } from './schemas.js';
+
+export interface ProfileParts {
+  readonly commands: CommandRouter;
+  readonly queries: Pick<Queries, 'self'>;
+  readonly revisions: Pick<Revisions, 'revision'>;
+}
+
+/** The change without what is so already, so that a repeat records nothing. */
+function selectChanges(user: User, change: ProfileChange): ProfileChange {
+  const isNews = (field: (typeof PROFILE_FIELDS)[number]) =>
+    change[field] !== undefined && change[field] !== (user[field] ?? null);
+  return Object.fromEntries(PROFILE_FIELDS.filter(isNews).map((field) => [field, change[field]]));
+}
+
+/** Changing one's own profile. */
+export function mountProfile(
+  router: Router,
+  { commands, queries, revisions }: ProfileParts,
+  signedIn: RequireSession,
+): void {
+  serveResource(router, '/user/me', {
+    PATCH: signedIn(async (ctx, { userId }) => {
+      readQuery(ctx, NoFields);
+      const change = await readBody(ctx, ProfileChange);
+      const known = await queries.self(userId, []);
+      if (!known) throw overloaded('the read models are behind the log: try again');
+      if (known.erased) throw unauthenticated('this account was deleted');
+      const command = { kind: 'change profile', userId, ...selectChanges(known, change) } as const;
+      const { moment } = await commands.execute<'change profile'>(command, randomUUID());
+      ctx.body = { user: await queries.self(userId, [moment]), revision: revisions.revision(moment) };
+    }),
+  });
+}
 
 /** Rooms and messages of one query. */
 const PAGE_ROWS = 200;
@@ -53,9 +92,10 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     yield { kind: 'session', createdAt, expiresAt, ...(endedAt === undefined ? {} : { endedAt }) };
   for await (const roomId of roomsOf(userId, now, queries)) {
     // A room that the other member opened belongs to this user only from its first message on.
-    if (!(await queries.activeFor(roomId, now)).includes(userId)) continue;
+    const windows = await windowsOf(roomId, userId, now, queries);
+    if (!windows && !(await queries.activeFor(roomId, now)).includes(userId)) continue;
     yield { kind: 'room', room: await queries.chat(roomId, userId, now) };
-    yield* messagesOf(roomId, now, queries);
+    yield* messagesOf(roomId, now, queries, windows);
   }
   for await (const page of parts.reports.of(userId, now)) for (const report of page) yield ownReport(report);
   for await (const { type, data, recordedAt } of parts.historyOf(userId)) {
@@ -91,9 +131,25 @@ async function* roomsOf(userId: UserId, at: readonly Moment[], queries: Queries)
     }
 }
 
-async function* messagesOf(roomId: RoomId, at: readonly Moment[], queries: Queries): AsyncGenerator<object> {
+/** What the user sees of a group; undefined of a private room. */
+async function windowsOf(
+  roomId: RoomId,
+  userId: UserId,
+  at: readonly Moment[],
+  { groups }: Queries,
+): Promise<readonly Window[] | undefined> {
+  if (!isGroupId(roomId)) return undefined;
+  return windowsIn((await groups.membership(roomId, userId, at))?.periods ?? []);
+}
+
+async function* messagesOf(
+  roomId: RoomId,
+  at: readonly Moment[],
+  queries: Queries,
+  windows: readonly Window[] | undefined,
+): AsyncGenerator<object> {
   for (let after = 0; ; ) {
-    const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at);
+    const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at, windows);
     for (const message of messages) yield { kind: 'message', message };
     after = messages.at(-1)?.seq ?? after;
     if (!hasMore) return;

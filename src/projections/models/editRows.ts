@@ -1,0 +1,59 @@
+import type { SealedMessage } from '../../domain/defineEvent.js';
+import type { Sealed, Time } from '../../domain/fields.js';
+import type { Projection } from '../projection.js';
+import { elementAt, type Model, type RowReader } from '../store/rowStore.js';
+import { editKey } from './messageKeys.js';
+import type { ContentOpener } from './userRows.js';
+
+/** A text that an edit gave a message. The row's offset is that of the edit. */
+export interface EditRow {
+  readonly text: Sealed;
+  readonly at: Time;
+  readonly mentions?: readonly string[];
+}
+
+/**
+ * The texts of edited messages, but the first one, which the message's row has. They stay when the message is deleted,
+ * as their keys are destroyed.
+ */
+export const editsModel: Model<EditRow> = { name: 'edits', version: 1, indexes: {} };
+
+/** Folds a row for each edit. */
+export const editsProjection: Projection<EditRow> = {
+  model: editsModel,
+  keys: (event) => (event.type === 'MessageEdited' ? [editKey(event.data, event.data.rev)] : []),
+  creates: (event) => event.type === 'MessageEdited',
+  evolve(value, event) {
+    if (event.type !== 'MessageEdited') return value ?? null;
+    const { text, mentions } = event.data;
+    return { text, at: event.recordedAt, ...(mentions ? { mentions } : {}) };
+  },
+  isRarelyChanged: () => true,
+};
+
+/** One of the texts of a message. */
+export interface OpenedEdit {
+  readonly rev: number;
+  /** Null if its key was destroyed. */
+  readonly message: string | null;
+  readonly at: Time;
+}
+
+/** The texts of a message from the first one on; none of a deleted message. */
+export async function openEdits(
+  { rows, open }: { readonly rows: RowReader; readonly open: ContentOpener },
+  message: SealedMessage,
+): Promise<OpenedEdit[]> {
+  const { text, first, sentAt, rev: last = 0, deleted } = message;
+  if (deleted) return [];
+  const keys = Array.from({ length: last }, (_, i) => editKey(message, i + 1));
+  const found = keys.length > 0 ? await rows.get(editsModel, keys) : new Map();
+  const edits = keys.map((key, i) => {
+    const edit: EditRow | null | undefined = found.get(key)?.value;
+    if (!edit) throw new Error(`the edit ${i + 1} of message ${message.messageId} has no row`);
+    return { text: edit.text, at: edit.at };
+  });
+  const all = [{ text: first?.text ?? text, at: sentAt }, ...edits];
+  const texts = await open.messages(all.map((each, rev) => ({ ...message, text: each.text, rev })));
+  return all.map(({ at }, rev) => ({ rev, message: elementAt(texts, rev), at }));
+}
