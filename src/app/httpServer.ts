@@ -12,8 +12,8 @@ import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
+import { roleCheck, suspensionCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
-import { roleCheck, suspensionCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 

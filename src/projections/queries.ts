@@ -2,12 +2,11 @@ import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import { hasRole } from '../domain/roles.js';
+import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS } from '../domain/users.js';
-import { type EventLog, partitionOf } from '../log/log.js';
+import { partitionOf } from '../log/log.js';
 import {
   activeRooms,
   cutPage,
@@ -326,44 +325,5 @@ function groupQueries(
       await waitFor(at);
       return readersPage(source, me, page);
     },
-  };
-}
-
-/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
-export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
-
-/** The log and the read models that say what a user is now. */
-export interface PresentSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles' | 'users'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-/** Asks for something of a user by everything in the log at the time of the call. */
-async function askAtPresent<T>(
-  { log, progress }: PresentSource,
-  userId: UserId,
-  ask: (at: readonly Moment[]) => Promise<T>,
-): Promise<T> {
-  const partition = partitionOf(streamOf('user', userId), log.partitions);
-  const folded = progress.folded(partition);
-  // Read together: the model has nearly always folded everything that is in the log.
-  const [tail, now] = await Promise.all([log.tail(partition), ask([])]);
-  const size = tail?.size ?? 0;
-  return size <= folded ? now : ask([{ partition, size }]);
-}
-
-export function roleCheck(source: PresentSource): RoleCheck {
-  return async (userId, role) => {
-    const roles = await askAtPresent(source, userId, (at) => source.queries.roles([userId], at));
-    return hasRole(roles.get(userId) ?? [], role);
-  };
-}
-
-/** Checks whether a user is suspended, as `roleCheck` checks a role. */
-export function suspensionCheck(source: PresentSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const found = await askAtPresent(source, userId, (at) => source.queries.users([userId], at));
-    return found.get(userId)?.suspended === true;
   };
 }
