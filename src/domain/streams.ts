@@ -19,6 +19,7 @@ export interface UserState {
   readonly roles?: readonly Role[];
   /** Absent for a user who has changed none. */
   readonly preferences?: Preferences;
+  readonly suspended?: true;
   /** The user's reports of the last day. */
   readonly reports?: readonly ReportMark[];
   /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */

@@ -12,7 +12,7 @@ import {
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { dataPart, type SealedPart } from '../domain/messages/sealedMessages.js';
-import { preferencesIn } from '../domain/people/safety.js';
+import { preferencesIn } from '../domain/safety.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Cursors, Vector } from './cursor.js';

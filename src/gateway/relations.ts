@@ -1,7 +1,7 @@
 import type { ContactRule } from '../domain/defineCommand.js';
 import type { Tie } from '../domain/defineEvent.js';
 import type { UserId } from '../domain/ids.js';
-import { isContact } from '../domain/people/safety.js';
+import { isContact } from '../domain/safety.js';
 import type { Ties } from '../domain/streams.js';
 import { DEFAULT_PREFERENCES, type Preferences } from '../domain/userMessageChat.js';
 

@@ -5,28 +5,21 @@ import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
-import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import type { Role, Ties } from '../domain/streams.js';
-import {
-  type Chat,
-  DEFAULT_PREFERENCES,
-  type Message,
-  type OnlineInfo,
-  type Preferences,
-  type User,
-} from '../domain/userMessageChat.js';
+import type { Chat, Message, OnlineInfo, Preferences, User } from '../domain/userMessageChat.js';
+import { PROFILE_FIELDS } from '../domain/users.js';
 import { partitionOf } from '../log/log.js';
 import { activeRooms, groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
-import { cutPage, type PageAsked, peerIds, preferencesOf, presenceFor, tiesOf } from './models/contacts.js';
+import { cutPage, type PageAsked } from './models/contacts.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import { onlineUsers, openedErased, rolesOf, usersById, type ViewSource } from './models/userRows.js';
-import { blockedPage, friendsPage, searchUsers } from './models/userSearch.js';
+import { peopleQueries, type UserPageRequest, userPage } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -86,11 +79,20 @@ export interface Queries {
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
   peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
+  /** A page of all users, or of those whose names have the part `q`; `next` as of `friends`. */
+  userPage(page: UserPageRequest, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
   /** What the user is to others, by the other one. Pairs without contact and block are left out. */
   ties(userId: UserId, at: readonly Moment[]): Promise<ReadonlyMap<UserId, Ties>>;
   preferences(userId: UserId, at: readonly Moment[]): Promise<Preferences>;
-  /** Presence of these users as `viewer` is told of it; offline with `lastSeen: null` if never seen, or hidden. */
-  presence(viewer: UserId, ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
+  /**
+   * Presence of these users as `viewer` is told of it; offline with `lastSeen: null` if never seen, or hidden.
+   * An admin is told what is recorded.
+   */
+  presence(
+    viewer: UserId | 'admin',
+    ids: readonly UserId[],
+    at: readonly Moment[],
+  ): Promise<Map<UserId, OnlineInfo>>;
   /**
    * Erased users whose key still exists, with their names, a page at a time. There are some only during an
    * erasure, or after the vault was restored from an older backup.
@@ -178,14 +180,6 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
   return {
     ...peopleQueries(source, waitFor),
-    async users(ids, at) {
-      await waitFor(at);
-      return usersById(source, ids);
-    },
-    async self(userId, at) {
-      await waitFor(at);
-      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
-    },
     async activeChats(userId, page, at) {
       await waitFor(at);
       const viewer = { me: userId, rule };
@@ -225,11 +219,8 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
+    ...userQueries(source, waitFor),
     ...messageQueries(source, waitFor),
-    async roles(ids, at) {
-      await waitFor(at);
-      return rolesOf(rows, ids);
-    },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
@@ -242,6 +233,32 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       const partition = partitionOf(stream, log.partitions);
       await waitFor([{ partition, size: range.upTo + 1 }]);
       return missed.of(userId, stream, range, limit);
+    },
+  };
+}
+
+/** Reads of users by themselves. */
+function userQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'users' | 'self'> & Pick<Queries, 'userPage' | 'roles'> {
+  const { rows } = source;
+  return {
+    async users(ids, at) {
+      await waitFor(at);
+      return usersById(source, ids);
+    },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
+    async userPage(page, at) {
+      await waitFor(at);
+      return userPage(source, page);
+    },
+    async roles(ids, at) {
+      await waitFor(at);
+      return rolesOf(rows, ids);
     },
   };
 }
@@ -260,49 +277,6 @@ function messageQueries(
       await waitFor(at);
       const [message] = await messagesAt(source.rows, roomId, [seq]);
       return message ? openEdits(source, message, leftAt) : [];
-    },
-  };
-}
-
-type PeopleQueries = Pick<Queries, 'friends' | 'blocked'> &
-  Pick<Queries, 'search' | 'peers'> &
-  Pick<Queries, 'ties' | 'preferences'> &
-  Pick<Queries, 'presence'>;
-
-/** What a user is to others, and what they permit. */
-function peopleQueries(
-  source: ViewSource,
-  waitFor: (at: readonly Moment[]) => Promise<unknown>,
-): PeopleQueries {
-  const { rows } = source;
-  return {
-    async friends(userId, page, at) {
-      await waitFor(at);
-      return friendsPage(source, userId, page);
-    },
-    async blocked(userId, page, at) {
-      await waitFor(at);
-      return blockedPage(source, userId, page);
-    },
-    async search(me, q, limit, at) {
-      await waitFor(at);
-      return searchUsers(source, me, q, limit);
-    },
-    async peers(userId, at) {
-      await waitFor(at);
-      return peerIds(rows, userId);
-    },
-    async ties(userId, at) {
-      await waitFor(at);
-      return tiesOf(rows, userId);
-    },
-    async preferences(userId, at) {
-      await waitFor(at);
-      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
-    },
-    async presence(viewer, ids, at) {
-      await waitFor(at);
-      return presenceFor(rows, viewer, ids);
     },
   };
 }

@@ -12,7 +12,7 @@ import {
   tieOf,
 } from '../../src/domain/events.js';
 import { roomIdOf } from '../../src/domain/ids.js';
-import { isContact, strangerTo } from '../../src/domain/people/safety.js';
+import { isContact, strangerTo } from '../../src/domain/safety.js';
 import type { PairState, UserState } from '../../src/domain/streams.js';
 import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { factsOf, NOW } from '../support/facts.js';

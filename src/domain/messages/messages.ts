@@ -21,7 +21,7 @@ import {
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import { type Group, membersOf } from '../groups/groupState.js';
 import type { UserId } from '../ids.js';
-import { refusalToWrite, strangerTo } from '../people/safety.js';
+import { refusalToWrite, strangerTo } from '../safety.js';
 import {
   canSee,
   changed,

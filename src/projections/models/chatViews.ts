@@ -1,7 +1,7 @@
 import { assertNever } from '../../base/errors.js';
 import type { ChatFilter } from '../../domain/chats.js';
 import { streamOf, type UserId } from '../../domain/ids.js';
-import { isContact } from '../../domain/people/safety.js';
+import { isContact } from '../../domain/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import { type RowReader, valuesOf } from '../store/rowStore.js';
 import {

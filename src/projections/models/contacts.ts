@@ -3,7 +3,7 @@ import { badRequest } from '../../base/errors.js';
 import type { ContactRule, Invitation } from '../../domain/defineCommand.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
 import { PAGE_BYTES } from '../../domain/limits.js';
-import { isContact, preferencesIn } from '../../domain/people/safety.js';
+import { isContact, preferencesIn } from '../../domain/safety.js';
 import type { Ties } from '../../domain/streams.js';
 import { DEFAULT_PREFERENCES, type OnlineInfo, type Preferences } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
@@ -180,10 +180,13 @@ export async function preferencesOf(
 
 const HIDDEN: OnlineInfo = { isOnline: false, lastSeen: null };
 
-/** Presence of each user asked for, as `viewer` is told of it: hidden if either is not visible. Offline if never seen. */
+/**
+ * Presence of each user asked for, as `viewer` is told of it: hidden if either is not visible. An admin is told what is
+ * recorded. Offline if never seen.
+ */
 export async function presenceFor(
   rows: RowReader,
-  viewer: UserId,
+  viewer: UserId | 'admin',
   users: readonly UserId[],
 ): Promise<Map<UserId, OnlineInfo>> {
   if (users.length === 0) return new Map();
@@ -193,7 +196,7 @@ export async function presenceFor(
   ]);
   const isVisible = (user: UserId): boolean => preferences.get(user)?.visible !== false;
   const show = (user: UserId): OnlineInfo => {
-    const isShown = user === viewer || (isVisible(viewer) && isVisible(user));
+    const isShown = viewer === 'admin' || user === viewer || (isVisible(viewer) && isVisible(user));
     return (isShown && found.get(user)?.value) || HIDDEN;
   };
   return new Map(users.map((user) => [user, show(user)]));

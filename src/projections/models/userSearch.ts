@@ -1,11 +1,21 @@
+import { badRequest } from '../../base/errors.js';
+import type { Moment } from '../../domain/commands.js';
 import { canBeInName } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
-import type { User } from '../../domain/userMessageChat.js';
-import { type RowReader, valuesOf } from '../store/rowStore.js';
+import { DEFAULT_PREFERENCES, type User } from '../../domain/userMessageChat.js';
+import { type Row, type RowReader, valuesOf } from '../store/rowStore.js';
 import { isFriendship } from './chatRows.js';
-import type { PageAsked } from './contacts.js';
-import { blockedIds, friendIds, pairsOf, preferencesOf } from './contacts.js';
-import { foldCase, searchPrefixes, type UserRow } from './userNames.js';
+import {
+  blockedIds,
+  friendIds,
+  type PageAsked,
+  pairsOf,
+  peerIds,
+  preferencesOf,
+  presenceFor,
+  tiesOf,
+} from './contacts.js';
+import { foldCase, searchPrefixes, searchTerms, type UserRow } from './userNames.js';
 import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
@@ -23,7 +33,7 @@ const USERS_PER_READ = 100;
 const MAX_READS = 20;
 
 /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. */
-export async function friendsPage(
+async function friendsPage(
   source: ViewSource,
   userId: UserId,
   page: PageAsked,
@@ -34,13 +44,70 @@ export async function friendsPage(
 }
 
 /** A page of the users whom the user has blocked, erased ones too, so that they can be taken from the list. */
-export async function blockedPage(
+async function blockedPage(
   source: ViewSource,
   userId: UserId,
   page: PageAsked,
 ): Promise<{ users: User[]; next?: string }> {
   const { ids, ...rest } = await blockedIds(source.rows, userId, page);
   return { users: [...(await usersById(source, ids)).values()], ...rest };
+}
+
+export interface UserPageRequest {
+  readonly q?: string | undefined;
+  readonly limit: number;
+  readonly next?: string | undefined;
+}
+
+/**
+ * A page of all users, erased ones included, by id; or of those with `q` in a name, each once. `next` is the id of the
+ * last user: no part of a name leaves in it. Throws `bad_request` if that user cannot be found by `q` any more.
+ */
+export async function userPage(
+  source: ViewSource,
+  { q, limit, next }: UserPageRequest,
+): Promise<{ users: User[]; next?: string }> {
+  if (q !== undefined && !canBeInName(q)) return { users: [] };
+  const rows =
+    q === undefined
+      ? await source.rows.range(usersModel, {
+          ...(next === undefined ? {} : { after: next }),
+          limit: limit + 1,
+        })
+      : await findNamed(source, foldCase(q), limit + 1, next);
+  const page = valuesOf(rows.slice(0, limit));
+  const users = await openUsers(source.open, page);
+  const last = page.at(-1);
+  const found = q === undefined ? users : users.filter((user) => hasPart(user, foldCase(q), false));
+  return { users: found, ...(rows.length > limit && last ? { next: last.userId } : {}) };
+}
+
+async function findNamed(
+  source: ViewSource,
+  part: string,
+  limit: number,
+  next: string | undefined,
+): Promise<Row<UserRow>[]> {
+  const from = next === undefined ? undefined : await placeOf(source, part, next);
+  const found = await source.rows.findPrefix(usersModel, 'suffix', part, limit, from);
+  return found.map(({ row }) => row);
+}
+
+/** Where a user comes among those with this part in a name: by the first of their terms, in the order of UTF-8. */
+async function placeOf(
+  source: ViewSource,
+  part: string,
+  userId: UserId,
+): Promise<{ term: string; key: string }> {
+  const user = (await usersById(source, [userId])).get(userId);
+  const names = [user?.username, user?.displayName].filter((name) => name != null);
+  const terms = names
+    .flatMap((name) => searchTerms(name, 'username'))
+    .filter((term) => term.startsWith(part));
+  const [term] = terms.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  if (term !== undefined) return { term, key: userId };
+  const message = 'is of a page that has changed: begin with the first page again';
+  throw badRequest(`next ${message}`, [{ path: 'next', message }]);
 }
 
 /** Returns true if the user name or the display name has this part, which is folded, or is it if it must be whole. */
@@ -90,4 +157,39 @@ async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]
       from = { term: last.term, key: last.row.key };
     }
   }
+}
+
+/** What a user is to others, and what they permit. */
+export function peopleQueries(source: ViewSource, waitFor: (at: readonly Moment[]) => Promise<unknown>) {
+  const { rows } = source;
+  return {
+    async friends(userId: UserId, page: PageAsked, at: readonly Moment[]) {
+      await waitFor(at);
+      return friendsPage(source, userId, page);
+    },
+    async blocked(userId: UserId, page: PageAsked, at: readonly Moment[]) {
+      await waitFor(at);
+      return blockedPage(source, userId, page);
+    },
+    async search(me: UserId, q: string, limit: number, at: readonly Moment[]) {
+      await waitFor(at);
+      return searchUsers(source, me, q, limit);
+    },
+    async peers(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return peerIds(rows, userId);
+    },
+    async ties(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return tiesOf(rows, userId);
+    },
+    async preferences(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
+    },
+    async presence(viewer: UserId | 'admin', ids: readonly UserId[], at: readonly Moment[]) {
+      await waitFor(at);
+      return presenceFor(rows, viewer, ids);
+    },
+  };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
+import { badRequest, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
 import {
   type ContactRule,
   clientCommand,
@@ -7,11 +7,11 @@ import {
   type Decision,
   type Facts,
   request,
-} from '../defineCommand.js';
-import { event, push } from '../defineEvent.js';
-import { Empty, Id, Limit, Revision } from '../fields.js';
-import { roomIdOf, type UserId } from '../ids.js';
-import { tellContacts } from '../onlineStatus.js';
+} from './defineCommand.js';
+import { event, push } from './defineEvent.js';
+import { Empty, Id, Limit, Revision } from './fields.js';
+import { roomIdOf, type UserId } from './ids.js';
+import { tellContacts } from './onlineStatus.js';
 import {
   changed,
   existingUser,
@@ -26,8 +26,8 @@ import {
   unchanged,
   userStream,
   withUser,
-} from '../streams.js';
-import { DEFAULT_PREFERENCES, Preferences, User } from '../userMessageChat.js';
+} from './streams.js';
+import { DEFAULT_PREFERENCES, Preferences, User } from './userMessageChat.js';
 
 /**
  * Friends, consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
