@@ -114,9 +114,14 @@ export const getChat = request('get chat', {
   note: 'A chat of mine, with the presence of its other members who are contacts.',
 });
 
+/** `all`: everything but the archived; `active`: those of `all` that are no requests. */
+export const ChatFilter = z.enum(['all', 'active', 'requests', 'archived']);
+export type ChatFilter = z.infer<typeof ChatFilter>;
+
 export const getActiveChats = request('get active chats', {
   data: z.strictObject({
     limit: Limit,
+    filter: ChatFilter.default('all'),
     next: z.string().min(1).max(256).exactOptional(),
     revision: Revision.exactOptional(),
   }),

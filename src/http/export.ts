@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import { parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
+import type { Message } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
 import type { Queries } from '../projections/queries.js';
 import type { Report, Reports } from '../projections/reportQueries.js';
@@ -89,10 +90,18 @@ async function* roomsOf(userId: UserId, at: readonly Moment[], queries: Queries)
     }
 }
 
+const place = ({ roomId, messageId, seq }: Message) => ({ roomId, messageId, seq });
+
+/** The messages of a room, each with its earlier texts. */
 async function* messagesOf(roomId: RoomId, at: readonly Moment[], queries: Queries): AsyncGenerator<object> {
   for (let after = 0; ; ) {
     const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at);
-    for (const message of messages) yield { kind: 'message', message };
+    for (const message of messages) {
+      yield { kind: 'message', message };
+      if (message.rev === undefined) continue;
+      for (const { rev, message: text, at: when } of await queries.edits(roomId, message.seq, at))
+        if (rev < message.rev) yield { kind: 'edit', ...place(message), rev, message: text, at: when };
+    }
     after = messages.at(-1)?.seq ?? after;
     if (!hasMore) return;
   }

@@ -1,3 +1,4 @@
+import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groupMembers.js';
@@ -18,6 +19,7 @@ import {
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
+import { withSettings } from './models/chatSettingRows.js';
 import { type OpenedEdit, openEdits } from './models/editRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
@@ -55,7 +57,7 @@ export interface Queries {
    */
   activeChats(
     userId: UserId,
-    page: { limit: number; next?: string },
+    page: { limit: number; next?: string; filter?: ChatFilter },
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
@@ -176,16 +178,16 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
-      return activeRooms(source, userId, page, (pairs) => activeChats(source, userId, pairs));
+      return filteredChats(source, userId, page);
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
       if (isGroupId(roomId)) {
         const seen = await seenGroup(rows, roomId, userId);
-        return seen && (await openGroups(source, [seen]))[0];
+        return seen && (await withSettings(rows, userId, await openGroups(source, [seen])))[0];
       }
       const chat = await chatRowOf(rows, roomId, userId);
-      return chat && (await openChats(source, userId, [chat]))[0];
+      return chat && (await withSettings(rows, userId, await openChats(source, userId, [chat])))[0];
     },
     async members(roomId, at) {
       await waitFor(at);
@@ -245,6 +247,28 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** A page of the user's chats that the filter lets pass. It may hold fewer than `limit`, and none only at the end. */
+async function filteredChats(
+  source: ViewSource,
+  userId: UserId,
+  { filter = 'all', ...first }: { limit: number; next?: string; filter?: ChatFilter },
+): Promise<{ chats: Chat[]; next?: string }> {
+  for (let page: { limit: number; next?: string } = first; ; ) {
+    const { chats, next } = await activeRooms(source, userId, page, (pairs) =>
+      activeChats(source, userId, pairs),
+    );
+    const set = await withSettings(source.rows, userId, chats);
+    const kept = set.filter(({ archived, request }) => {
+      if (filter === 'archived') return archived === true;
+      if (archived) return false;
+      return filter === 'all' || (filter === 'requests') === (request === true);
+    });
+    if (next === undefined) return { chats: kept };
+    if (kept.length > 0) return { chats: kept, next };
+    page = { ...page, next };
+  }
+}
 
 /** Reads of single messages. */
 function messageQueries(
