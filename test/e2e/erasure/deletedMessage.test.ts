@@ -86,7 +86,9 @@ for (const kind of allKinds) {
     });
 
     it('is destroyed with its earlier texts and its data when its sender deletes it', async () => {
-      const [phone, tablet] = [await ada.device(), await ben.device()];
+      const cem = await Newcomer.at(system.server);
+      const [phone, tablet] = [await cem.device(), await ben.device()];
+      const roomId = await chatOf(phone, ben);
       const { messageId } = await say(phone, roomId, 'the first text, which nobody shall read again');
       const body = {
         roomId,
@@ -97,7 +99,7 @@ for (const kind of allKinds) {
       await phone.request('send message', body);
       for (const message of ['the second text', 'the third text'])
         await phone.request('edit message', { roomId, messageId, editId: randomUUID(), message });
-      const before = await system.textSecretsOf(ada.userId);
+      const before = await system.textSecretsOf(cem.userId);
       expect(await system.tracesOf(before), 'a control').to.deep.equal(before);
       await phone.request('delete message', { roomId, messageId });
       await phone.request('delete message', { roomId, messageId: body.messageId });
@@ -120,7 +122,7 @@ for (const kind of allKinds) {
       ]);
       const { messages } = await tablet.request('fetch messages', { roomId, limit: 2 });
       for (const message of messages)
-        expect(message).to.deep.include({ message: null, deleted: { by: ada.userId } });
+        expect(message).to.deep.include({ message: null, deleted: { by: cem.userId } });
       await Promise.all([phone, tablet].map((device) => device.close()));
     });
 
@@ -133,13 +135,11 @@ for (const kind of allKinds) {
         .split('\n')
         .map((line) => JSON.parse(line));
       const texts = events.flatMap(({ type, data }) => (type === 'MessageSent' ? [data.text] : []));
-      expect(texts).to.deep.equal(['this one stays', null, null, 'and one behind it', null, null]);
+      expect(texts).to.deep.equal(['this one stays', null, null, 'and one behind it']);
       const deletions = events.filter(({ type }) => type === 'MessageDeleted');
       expect(deletions.map(({ actor, data }) => [actor, data.seq])).to.deep.equal([
         ['system', 2],
         ['system', 3],
-        [ada.userId, 5],
-        [ada.userId, 6],
       ]);
     });
 
