@@ -9,6 +9,7 @@ import { ConfigError } from '../base/settings.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { streamOf } from '../domain/ids.js';
 import type { Erasures } from '../erasure/erasures.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
@@ -17,7 +18,12 @@ import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
 /** Gives each group of HTTP resources its parts. */
-export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, erasures: Erasures): HttpParts {
+export function httpParts(
+  host: Host,
+  parts: Parts,
+  gateway: RunningGateway,
+  { erasures, moderation }: { readonly erasures: Erasures; readonly moderation: Moderation },
+): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
   const { vault, passwords, texts, engine } = stores;
@@ -44,6 +50,7 @@ export function httpParts(host: Host, parts: Parts, gateway: RunningGateway, era
     audit: {
       hasRole: roleCheck({ log, queries, progress }),
       commands,
+      moderation,
       reader: new AuditReader({ log, rows, progress, keys: vault.keys, open: texts.opener }),
       log: { heads, proofs, partitions: log.partitions },
     },

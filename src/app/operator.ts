@@ -7,9 +7,12 @@ import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
 import type { MessageRef, UserId } from '../domain/ids.js';
+import { PAGE_ROWS } from '../domain/limits.js';
+import { Note } from '../domain/moderation/reports.js';
 import { ROLES } from '../domain/streams.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
@@ -36,6 +39,21 @@ export const operations = {
   deleteMessage: {
     input: z.strictObject({ roomId: Id, messageId: Id }),
     answer: z.strictObject({ changed: z.boolean() }),
+  },
+  /** A page of reports. */
+  listReports: {
+    input: z.strictObject({ state: z.enum(['open', 'closed']), next: z.string().exactOptional() }),
+    answer: z.strictObject({ reports: z.array(z.looseObject({})), next: z.string().exactOptional() }),
+  },
+  /** A report, its users and messages. `not_found`: no such report. */
+  showReport: {
+    input: z.strictObject({ reportId: Id }),
+    answer: z.looseObject({}),
+  },
+  /** Decides a report as `system`. `conflict`: it was decided otherwise. The same again finishes what was cut off. */
+  decideReport: {
+    input: z.strictObject({ reportId: Id, delete: z.array(Id).exactOptional(), note: Note }),
+    answer: z.strictObject({}),
   },
   /**
    * Records the log's history, which a restore has begun. Repeats the `repeated` erasures and deletions that the vault
@@ -86,6 +104,7 @@ interface OperatorParts {
     readonly commands: CommandRouter;
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
     readonly erasures: Pick<Erasures, 'eraseAgain'>;
+    readonly moderation: Pick<Moderation, 'list' | 'decide'> & Pick<Moderation, 'view'>;
   };
   readonly projections: Pick<Projections, 'rebuild'>;
   readonly heads: Pick<Heads, 'accept' | 'keys'>;
@@ -94,7 +113,7 @@ interface OperatorParts {
 
 /** Operates the system that runs in this process. */
 export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
-  const { commands, deletedTexts, erasures } = messages;
+  const { commands, deletedTexts, erasures, moderation } = messages;
   const { partitions } = log;
   return {
     async role({ username, role, give }) {
@@ -126,6 +145,15 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       );
       await deletedTexts.waitFor(moment);
       return { changed };
+    },
+    async listReports({ state, ...page }) {
+      const { reports, ...rest } = await moderation.list(state, { limit: PAGE_ROWS.max, ...page });
+      return { reports: reports.map((report) => ({ ...report })), ...rest };
+    },
+    showReport: async ({ reportId }) => ({ ...(await moderation.view(reportId)) }),
+    async decideReport({ reportId, note, ...decision }) {
+      await retry(() => moderation.decide(reportId, { by: 'system', decision, note }));
+      return {};
     },
     async recordHistory() {
       const { id: policyId, history } = log;

@@ -1,15 +1,12 @@
-import { randomUUID } from 'node:crypto';
 import { HeadSigner, Heads } from '../audit/proof/heads.js';
 import { Proofs } from '../audit/proof/proofs.js';
-import { PacedCalls, systemClock } from '../base/clock.js';
-import { limitsIn } from '../base/settings.js';
+import { systemClock } from '../base/clock.js';
 import type { Bus, NodeId } from '../cluster/bus.js';
 import { BusSeal } from '../cluster/busSeal.js';
 import { type NodeRouter, PartitionRouter } from '../cluster/commandRouter.js';
 import { ForwardedCommandReceiver } from '../cluster/forwarding.js';
-import type { Cluster, Devices, Nodes } from '../cluster/nodes.js';
+import type { Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
-import type { Owners } from '../cluster/ownership.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
 import { DeletedTexts } from '../erasure/deletedTexts.js';
@@ -23,10 +20,11 @@ import { capabilities, foldedTables } from '../projections/allProjections.js';
 import { createQueries, type Queries } from '../projections/queries.js';
 import { Reports } from '../projections/reportQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
-import { readModels } from '../writer/writerPorts.js';
-import { LocalRouter, Writers } from '../writer/writers.js';
+import { LocalRouter, type Writers } from '../writer/writers.js';
 import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
+import { createWriters } from './nodeWriters.js';
 import type { Stores } from './openStores.js';
+import { traceCommands, traceForwarded } from './openTelemetry.js';
 
 /**
  * The phases of a start behind `openStores`, in their order. What a phase opens is closed before what the phases
@@ -163,7 +161,7 @@ export async function joinCluster(
   parts: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
   { bus, seal }: BusLink,
 ): Promise<Membership> {
-  const { config, logger, closers } = host;
+  const { config, logger, closers, metrics } = host;
   const { location, log, predecessor } = parts.stores.engine;
   const cluster = await openCluster(config.MONGO_URL, { node: bus.node, capabilities, seal }, log.partitions);
   closers.add(cluster.close);
@@ -180,58 +178,11 @@ export async function joinCluster(
     if (note.kind === 'rebalance') writers.rebalance();
   });
   seal.onStranger = () => writers.rebalance();
-  const receiver = new ForwardedCommandReceiver(writers, (partition) => commands.epochOf(partition));
+  if (metrics.traces) traceCommands(commands, metrics.traces);
+  const receiver = new ForwardedCommandReceiver(traceForwarded(writers, metrics.traces), (partition) =>
+    commands.epochOf(partition),
+  );
   return { bus, nodes: cluster.nodes, devices: cluster.devices, commands, writers, receiver };
-}
-
-/** The least time between the commits of this process. Under load a message waits half of it, and one sync carries many. */
-const COMMIT_INTERVAL_MS = 4;
-
-function createWriters(
-  { config, logger, metrics, retirement }: Host,
-  {
-    stores: { engine, vault },
-    reads: { projections },
-    audit,
-  }: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'audit'>,
-  bus: Bus,
-  cluster: Cluster,
-  setOwners: (owners: Owners) => void,
-): Writers {
-  const { reader, progress, storedCheckpoint } = projections;
-  const report = warnTo(logger);
-  const { onFatal } = retirement;
-  return new Writers({
-    ...{ node: bus.node, cluster },
-    writer: {
-      storage: {
-        ...{ log: engine.log, bus, folding: progress },
-        mayAppend: (partition) => audit.heads.check(partition),
-      },
-      lookups: {
-        ...{ keys: vault.keys, reads: readModels(reader, engine.log.id, storedCheckpoint) },
-        limits: limitsIn(config),
-        // A single process needs no devices: it sets nobody offline who is active.
-        ...(engine.location.kind === 'mongodb' ? { devices: cluster.devices } : {}),
-      },
-      environment: {
-        ...{ clock: systemClock, pace: new PacedCalls(systemClock, COMMIT_INTERVAL_MS) },
-        ...{ now: Date.now, newId: randomUUID },
-      },
-      events: { onFatal, report, onAppend: metrics.observeAppend },
-    },
-    events: {
-      onOwners(owners) {
-        setOwners(owners);
-        audit.assignment.setOwners(owners);
-        projections.own(audit.assignment.folded).catch((error: unknown) => {
-          // A retired node's projections have stopped at the event that they cannot read.
-          if (!retirement.isRetired) onFatal(error);
-        });
-      },
-      onLeasesChanged: () => bus.broadcast({ kind: 'rebalance' }),
-    },
-  });
 }
 
 /** Starts the gateway: before the writers, so that it fans out all that this node commits. */

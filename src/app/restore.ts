@@ -309,14 +309,20 @@ export async function findLostErasures(
         messages.push({ roomId: data.roomId, messageId: data.messageId });
     }
     const named = events.flatMap(({ type, data }) =>
-      type === 'UserRegistered' ? [data.userId] : type === 'RoomCreated' ? data.members : [],
+      type === 'UserRegistered' || type === 'MemberJoined'
+        ? [data.userId]
+        : type === 'RoomCreated'
+          ? data.members
+          : [],
     );
     const owners = await keys.getKeys([...new Set(named)]);
     const isLost = (user: UserId) => owners.get(user) === 'destroyed' && !gone.has(user);
     for (const { type, data } of events)
       if (type === 'UserRegistered' && isLost(data.userId)) users.add(data.userId);
-      else if (type === 'RoomCreated')
+      else if (type === 'RoomCreated') {
         for (const userId of data.members) if (isLost(userId)) members.push({ roomId: data.roomId, userId });
+      } else if (type === 'MemberJoined' && isLost(data.userId))
+        members.push({ roomId: data.roomId, userId: data.userId });
   }
   return { users: [...users], members, messages, reports: [...reports] };
 }

@@ -4,8 +4,10 @@ import type { Logger } from 'pino';
 import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
+import type { Traces } from '../base/tracing.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
+import { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
@@ -13,6 +15,7 @@ import { checkControlPath, createControlApp, serveControl } from './controlSocke
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
+import { openTraces } from './openTelemetry.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
 import {
   connectBus,
@@ -59,7 +62,8 @@ export async function startSystem(
 ): Promise<System> {
   if (options.isServing !== false) checkControlPath(config.DATA_DIR);
   const [closers, retirement] = [new Closers(), new Retirement(logger, fail)];
-  const host: Host = { config, logger, metrics: new Metrics(), closers, retirement };
+  const metrics = new Metrics(await startTraces(config, logger, closers));
+  const host: Host = { config, logger, metrics, closers, retirement };
   try {
     return await start(host, options);
   } catch (error) {
@@ -90,10 +94,11 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const erasures = startErasures(host, parts, gateway, broadcast);
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
-  const operator = operatorOf(parts, deletedTexts, erasures);
+  const moderation = moderationOf(parts, deletedTexts);
+  const operator = operatorOf(parts, deletedTexts, erasures, moderation);
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, erasures), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, { erasures, moderation }), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -105,6 +110,18 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
       return host.closers.closeAll();
     },
   };
+}
+
+/** Sends traces where the settings say so; else nothing of OpenTelemetry is loaded. */
+async function startTraces(
+  { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: share }: Config,
+  logger: Logger,
+  closers: Closers,
+): Promise<Traces | undefined> {
+  if (endpoint === undefined) return undefined;
+  const { traces, close } = await openTraces(endpoint, share, logger);
+  closers.add(close);
+  return traces;
 }
 
 async function startSelfCheck(
@@ -130,14 +147,24 @@ async function acceptAll(
   onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
 }
 
+const moderationOf = (
+  { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
+  deletedTexts: DeletedTexts,
+): Moderation =>
+  new Moderation({
+    reads: { reports, queries, rows: projections.reader },
+    ...{ log: engine.log, keys: vault.keys, commands: membership.commands, deletedTexts },
+  });
+
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   deletedTexts: DeletedTexts,
   erasures: Erasures,
+  moderation: Moderation,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures },
+    messages: { commands: membership.commands, deletedTexts, erasures, moderation },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

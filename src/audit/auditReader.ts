@@ -27,13 +27,8 @@ import {
   type UnreadRange,
 } from './events/eventQuery.js';
 import { type AuditKeys, type OpenEvent, openEvents } from './events/transcript.js';
-import {
-  type RoomSnapshot,
-  readRoomAt,
-  readUserAt,
-  type SnapshotSource,
-  type UserSnapshot,
-} from './pointInTime.js';
+import type { RoomSnapshot } from './groupInTime.js';
+import { readRoomAt, readUserAt, type SnapshotSource, type UserSnapshot } from './pointInTime.js';
 import type { AuditedLog } from './storedRows.js';
 
 /** Interval at which a followed query checks the log when no progress is reported. */

@@ -1,15 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
-import { type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import type { Message, OnlineInfo, User } from '../domain/userMessageChat.js';
-import {
-  type ChatRow,
-  chatsModel,
-  chatsProjection,
-  hasChat,
-  type OpenChatRow,
-} from '../projections/models/chatRows.js';
+import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import type { OnlineInfo, User } from '../domain/userMessageChat.js';
+import { chatsModel, chatsProjection, hasChat, type OpenChatRow } from '../projections/models/chatRows.js';
+import { membershipsModel } from '../projections/models/membershipRows.js';
 import {
   messageOf,
   messagesModel,
@@ -26,13 +21,11 @@ import {
   usersModel,
   usersProjection,
 } from '../projections/models/userRows.js';
-import { type AnyProjection, type Folded, foldEvents, type Rows } from '../projections/projection.js';
 import { type Engine, openReaderHere } from '../projections/store/engine.js';
 import { ActiveReader } from '../projections/store/openReader.js';
 import {
   type AnyModel,
   foldedBy,
-  type Model,
   type Row,
   type RowReader,
   rowsUnder,
@@ -41,42 +34,16 @@ import {
 import { openVault } from '../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { type At, eventsUntil, type StreamSource } from './events/eventFilter.js';
+import {
+  NAMES_ONLY,
+  type RoomInfo,
+  type RoomSnapshot,
+  RowsInMemory,
+  readGroupAt,
+  readGroupsOf,
+} from './groupInTime.js';
 import { type AuditedLog, openAuditedLog, openStoredRows } from './storedRows.js';
 import { activeGenerations } from './verify/comparedModels.js';
-
-/** Read models in memory, folded from some events by the same folds that run live. */
-class RowsInMemory {
-  readonly #tables: readonly { readonly projection: AnyProjection; readonly rows: Rows }[];
-
-  constructor(projections: readonly AnyProjection[]) {
-    this.#tables = projections.map((projection) => ({ projection, rows: new Map() }));
-  }
-
-  /** Events must come in their order. */
-  fold(event: Folded): void {
-    for (const { projection, rows } of this.#tables) foldEvents(projection, [event], () => undefined, rows);
-  }
-
-  get<R>(model: Model<R>, key: string): R | undefined {
-    // A model's rows are made by its projection.
-    return (this.#rows(model).get(key)?.value ?? undefined) as R | undefined;
-  }
-
-  /** The rows in the order in which they were first written. */
-  all<R>(model: Model<R>): Row<R>[] {
-    // A model's rows are made by its projection.
-    return [...this.#rows(model).values()] as Row<R>[];
-  }
-
-  #rows(model: Pick<Model<unknown>, 'name'>): Rows {
-    const table = this.#tables.find(({ projection }) => projection.model.name === model.name);
-    if (!table) throw new RangeError(`${model.name} is not folded here`);
-    return table.rows;
-  }
-}
-
-/** Members and friends are shown without the texts of their profiles: the rows have those of now, not of then. */
-const NAMES_ONLY = [] as const;
 
 /** Streams that are read concurrently. */
 const CONCURRENT_STREAMS = 16;
@@ -84,14 +51,6 @@ const CONCURRENT_STREAMS = 16;
 /** The log and the rows of users. Rows only tell which streams to read. */
 export interface UserSource extends StreamSource {
   readonly rows: RowReader;
-}
-
-/** A room without its messages. */
-export interface RoomInfo {
-  readonly roomId: RoomId;
-  readonly roomType: 'PRIVATE';
-  readonly memberIds: readonly UserId[];
-  readonly createdAt: Time;
 }
 
 /** The fields of a room that never change. */
@@ -138,7 +97,7 @@ async function readFriendsAt(source: UserSource, userId: UserId, time: Time | un
   return (await mapRows(rowsUnder(rows, chatsModel, 'friends', userId), friendAt)).sort();
 }
 
-/** The rooms that were active for the user at that time, by id. */
+/** The private rooms that were active for the user at that time. */
 async function readRoomsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<RoomInfo[]> {
   const { rows, log } = source;
   const roomAt = async ({ key }: Row<unknown>): Promise<RoomInfo | undefined> => {
@@ -154,7 +113,7 @@ async function readRoomsAt(source: UserSource, userId: UserId, time: Time | unde
   const found: RoomInfo[] = [];
   for (let partition = 0; partition < log.partitions; partition++)
     found.push(...(await mapRows(rowsUnder(rows, chatsModel, 'changed', `${userId}/${partition}`), roomAt)));
-  return found.sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
+  return found;
 }
 
 async function wasErased(source: StreamSource, userId: UserId, time: Time | undefined): Promise<boolean> {
@@ -176,14 +135,6 @@ async function mapRows<R, T>(
       for (const one of await Promise.all(page.slice(at, at + CONCURRENT_STREAMS).map(work)))
         if (one !== undefined) found.push(one);
   return found;
-}
-
-/** A room at a point in time, with its messages. */
-export interface RoomSnapshot {
-  readonly room: RoomInfo;
-  readonly members: readonly User[];
-  readonly messages: readonly Message[];
-  readonly readUpTo: ChatRow['marks'];
 }
 
 /** A user at a point in time, with the rooms that were active for them. */
@@ -210,6 +161,7 @@ export async function readRoomAt(
   roomId: RoomId,
   at: At | undefined,
 ): Promise<RoomSnapshot> {
+  if (isGroupId(roomId)) return readGroupAt(source, roomId, at);
   const stream = streamOf('room', roomId);
   const rows = new RowsInMemory([chatsProjection, messagesProjection]);
   for await (const event of eventsUntil(source, stream, at)) rows.fold(event);
@@ -241,7 +193,10 @@ export async function readUserAt(
   return {
     user,
     friends: await requireUsers(source, friendIds, NAMES_ONLY),
-    rooms: await readRoomsAt(source, userId, time),
+    rooms: [
+      ...(await readRoomsAt(source, userId, time)),
+      ...(await readGroupsOf(source, userId, atTime(time))),
+    ].sort((a, b) => (a.roomId < b.roomId ? -1 : 1)),
     isOnline,
     lastSeen,
   };
@@ -302,7 +257,7 @@ async function withSources<T>(
 }
 
 /** The models that are read here. */
-const readHere: readonly AnyModel[] = [usersModel, chatsModel, streamsModel];
+const readHere: readonly AnyModel[] = [usersModel, chatsModel, membershipsModel, streamsModel];
 
 /** The active generations, by model name. */
 async function generationsIn(engine: Engine): Promise<Map<string, number>> {

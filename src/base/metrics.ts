@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Traces } from './tracing.js';
 
 const DURATION_BUCKETS_S = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5];
 
@@ -14,6 +15,21 @@ const GAUGE_HELP = {
   parley_bytes_waiting: 'Bytes that wait to be written to sockets.',
 } as const;
 export type GaugeName = keyof typeof GAUGE_HELP;
+
+/** An append that is durable, and the commands whose events it has. */
+export interface DurableAppend {
+  readonly ms: number;
+  readonly events: number;
+  readonly partition: number;
+  readonly tasks: readonly { readonly commandId: string }[];
+}
+
+/** The commit whose pushes were queued. */
+export interface PushedCommit {
+  readonly partition: number;
+  readonly recordedAt: string;
+  readonly events: readonly { readonly commandId: string }[];
+}
 
 /**
  * All metrics of a process. Counting a command is one addition; Prometheus' view is built on each scrape.
@@ -47,7 +63,11 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor() {
+  /** Where this process records spans of the same work; undefined: nowhere. */
+  readonly traces: Traces | undefined;
+
+  constructor(traces?: Traces) {
+    this.traces = traces;
     // Includes event-loop delay, garbage collection, memory, CPU and file descriptors.
     // Each look at the event loop wakes the process; the default of 10 ms would do so 100 times a second.
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: 100 });
@@ -85,14 +105,21 @@ export class Metrics {
   }
 
   /** Records one durable append. */
-  readonly observeAppend = ({ ms, events }: { readonly ms: number; readonly events: number }): void => {
+  readonly observeAppend = ({ ms, events, partition, tasks }: DurableAppend): void => {
     this.#append.observe(ms / 1000);
     this.#batch.observe(events);
+    this.traces?.recordAppend(
+      ms,
+      { 'parley.partition': partition, 'parley.events': events },
+      commandsOf(tasks),
+    );
   };
 
-  /** Records that the pushes of a commit of this time were queued. Called once a commit, not once a push. */
-  observePush(recordedAt: string, now = Date.now()): void {
-    this.#push.observe(Math.max(0, now - Date.parse(recordedAt)) / 1000);
+  /** Records that the pushes of a commit were queued. Called once a commit, not once a push. */
+  observePush({ recordedAt, partition, events }: PushedCommit, now = Date.now()): void {
+    const ms = Math.max(0, now - Date.parse(recordedAt));
+    this.#push.observe(ms / 1000);
+    this.traces?.recordPushes(ms, { 'parley.partition': partition }, commandsOf(events));
   }
 
   /** Records an answered request. `route` must be the pattern: anyone can vary the path. */
@@ -129,4 +156,8 @@ export class Metrics {
   #histogram(name: string, help: string, buckets: number[]): Histogram {
     return new Histogram({ name, help, buckets, registers: [this.#registry] });
   }
+}
+
+function* commandsOf(all: readonly { readonly commandId: string }[]): Iterable<string> {
+  for (const { commandId } of all) yield commandId;
 }

@@ -45,6 +45,17 @@ const wholeNumber = (min: number, max: number) =>
     .transform(Number)
     .refine((n) => n >= min && n <= max, `must be a whole number from ${min} to ${max}`);
 
+/** A share of all, from 0 to 1. */
+const share = z
+  .string()
+  .regex(/^\d+(?:\.\d+)?$/, 'must be a number from 0 to 1')
+  .transform(Number)
+  .refine((n) => n <= 1, 'must be a number from 0 to 1');
+
+const httpUrl = z
+  .string()
+  .refine((text) => /^https?:\/\//.test(text) && URL.canParse(text), 'must be an http:// or https:// URL');
+
 /** A bucket of this size is full again within two years at the lowest rate, so that its time is a date. */
 const MAX_RATE = 1_000_000;
 
@@ -145,6 +156,8 @@ const Settings = z.object({
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
     .default('parley'),
   LOG_LEVEL: z.enum(LEVELS, `must be one of ${LEVELS.join(', ')}`).default('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl.optional(),
+  OTEL_TRACES_SAMPLER_ARG: share.default(1),
   LOG_FORMAT: z.enum(FORMATS, `must be one of ${FORMATS.join(', ')}`).default('json'),
 });
 

@@ -22,7 +22,7 @@ const RETRY_EVERY_MS = 200;
  * Runs the work with the server in the data directory. If none runs, starts a system without clients and stops it
  * after the work. Creates no log. Throws the errors of the start and of the work.
  */
-async function withOperator<T>(
+export async function withOperator<T>(
   config: Config,
   work: (operator: Operator) => Promise<T>,
   options: SystemOptions = {},

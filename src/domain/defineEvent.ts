@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
-import type { Period } from './groupState.js';
+import type { Period } from './groups/groupState.js';
 import type { Actor, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
 import type { Chat, User } from './userMessageChat.js';
 

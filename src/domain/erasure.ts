@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
-import { membersOf } from './groupState.js';
-import { leave } from './groups.js';
+import { membersOf } from './groups/groupState.js';
+import { leave } from './groups/groups.js';
 import { UserWentOffline } from './onlineStatus.js';
 import { changed, isGroup, type RoomState, roomStream, unchanged, userStream } from './streams.js';
 

@@ -16,7 +16,7 @@ import {
   type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
-import { type Period, periodAt, sawAt } from './groupState.js';
+import { type Period, periodAt, sawAt } from './groups/groupState.js';
 import { type MessageRef, parseStream, type StreamName, type UserId } from './ids.js';
 
 /** Derived from the declared events: their types, states, pushes and sealed fields. */

@@ -1,10 +1,9 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as friends from './friends.js';
-import * as groupEvents from './groupEvents.js';
-import * as groups from './groups.js';
+import * as groupEvents from './groups/groupEvents.js';
+import * as groups from './groups/groups.js';
 import * as history from './history.js';
-import * as chatSettings from './messages/chatSettings.js';
 import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';
 import * as pins from './messages/pins.js';
@@ -22,7 +21,7 @@ import * as users from './signUp.js';
  */
 const features = [
   ...([users, profiles, friends, chats, groups, groupEvents] as const),
-  ...([messages, edits, reactions, pins, chatSettings, readMarks] as const),
+  ...([messages, edits, reactions, pins, readMarks] as const),
   ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;
 

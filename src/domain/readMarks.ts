@@ -3,7 +3,7 @@ import { badRequest } from '../base/errors.js';
 import { clientCommand, type Decision } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { Id, Revision, Seq } from './fields.js';
-import { countInWindows, type Group, membersOf, windowsOf } from './groupState.js';
+import { countInWindows, type Group, membersOf, windowsOf } from './groups/groupState.js';
 import type { UserId } from './ids.js';
 import { SHOWN_MEMBERS } from './limits.js';
 import { type Room, type RoomState, roomOfMember, roomStream } from './streams.js';

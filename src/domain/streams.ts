@@ -2,7 +2,7 @@ import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from
 import type { Decision, EarlierMessage, Facts } from './defineCommand.js';
 import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
-import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groupState.js';
+import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groups/groupState.js';
 import type { MessageRef, RoomId, UserId } from './ids.js';
 
 /** What a user may be permitted beside the rights of every user. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { Time } from './fields.js';
-import { GroupSettings, RoleName } from './groupState.js';
+import { GroupSettings, RoleName } from './groups/groupState.js';
 import { SHOWN_MEMBERS } from './limits.js';
 
 const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;

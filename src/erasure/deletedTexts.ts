@@ -24,22 +24,30 @@ const ANSWER_MS = 20_000;
 const STALLED_MS = 60_000;
 
 const isDeletion = leafTest({ type: 'MessageDeleted' });
+const isLeaving = leafTest({ type: 'MemberLeft' });
+/** Whether the last member of a group leaves. */
+const isEnd = (leaf: string): boolean => isLeaving(leaf) && leaf.includes('"last":true');
 const isReport = leafTest({ type: 'MessageReported' });
 const isDecision = leafTest({ type: 'ReportDecided' });
 /** Whether a leaf destroys keys, or says which are kept. */
 const concernsKeys = (leaf: string): boolean =>
-  leaf.startsWith('["user:') ? isReport(leaf) || isDecision(leaf) : isDeletion(leaf);
+  leaf.startsWith('["user:') ? isReport(leaf) || isDecision(leaf) : isDeletion(leaf) || isEnd(leaf);
 
 export interface DeletedTextsDeps {
   readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
   readonly keys: Pick<KeyStore, 'destructionProgress' | 'saveDestructionProgress'>;
-  readonly texts: Pick<HeldTexts, 'keep' | 'release'> & Pick<HeldTexts, 'destroy' | 'sweep'>;
+  readonly texts: Pick<HeldTexts, 'keep' | 'release'> &
+    Pick<HeldTexts, 'destroy' | 'sweep'> &
+    Pick<HeldTexts, 'destroyGroup'>;
   /** The partitions that this node owns, now. */
   readonly owned: () => readonly number[];
   readonly logger: Logger;
 }
 
-/** Follows one partition: keeps what its log reports, and destroys the keys of what it deletes, in order. */
+/**
+ * Follows one partition: keeps what its log reports, and destroys the keys of what it deletes and of groups that have
+ * ended, in order.
+ */
 class PartitionDestroyer {
   readonly reader: TailReader<CommitFrame>;
   readonly #ending = new AbortController();
@@ -102,6 +110,8 @@ class PartitionDestroyer {
       rooms.set(roomKeysId(room), found);
     }
     for (const { room, seqs } of rooms.values()) await this.#retry(() => texts.destroy(room, seqs));
+    for (const { type, data } of frame.events)
+      if (type === 'MemberLeft' && data.last) await this.#retry(() => texts.destroyGroup(data.roomId));
     if (this.#ending.signal.aborted) return;
     this.#size = frame.size;
     await this.#retry(() => this.save());

@@ -1,5 +1,5 @@
 import type { Recorded } from '../domain/events.js';
-import { parseStream, streamOf, type WriterInRoom } from '../domain/ids.js';
+import { groupKeyOwner, parseStream, type RoomId, streamOf, type WriterInRoom } from '../domain/ids.js';
 import { evidenceEnd, reportName } from '../domain/moderation/reports.js';
 import { partitionOf } from '../log/log.js';
 import type { KeyStore } from '../vault/vault.js';
@@ -9,7 +9,7 @@ import type { HoldRow, HoldTable } from '../vault/vaultStore.js';
 const HOLDS_PER_SWEEP = 100;
 
 export interface HeldTextsDeps {
-  readonly keys: Pick<KeyStore, 'destroyTexts' | 'forgetRoomKeys'>;
+  readonly keys: Pick<KeyStore, 'destroyTexts' | 'forgetRoomKeys'> & Pick<KeyStore, 'destroy'>;
   readonly holds: HoldTable;
   /** The log's number of partitions. */
   readonly partitions: number;
@@ -71,6 +71,13 @@ export class HeldTexts {
     if (rest.length > 0) await keys.destroyTexts(room, rest);
     if (held.size > 0) keys.forgetRoomKeys(room);
     forgetRoom(room);
+  }
+
+  /** Destroys the key of a group's name: nobody is left whom it concerns. */
+  async destroyGroup(roomId: RoomId): Promise<void> {
+    const owner = groupKeyOwner(roomId);
+    await this.#deps.keys.destroy(owner);
+    this.#deps.forgetRoom({ owner, roomId });
   }
 
   /** Carries out what was put off in these partitions and is due: after 30 days, or because a node was cut off. */

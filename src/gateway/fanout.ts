@@ -316,7 +316,7 @@ export class Fanout {
       for (const push of pushes) if ('profileOf' in push) observer.onProfileChange(push.profileOf, event);
     }
     this.#move(frame);
-    observer.metrics.observePush(frame.recordedAt);
+    observer.metrics.observePush(frame);
   }
 
   #move({ partition, size }: CommitFrame): void {

@@ -1,7 +1,7 @@
 import type { StoredPush } from '../domain/defineEvent.js';
 import { isGroupAudience } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
-import { type Period, periodAt, sawAt } from '../domain/groupState.js';
+import { type Period, periodAt, sawAt } from '../domain/groups/groupState.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import type { PlacedMembership } from '../projections/queries.js';
 import type { Vector } from './cursor.js';
@@ -146,10 +146,10 @@ export class GroupIndex {
 /** What was read may have the event already. */
 function joined(
   periods: readonly Period[],
-  { offset, data: { from } }: Recorded<'MemberJoined'>,
+  { offset, data: { from, at } }: Recorded<'MemberJoined'>,
 ): readonly Period[] {
   if (periods.some((period) => period.joined >= offset)) return periods;
-  return [...periods, { from, to: null, joined: offset, left: null }];
+  return [...periods, { from, to: null, joined: offset, left: null, at }];
 }
 
 function left(

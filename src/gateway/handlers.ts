@@ -2,7 +2,7 @@ import { forbidden, notFound } from '../base/errors.js';
 import { type Command, commandDeclaration, type Moment } from '../domain/commands.js';
 import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
-import { windowsIn } from '../domain/groupState.js';
+import { windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';

@@ -9,6 +9,7 @@ import { badRequest, isOutage, overloaded, ParleyError, unauthenticated } from '
 import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { type Allowance, BoundedLog, TokenBucket } from '../base/rateLimits.js';
+import type { Traces } from '../base/tracing.js';
 import { type RequestName, requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
@@ -25,7 +26,7 @@ export interface RequestDeps {
   readonly identify: Identify;
   readonly handlers: Handlers;
   /** Told of every request: its event and how it ended. */
-  readonly metrics: Pick<Metrics, 'countCommand'>;
+  readonly metrics: Pick<Metrics, 'countCommand' | 'traces'>;
   readonly logger: Logger;
 }
 
@@ -68,10 +69,10 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
   const nameOf = ({ event }: Request): string =>
     answerings.has(event) || event === 'identity' ? event : 'other';
 
-  return async (connection, request) => {
+  /** Answers the request; resolves with its outcome. */
+  async function answer(connection: Connection, request: Request): Promise<string> {
     const { event } = request;
     const answering = answerings.get(event);
-    let outcome = 'ok';
     try {
       if (event === 'identity') await identify(connection, request);
       else {
@@ -85,9 +86,24 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
         const answer = await answering.handler(connection, session.userId, data);
         connection.sendText(answerText(request, JSON.stringify(answer)));
       }
+      return 'ok';
     } catch (error) {
-      outcome = refuse(connection, request, error);
+      return refuse(connection, request, error);
     }
+  }
+
+  async function answerTraced(connection: Connection, request: Request, traces: Traces): Promise<string> {
+    const trace = traces.beginRequest();
+    const outcome = await trace.run(() => answer(connection, request));
+    const facts = { 'parley.outcome': outcome, 'parley.request': connection.peer.caller?.request ?? '' };
+    // Only `internal` is a failure of the server; the others are answers.
+    trace.end(nameOf(request), facts, outcome === 'internal' ? outcome : undefined);
+    return outcome;
+  }
+
+  return async (connection, request) => {
+    const { traces } = metrics;
+    const outcome = await (traces ? answerTraced(connection, request, traces) : answer(connection, request));
     const name = nameOf(request);
     metrics.countCommand(name, outcome);
     if (isLogging) logger.debug({ ...factsOf(connection), event: name, outcome }, 'a command was answered');

@@ -13,6 +13,7 @@ import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ExportParts, mountExport } from './export.js';
+import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
@@ -23,7 +24,7 @@ export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
   readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
-  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & { readonly log: LogParts };
+  readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
 
@@ -50,6 +51,7 @@ export function createApp(
   mountAuditLog(router, audit.log, audited);
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
+  mountModeration(router, audit, requireRole(auditors, 'moderator'));
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);
@@ -124,6 +126,16 @@ function securityLine(method: string, route: string, status: number): ['info' | 
   return undefined;
 }
 
+/** By the conventions of OpenTelemetry; the path itself may have ids and searches in it. */
+const traceFacts = (method: string, route: string, status: number, request: string) => ({
+  'http.request.method': method,
+  'http.route': route,
+  'http.response.status_code': status,
+  'parley.request': request,
+});
+
+const errorOf = (status: number): string | undefined => (status >= 500 ? String(status) : undefined);
+
 /** Gives each request an id, measures it, and logs it: at `debug`, and what concerns security above. */
 function observeRequests(metrics: Metrics, origins: Origins, log: Logger): Koa.Middleware {
   const lines = new BoundedLog(log);
@@ -131,11 +143,13 @@ function observeRequests(metrics: Metrics, origins: Origins, log: Logger): Koa.M
     const began = performance.now();
     const request = randomUUID();
     ctx.set(REQUEST_ID, request);
-    await next();
+    const trace = metrics.traces?.beginRequest(ctx.get('traceparent'));
+    await (trace ? trace.run(next) : next());
     const { method, status } = ctx;
     const route = typeof ctx._matchedRoute === 'string' ? ctx._matchedRoute : 'none';
     const ms = performance.now() - began;
     metrics.observeHttpRequest(method, route, status, ms);
+    trace?.end(`${method} ${route}`, traceFacts(method, route, status, request), errorOf(status));
     const line = securityLine(method, route, status);
     if (!line && !log.isLevelEnabled('debug')) return;
     const address = origins.addressOf(ctx.req);

@@ -1,11 +1,12 @@
 import { badRequest, notFound } from '../base/errors.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import { groupNote } from '../domain/groupEvents.js';
-import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groupState.js';
+import { groupNote } from '../domain/groups/groupEvents.js';
+import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
+import { mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -15,7 +16,6 @@ import {
   membershipsOf,
   periodsOf,
 } from './models/membershipRows.js';
-import { mentionsOf } from './models/mentionRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
 import { requireUser, usersById, type ViewSource } from './models/userRows.js';
@@ -78,15 +78,52 @@ async function membersByJoining(
   });
 }
 
-/** The marks of those members of a group whom its chat shows; of a large one me, and those who came first. */
-async function shownMarks(rows: RowReader, { roomId, userId, membership }: SeenGroup) {
-  const me = [userId, membership.mark] as const;
-  // Who has left is told nothing of the others any more.
-  if (membership.role === null) return [me];
-  const first = await membersByJoining(rows, roomId, SHOWN_MEMBERS);
-  const marks = first.map(({ userId: member, value }) => [member, value.mark] as const);
-  if (marks.some(([member]) => member === userId)) return marks;
-  return [me, ...marks.slice(0, SHOWN_MEMBERS - 1)];
+type Mark = readonly [userId: UserId, upTo: number];
+type Member = Awaited<ReturnType<typeof membersByJoining>>[number];
+
+/** Terms of one read. */
+const MOST_TERMS = 256;
+
+/** All members of these small groups, in the order of joining, with few reads. */
+async function membersOfSmall(
+  rows: RowReader,
+  groups: readonly SeenGroup[],
+): Promise<ReadonlyMap<RoomId, Member[]>> {
+  const found = new Map<RoomId, Member[]>(groups.map(({ roomId }) => [roomId, []]));
+  for (let at = 0; at < groups.length; at += MOST_TERMS) {
+    const terms = groups.slice(at, at + MOST_TERMS).map(({ roomId }) => roomId);
+    const limit = terms.length * SHOWN_MEMBERS * 2;
+    for (const row of await rows.find(membershipsModel, 'members', { terms, unordered: true, limit })) {
+      const { roomId, userId } = membershipIn(row.key);
+      // An index is not trusted.
+      if (row.value?.role) found.get(roomId)?.push({ ...row, value: row.value, userId });
+    }
+  }
+  for (const members of found.values()) members.sort((a, b) => joinedIn(a.value) - joinedIn(b.value));
+  return found;
+}
+
+const joinedIn = ({ periods }: MembershipRow): number => periods.at(-1)?.[2] ?? 0;
+
+/** The marks of those members whom the chat of each group shows; of a large one me, and those who came first. */
+async function shownMarks(rows: RowReader, groups: readonly SeenGroup[]): Promise<(readonly Mark[])[]> {
+  const current = groups.filter(({ membership }) => membership.role !== null);
+  const [small, large] = [new Map<RoomId, Member[]>(), new Map<RoomId, Member[]>()];
+  const isSmall = ({ group }: SeenGroup) => group.members <= SHOWN_MEMBERS;
+  for (const [room, members] of await membersOfSmall(rows, current.filter(isSmall))) small.set(room, members);
+  const readFirst = async ({ roomId }: SeenGroup) => {
+    large.set(roomId, await membersByJoining(rows, roomId, SHOWN_MEMBERS));
+  };
+  await Promise.all(current.filter((seen) => !isSmall(seen)).map(readFirst));
+  return groups.map(({ roomId, userId, membership }) => {
+    const me: Mark = [userId, membership.mark];
+    // Who has left is told nothing of the others any more.
+    if (membership.role === null) return [me];
+    const first = small.get(roomId) ?? large.get(roomId) ?? [];
+    const marks = first.map((member): Mark => [member.userId, member.value.mark]).slice(0, SHOWN_MEMBERS);
+    if (marks.some(([member]) => member === userId)) return marks;
+    return [me, ...marks.slice(0, SHOWN_MEMBERS - 1)];
+  });
 }
 
 /** The newest message that the member may see. */
@@ -119,7 +156,7 @@ async function mentionsSeen(
 export async function openGroups(source: ViewSource, groups: readonly SeenGroup[]): Promise<Chat[]> {
   const { rows, open } = source;
   const [marks, newest, mentions] = await Promise.all([
-    Promise.all(groups.map((seen) => shownMarks(rows, seen))),
+    shownMarks(rows, groups),
     newestSeen(rows, groups),
     Promise.all(groups.map((seen) => mentionsSeen(rows, seen))),
   ]);
@@ -259,7 +296,7 @@ export async function groupMembersPage(
   const fitting = cutPage(rows, ({ shown }) => shown);
   const last = fitting.at(-1);
   const isEnd = fitting.length === found.length || last === undefined;
-  const end = last && { sort: last.row.value.periods.at(-1)?.[2] ?? 0, key: last.row.key };
+  const end = last && { sort: joinedIn(last.row.value), key: last.row.key };
   return {
     members: fitting.map(({ shown }) => shown),
     ...(isEnd || !end ? {} : { next: writeNext('members', end) }),
@@ -289,7 +326,7 @@ export async function readersPage(
       const isReader = value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
       if (isReader && readers.length === limit && from) return { readers, next: writeNext('readers', from) };
       if (isReader) readers.push({ userId, upTo: value.mark });
-      from = { sort: value.periods.at(-1)?.[2] ?? 0, key };
+      from = { sort: joinedIn(value), key };
     }
     if (page.length < MEMBERS_PER_READ) return { readers };
   }

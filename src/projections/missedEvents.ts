@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
+import { wasSent } from '../domain/groups/groupState.js';
 import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
@@ -147,7 +148,8 @@ export class MissedEventReader {
       const place = changedBy(event);
       if (!place) return withScene(event, scene, now);
       // A message comes once, as it is now: when it was sent, or with the last of its changes.
-      const isShown = place.seq < firstSeq && isShownBy(event, now.get(keyOf(place)), last);
+      const isShown =
+        (place.seq < firstSeq || !seen.wasSent(place.seq)) && isShownBy(event, now.get(keyOf(place)), last);
       return isShown ? withScene(event, scene, now) : { event, scene: { members: nobody } };
     });
     return { events: once, hasMore };
@@ -232,6 +234,8 @@ interface Seen {
   /** The offset of the newest mark of the member whose push has this key. */
   readonly newestMark: (key: string) => number | undefined | Promise<number | undefined>;
   readonly changedAt: number;
+  /** Whether a message was pushed to the user when it was sent. */
+  readonly wasSent: (seq: number) => boolean;
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
@@ -246,6 +250,7 @@ const seenByUser = (rows: RowReader): Seen => ({
   scene: { members: nobody },
   newestMark: async (key) => (await rows.get(chatSettingsModel, [key])).get(key)?.offset,
   changedAt: -1,
+  wasSent: () => true,
   upTo: Number.POSITIVE_INFINITY,
 });
 
@@ -257,6 +262,7 @@ async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
     scene: { members: pair?.members ?? nobody },
     newestMark: (key) => newest.get(key),
     changedAt: pair?.changedAt ?? -1,
+    wasSent: () => true,
     upTo: Number.POSITIVE_INFINITY,
   };
 }
@@ -275,6 +281,7 @@ async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName):
       return mark;
     },
     changedAt: groups.get(id)?.changedAt ?? -1,
+    wasSent: (seq) => wasSent(membership ? periodsOf(membership) : [], seq),
     upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
   };
 }

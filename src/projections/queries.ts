@@ -1,8 +1,8 @@
 import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
-import type { Window } from '../domain/groupMembers.js';
-import type { Period } from '../domain/groupState.js';
+import type { Window } from '../domain/groups/groupMembers.js';
+import type { Period } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
@@ -20,7 +20,7 @@ import {
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
 import { withSettings } from './models/chatSettingRows.js';
-import { type OpenedEdit, openEdits } from './models/editRows.js';
+import { type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';

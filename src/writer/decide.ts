@@ -1,4 +1,4 @@
-import { unauthenticated } from '../base/errors.js';
+import { conflict, unauthenticated } from '../base/errors.js';
 import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
 import type {
@@ -216,6 +216,8 @@ export function sealField(
   if (typeof text !== 'string') return undefined;
   const { owner, context, place } = of(event);
   const key = place ? roomKeysOf(prepared, owner, place.roomId) : prepared.found.ownKeys.get(owner);
+  if (key === 'destroyed' && owner !== event.actor)
+    throw conflict('the group has ended, and the key of its name is destroyed', 'gone');
   if (key === undefined || key === 'destroyed')
     throw new Error(`the key that seals ${event.type} of ${owner} was not fetched`);
   const sealed =

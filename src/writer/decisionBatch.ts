@@ -11,7 +11,8 @@ import {
 } from '../domain/defineEvent.js';
 import { declarationOf, membersIn, type Recorded, shownBy } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
-import type { StreamName } from '../domain/ids.js';
+import type { StreamName, UserId } from '../domain/ids.js';
+import { isGroup } from '../domain/streams.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
 import { decide, messageNow, type Prepared, type SealedText, sealField, type Task } from './decide.js';
 import type { StreamState } from './streamState.js';
@@ -33,6 +34,14 @@ interface NewLeaf {
 }
 
 const NO_FIELDS: readonly never[] = [];
+/** A leaf of a mark takes less. */
+const MARK_BYTES = 512;
+
+/** The member and the group of a mark, or of a leaving. */
+function markKey({ stream, data }: NewEventOf<string, object>): string {
+  // Both events name their member.
+  return `${stream}/${(data as { readonly userId: UserId }).userId}`;
+}
 
 /** What a batch needs of its writer. */
 interface BatchDeps {
@@ -56,6 +65,11 @@ export class Batch {
   /** The members of the rooms of its events. */
   readonly members = new Map<StreamName, Audience>();
   #bytes = 0;
+  /** The newest mark of each member of a group: of those in one commit only the last is recorded. */
+  readonly #marks = new Map<
+    string,
+    { readonly event: NewEventOf<string, object>; readonly prepared: Prepared }
+  >();
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
   readonly #isProven: boolean;
@@ -80,7 +94,7 @@ export class Batch {
     const { task, stream } = prepared;
     try {
       const decision = decide(prepared, this.term, this.recordedAt);
-      if ('events' in decision && decision.events.length > 0 && !this.#add(decision.events, prepared))
+      if ('events' in decision && decision.events.length > 0 && !this.#take(decision.events, prepared))
         return false;
       const { partition, size } = this.term.head;
       if (stream.isDirty || !this.#isProven) this.#waiting.push({ prepared, decision });
@@ -100,19 +114,59 @@ export class Batch {
     for (const { prepared, decision } of this.#waiting) this.#tell(prepared, decision, moment);
   }
 
+  /** Adds the marks that were held back, when no more commands come. Returns whether there are events. */
+  finish(): boolean {
+    for (const key of this.#marks.keys()) this.#addMark(key);
+    return this.events.length > 0;
+  }
+
+  /** Takes the events of a decision, or none of them if they do not fit. Holds back a mark in a group. */
+  #take(decided: readonly NewEventOf<string, object>[], prepared: Prepared): boolean {
+    const { stream } = prepared;
+    const [event] = decided;
+    if (!isGroup(stream.state) || !event) return this.#add(decided, prepared);
+    for (const one of decided) if (one.type === 'MemberLeft') this.#addMark(markKey(one));
+    if (event.type !== 'MessagesRead') return this.#add(decided, prepared);
+    const key = markKey(event);
+    if (!this.#marks.has(key) && !this.#hasRoom(1, MARK_BYTES)) return false;
+    this.#marks.set(key, { event, prepared });
+    stream.preview(event);
+    stream.isDirty = true;
+    this.#dirty.add(stream);
+    return true;
+  }
+
+  /** Adds a member's newest mark, if one is held back. */
+  #addMark(key: string): void {
+    const mark = this.#marks.get(key);
+    if (!mark) return;
+    this.#marks.delete(key);
+    // There is room: it was counted.
+    if (!this.#add([mark.event], mark.prepared)) throw new Error('a mark does not fit into its commit');
+  }
+
+  /** Whether so many more events, of so many bytes, fit beside the marks that are held back. */
+  #hasRoom(events: number, bytes: number): boolean {
+    const { size } = this.#marks;
+    return (
+      this.events.length + size + events <= COMMIT_LIMITS.events &&
+      this.#bytes + size * MARK_BYTES + bytes <= COMMIT_LIMITS.bytes
+    );
+  }
+
   /** Adds the events of a decision, or none of them if they do not fit. */
   #add(decided: readonly NewEventOf<string, object>[], prepared: Prepared): boolean {
     const { head, tail, ids } = this.term;
     const { stream, named } = prepared;
     const made: NewLeaf[] = [];
-    let bytes = this.#bytes;
+    let bytes = 0;
     for (const event of decided) {
       const one = this.#encode(event, prepared, head.size + this.events.length, made.length);
       bytes += one.bytes;
       made.push(one);
     }
-    if (this.events.length + made.length > COMMIT_LIMITS.events || bytes > COMMIT_LIMITS.bytes) return false;
-    this.#bytes = bytes;
+    if (!this.#hasRoom(made.length, bytes)) return false;
+    this.#bytes += bytes;
     for (const { event, leaf, texts } of made) {
       stream.evolve(event);
       tail.add(event, leaf);

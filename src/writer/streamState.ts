@@ -1,16 +1,17 @@
 import { Deque } from '../base/collections.js';
 import { decodeLeaf } from '../domain/codec.js';
-import type { SealedMessage } from '../domain/defineEvent.js';
+import type { NewEventOf, SealedMessage } from '../domain/defineEvent.js';
 import {
   changedBy,
   changeMessage,
   declarationOf,
+  type EventType,
   kindOf,
   type Recorded,
   type State,
 } from '../domain/events.js';
-import { GroupMembers } from '../domain/groupMembers.js';
-import { type Group, membersOf } from '../domain/groupState.js';
+import { GroupMembers } from '../domain/groups/groupMembers.js';
+import { type Group, membersOf } from '../domain/groups/groupState.js';
 import type { MessageRef, StreamName } from '../domain/ids.js';
 import { messageTerm } from '../domain/messages/sealedMessages.js';
 import { isGroup } from '../domain/streams.js';
@@ -46,6 +47,13 @@ export class StreamState {
     if (row?.members && isGroup(this.state))
       this.state = { ...this.state, members: loadMembers(this.state, row.members, events) };
     this.isLoaded = true;
+  }
+
+  /** Lets later decisions see an event that is recorded at the end of its commit, and evolves the state again then. */
+  preview({ type, data }: NewEventOf<string, object>): void {
+    const { evolve } = declarationOf(type as EventType); // Deciders make declared events.
+    // The fold of such an event uses its data alone.
+    this.state = evolve?.(this.state, { type, data } as Recorded) ?? this.state;
   }
 
   evolve(event: Recorded): void {

@@ -217,7 +217,7 @@ export class Writer {
         taken++;
       }
       this.#ready.splice(0, taken);
-      if (batch.events.length > 0) {
+      if (batch.finish()) {
         this.#committing = this.#append(batch);
         return true;
       }
@@ -227,7 +227,7 @@ export class Writer {
   }
 
   async #append(batch: Batch): Promise<void> {
-    const { term, recordedAt, leaves } = batch;
+    const { term, recordedAt, leaves, tasks } = batch;
     const { clock, newId } = this.deps.environment;
     const before = clock.now();
     this.#inFlight = batch;
@@ -238,7 +238,7 @@ export class Writer {
       const outcome = await this.deps.storage.log.append(commit);
       this.#isAppending = false;
       const ms = clock.now() - before;
-      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms });
+      this.deps.events.onAppend?.({ partition: this.partition, events: leaves.length, ms, tasks });
       if (outcome.kind === 'committed') this.#handleCommitted(batch, commit, head);
       else await this.#handleLost(batch);
     } catch (error) {

@@ -1,11 +1,12 @@
 import type { Clock, PacedCalls } from '../base/clock.js';
+import type { DurableAppend } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
 import type { DecisionLimits } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import { editsModel } from '../projections/models/editRows.js';
+import { editsModel } from '../projections/models/editsAndMentions.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,
@@ -153,5 +154,5 @@ export interface WriterEvents {
   /** Logs a failure that was handled. */
   readonly report: (message: string, error: unknown) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
-  readonly onAppend?: (appended: { partition: number; events: number; ms: number }) => void;
+  readonly onAppend?: (appended: DurableAppend) => void;
 }

@@ -456,6 +456,17 @@ const ofGenerations: readonly Alteration[] = [
 
 const ofVault: readonly Alteration[] = [
   {
+    what: 'a text is kept for a report that was never made',
+    vault: ({ holds }, { ann, bob, annAndBob }) =>
+      holds.insertHolds([
+        {
+          ...{ report: `${annAndBob}/${bob}`, owner: ann, roomId: annAndBob, seq: 1 },
+          ...{ partition: 0, until: Number.MAX_SAFE_INTEGER, isDeleted: true },
+        },
+      ]),
+    found: 'which the log does not have',
+  },
+  {
     what: 'a key is destroyed without its event',
     vault: ({ keys }, { ann }) => keys.destroy(ann),
     found: 'no event erased',

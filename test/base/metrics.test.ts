@@ -7,8 +7,11 @@ describe('metrics', () => {
     metrics.countCommand('send message', 'ok');
     metrics.countCommand('send message', 'ok');
     metrics.countCommand('send message', 'overloaded');
-    metrics.observeAppend({ ms: 3, events: 17 });
-    metrics.observePush('2026-01-01T00:00:00.000Z', Date.UTC(2026, 0, 1, 0, 0, 0, 12));
+    metrics.observeAppend({ ms: 3, events: 17, partition: 0, tasks: [] });
+    metrics.observePush(
+      { recordedAt: '2026-01-01T00:00:00.000Z', partition: 0, events: [] },
+      Date.UTC(2026, 0, 1, 0, 0, 0, 12),
+    );
     let connections = 1;
     metrics.addGauge('parley_connections', () => connections);
     metrics.addQueue('writer', () => 5);

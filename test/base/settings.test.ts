@@ -144,6 +144,20 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     range: '1 to 128 characters',
   },
   LOG_LEVEL: { accepted: same('fatal', 'trace', 'silent'), refused: ['loud', 'INFO'], range: 'silent' },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    accepted: same('http://127.0.0.1:4318', 'https://collector.example/otlp'),
+    refused: ['127.0.0.1:4318', 'grpc://a:4317', 'http://'],
+    range: 'http:// or https://',
+  },
+  OTEL_TRACES_SAMPLER_ARG: {
+    accepted: [
+      ['0', 0],
+      ['0.25', 0.25],
+      ['1', 1],
+    ],
+    refused: ['1.01', '-1', 'some', '5%'],
+    range: 'from 0 to 1',
+  },
   LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 

@@ -29,6 +29,7 @@ describe('A command that cannot write what it was asked for', function () {
   let userId: string;
   let roomId: string;
   let messageId: string;
+  let reportId: string;
   before(async function () {
     // Only there is a disk that is always full.
     if (process.platform !== 'linux') return this.skip();
@@ -42,6 +43,8 @@ describe('A command that cannot write what it was asked for', function () {
     roomId = room.roomId;
     messageId = crypto.randomUUID();
     await device.request('send message', { roomId, messageId, message: 'first' });
+    reportId = crypto.randomUUID();
+    await device.request('report', { reportId, roomId, category: 'spam' });
     for (let n = 0; n < 200; n++)
       await device.request('send message', {
         roomId,
@@ -78,6 +81,9 @@ describe('A command that cannot write what it was asked for', function () {
     serve: undefined,
     role: () => ['auditor', 'bob'],
     'message delete': () => [roomId, messageId],
+    'report list': () => [],
+    'report show': () => [reportId],
+    'report decide': () => [reportId, '--note', 'seen'],
     rebuild: () => ['users'],
     backup: () => [join(tempDir(), 'backup')],
     restore: undefined,

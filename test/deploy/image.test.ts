@@ -10,15 +10,15 @@ import { readDockerfile, repository } from './dockerfile.js';
 const built = (folder: string): string => fileURLToPath(new URL(`../../${folder}`, import.meta.url));
 const aKey = Buffer.alloc(32, 7).toString('base64');
 
-/** Lays out what the image's last stage has: the compiled server and the packages it needs to run. */
+/** Lays out what the image's last stage has: the compiled server and the packages it needs to run, at the least. */
 function layOut(): string {
   const app = tempDir();
   // This version's lock file says it so.
   const lock = JSON.parse(readFileSync(join(repository, 'package-lock.json'), 'utf8')) as {
     packages: Record<string, { dev?: boolean; optional?: boolean }>;
   };
-  for (const [path, { dev = false }] of Object.entries(lock.packages))
-    if (path !== '' && !dev && existsSync(join(repository, path)))
+  for (const [path, { dev = false, optional = false }] of Object.entries(lock.packages))
+    if (path !== '' && !dev && !optional && existsSync(join(repository, path)))
       cpSync(join(repository, path), join(app, path), {
         recursive: true,
         // A package below another one is an entry of its own, which may be for development.
@@ -65,7 +65,7 @@ describe('The image', function () {
     expect(dockerfile.user).to.match(/^[1-9]\d*:[1-9]\d*$/);
   });
 
-  it('serves with the packages of production alone, says that it is healthy, and ends with 0 on SIGTERM', async () => {
+  it('serves with the required packages of production alone, says that it is healthy, and ends with 0 on SIGTERM', async () => {
     const app = layOut();
     const settings = { MASTER_KEY: aKey, DATA_DIR: tempDir(), HOST: '127.0.0.1', PORT: '0' };
     const server = run(dockerfile.cmd, app, { ...dockerfile.env, ...settings });
@@ -79,6 +79,24 @@ describe('The image', function () {
       expect(await run(dockerfile.healthcheck, app, { PORT: port }).ended).to.equal(1);
     } finally {
       server.child.kill('SIGKILL');
+    }
+  });
+
+  it('says in one line which packages are left out that a setting needs', async () => {
+    const app = layOut();
+    for (const [name, value] of [
+      ['LOG_FORMAT', 'pretty'],
+      ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://127.0.0.1:4318'],
+    ] as const) {
+      const settings = { DATA_DIR: tempDir(), HOST: '127.0.0.1', PORT: '0', [name]: value };
+      const server = run(dockerfile.cmd, app, { ...dockerfile.env, ...settings });
+      const message = await server.listening.then(
+        () => 'it started',
+        (error: Error) => error.message,
+      );
+      const lines = message.split('\n').filter((line) => line.startsWith('{'));
+      expect(lines, message).to.have.length(1);
+      expect(JSON.parse(lines[0] ?? '').msg).to.match(new RegExp(`^${name}: .* not installed$`));
     }
   });
 });

@@ -57,6 +57,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   },
   'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
   'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
+  'delete reported message': { kind: 'delete reported message', roomId, messageId, by: bob },
   'record report': {
     ...{ kind: 'record report', actor: ada, reportId: messageId, roomId, messageIds: [messageId], seqs: [1] },
     ...{ evidence: [{ seq: 1, senderId: bob }], userId: bob, category: 'spam', note: 'Buy!' },

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type Command, decideCommand } from '../../src/domain/commands.js';
 import type { Facts } from '../../src/domain/defineCommand.js';
 import { foldFor, type NewEvent, type Recorded, type State } from '../../src/domain/events.js';
-import { GroupMembers, type Window } from '../../src/domain/groupMembers.js';
+import { GroupMembers, type Window } from '../../src/domain/groups/groupMembers.js';
 import {
   countInWindows,
   type Group,
@@ -11,7 +11,7 @@ import {
   membersOf,
   newestInWindows,
   windowsOf,
-} from '../../src/domain/groupState.js';
+} from '../../src/domain/groups/groupState.js';
 import { canSee, isGroup } from '../../src/domain/streams.js';
 import { factsOf, NOW } from '../support/facts.js';
 import { runs } from '../support/lanes.js';

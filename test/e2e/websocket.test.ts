@@ -12,6 +12,7 @@ import { activeChats, chats } from './contract/chats.js';
 import { cursors } from './contract/cursors.js';
 import { frames } from './contract/frames.js';
 import { friends } from './contract/friends.js';
+import { groups } from './contract/groups.js';
 import { joined } from './contract/joined.js';
 import { history, messages } from './contract/messages.js';
 import { presence } from './contract/presence.js';
@@ -59,6 +60,7 @@ for (const engine of allKinds) {
     describe('settings of a chat', () => chatSettings(place));
     describe('read marks', () => readMarks(place));
     describe('joined', () => joined(place));
+    describe('groups', () => groups(place));
     describe('typing', () => typing(place));
     describe('presence', () => presence(place, GRACE_MS));
     describe('revisions', () => revisions(place));

@@ -72,6 +72,7 @@ describe('the texts that the log deletes', () => {
       },
       texts: new HeldTexts({
         keys: {
+          destroy: keys.destroy,
           destroyTexts: change.destroyTexts ?? keys.destroyTexts,
           forgetRoomKeys: keys.forgetRoomKeys,
         },

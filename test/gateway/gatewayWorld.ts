@@ -133,7 +133,10 @@ export class GatewayWorld {
     host.serve = createRequestAnswerer({
       identify,
       handlers,
-      metrics: { countCommand: (event, outcome) => void this.outcomes.push(`${event}: ${outcome}`) },
+      metrics: {
+        traces: undefined,
+        countCommand: (event, outcome) => void this.outcomes.push(`${event}: ${outcome}`),
+      },
       logger,
     });
   }

@@ -87,6 +87,9 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   const nowhere = Array.from({ length: world.partitions }, () => 0);
   const cursors = new Cursors(randomUUID(), world.partitions);
   const ring = new Ring(MIB, nowhere);
+  // Everybody is here before the first event.
+  const groups = noGroups();
+  await Promise.all(users.map((user) => groups.add(user)));
   const receivers = new Map(users.map((user) => [user, new Receiver()]));
   for (const user of users) ring.host(user, nowhere);
   const hub = {
@@ -99,12 +102,13 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
     ring,
     cursors,
     typing: { timers: new Map(), endByMessage: () => {} },
-    groups: noGroups(),
+    groups,
   });
   const sources = sourcesOf(world, queries);
   const vector = [...nowhere];
   for await (const { event, pushes, content } of pushedBy(world, sources)) {
     vector[event.partition] = event.offset + 1;
+    groups.fold(event);
     delivery.deliver({ event, pushes, content }, [...vector]);
   }
   return { nowhere, cursors, ring, receivers, sources, vector };
@@ -146,22 +150,45 @@ function withNewestMarks(pushes: readonly Seen[]): Seen[] {
   );
 }
 
-/** As a replay of everything shows it: a message comes once, as it is now, where it was sent. */
+/** The message that a push is about. */
+function messageIn({ data }: Seen): string | undefined {
+  // Pushes of this kind have a message, or its id.
+  const { message, messageId } = data as { message?: { messageId: string }; messageId?: string };
+  return messageId ?? message?.messageId;
+}
+
+/**
+ * As a replay of everything shows it: a message comes once, as it is now, where it was sent. To who was no member then
+ * it comes with the last of its changes.
+ */
 function asNow(pushes: readonly Seen[], world: World): Seen[] {
-  return pushes.flatMap((push) => {
-    if (CHANGES.includes(push.event)) return [];
-    if (push.event !== 'send message') return [push];
-    const { message } = push.data as { message: { roomId: string; messageId: string } }; // Of a sent message.
-    const now = world.messages(message.roomId).find(({ messageId }) => messageId === message.messageId);
+  const sent = new Set(
+    pushes.flatMap((push) => (push.event === 'send message' ? (messageIn(push) ?? []) : [])),
+  );
+  const isChange = ({ event }: Seen) => CHANGES.includes(event);
+  return pushes.flatMap((push, i) => {
+    if (push.event !== 'send message' && !isChange(push)) return [push];
+    const id = messageIn(push) ?? '';
+    if (isChange(push) && sent.has(id)) return [];
+    const now = world
+      .rooms()
+      .flatMap((room) => world.messages(room))
+      .find(({ messageId }) => messageId === id);
     if (!now) throw new Error('a message was pushed that nobody sent');
-    return [{ ...push, data: { message: openedMessage(now, unsealed) } }];
+    const message = openedMessage(now, unsealed);
+    if (push.event === 'send message') return [{ ...push, data: { message } }];
+    if (now.deleted) return push.event === 'delete message' ? [push] : [];
+    const isLast = !pushes.slice(i + 1).some((later) => isChange(later) && messageIn(later) === id);
+    return isLast ? [{ event: 'edit message', data: { roomId: now.roomId, message } }] : [];
   });
 }
 
 const CHANGES = ['delete message', 'edit message', 'react', 'pin message'];
 
 /** Whether a ring has to be passed by: it neither has what shows a deleted message, nor tells of changes as a replay. */
-const hasChanges = (pushes: readonly Seen[]): boolean => pushes.some(({ event }) => CHANGES.includes(event));
+const hasChanges = (pushes: readonly Seen[], { events }: World): boolean =>
+  pushes.some(({ event }) => CHANGES.includes(event)) ||
+  events.some(({ type, data }) => type === 'MessageDeleted' || (type === 'MemberLeft' && data.last));
 
 describe('a stored push', () => {
   it('is the same live, from the ring after a gap, and from the log in a replay', async () => {
@@ -175,7 +202,7 @@ describe('a stored push', () => {
           const live = withNewestMarks(node.receivers.get(user)?.seen ?? []);
           const now = asNow(live, world);
           const kept = await comeBack(user, node.nowhere, node.ring, node, read);
-          if (!hasChanges(live)) expect(kept, 'from the ring').to.deep.equal(live);
+          if (!hasChanges(live, world)) expect(kept, 'from the ring').to.deep.equal(live);
           else expect(byStream(user, kept), 'without the ring').to.deep.equal(byStream(user, now));
           const replayed = await comeBack(user, node.nowhere, empty, node, read);
           expect(byStream(user, replayed), 'from the log').to.deep.equal(byStream(user, now));

@@ -9,7 +9,20 @@ const id = '1d0c8a52-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 const probes = [
   ...['', ' ', '0', '1', '-1', '2', '50', '51', '200', '201', '1000', '1e3', '1.5', '+1'],
   ...['999999', '1000000', '999999999999999', '9007199254740991', '9007199254740992', '99999999999999999'],
-  ...['true', 'false', 'True', 'asc', 'desc', 'ASC', 'MessageSent', 'messagesent', 'Unknown'],
+  ...[
+    'true',
+    'false',
+    'True',
+    'asc',
+    'desc',
+    'ASC',
+    'open',
+    'closed',
+    'Open',
+    'MessageSent',
+    'messagesent',
+    'Unknown',
+  ],
   ...[id, id.toUpperCase(), id.slice(1), `${id}0`, 'system', 'SYSTEM', 'somebody'],
   ...[
     `room:${id}`,

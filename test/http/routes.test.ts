@@ -17,6 +17,9 @@ const body = (method: string) => (method === 'GET' ? {} : { raw: 'nonsense' });
 /** Of these, only oneself may ask. */
 const OWN = /^(?:DELETE \/user\/\{userId\}|GET \/user\/\{userId\}\/export)$/;
 
+/** Of these, only who has a role may ask. */
+const OF_A_ROLE = /^\/(?:audit|admin)\//;
+
 describe('every route', () => {
   let target: FakeTarget;
   let routes: Route[];
@@ -51,8 +54,8 @@ describe('every route', () => {
         expect((await asked(route, token)).status, `${route.method} ${route.path}`).to.equal(401);
   });
 
-  it('of auditors is 403 for all others, whatever else is wrong', async () => {
-    const audits = routes.filter(({ path }) => path.startsWith('/audit/'));
+  it('of auditors or moderators is 403 for all others, whatever else is wrong', async () => {
+    const audits = routes.filter(({ path }) => OF_A_ROLE.test(path));
     expect(audits).to.have.length.above(7);
     for (const route of audits)
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.equal(403);
@@ -73,7 +76,7 @@ describe('every route', () => {
 
   it('that anybody of the system may ask is 400 or 404 for what is wrong', async () => {
     const others = routes.filter(
-      ({ method, path, isOpen }) => !isOpen && !path.startsWith('/audit/') && !OWN.test(`${method} ${path}`),
+      ({ method, path, isOpen }) => !isOpen && !OF_A_ROLE.test(path) && !OWN.test(`${method} ${path}`),
     );
     for (const route of others)
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.be.oneOf([400, 404]);

@@ -7,6 +7,7 @@ import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
+import type { Moderation } from '../../src/erasure/reportDecisions.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
 import type { Queries } from '../../src/projections/queries.js';
@@ -122,7 +123,8 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     audit: {
       hasRole: async () => false,
       commands,
-      // There is no auditor, so that nobody gets as far as these two.
+      // There is no auditor and no moderator, so that nobody gets as far as these.
+      moderation: {} as Moderation,
       reader: {} as AuditReader,
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },

@@ -25,6 +25,7 @@ import {
 } from '../../vault/textKeys.js';
 import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
+import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn, openOr } from './checkGroupKeys.js';
 import { compareReport, isReportKey, type ReportUse, reportUseKey, requireHeld } from './checkHolds.js';
 import { type Mismatch, MismatchError } from './report.js';
 
@@ -51,6 +52,8 @@ export interface KeyUse {
   readonly samples: readonly Sample[];
   /** Deleted messages: `seq`, and the offset of the event. */
   readonly deleted: readonly (readonly [seq: number, offset: number])[];
+  /** Of the key of a group. */
+  readonly group?: GroupKeyUse;
   /** A report: see `reportUseKey`. */
   readonly report?: ReportUse;
 }
@@ -63,7 +66,7 @@ const SAMPLE_EVERY = 64;
 const NO_USE: KeyUse = { samples: [], deleted: [] };
 
 /**
- * Folds what must be true of the vault. Keys are `<user id>`, `<user id>/<room id>` for texts, and those of
+ * Folds what must be true of the vault. Keys are owners of keys, `<user id>/<room id>` for texts, and those of
  * `reportUseKey`.
  */
 export const keyUses: Projection<KeyUse> = {
@@ -81,8 +84,10 @@ export const keyUses: Projection<KeyUse> = {
       case 'MessageReported':
       case 'ReportDecided':
         return [reportUseKey(reportName(parseStream(event.stream).id, event.data.reportId))];
-      default:
-        return [];
+      default: {
+        const group = groupKeyIn(event);
+        return group === undefined ? [] : [group];
+      }
     }
   },
   evolve: (value, event) => addUse(value ?? NO_USE, event),
@@ -112,7 +117,7 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
     case 'ReportDecided':
       return { ...use, report: { decidedAt: offset, ...use.report } };
     default:
-      return use;
+      return { ...use, group: addGroupUse(use.group, event) };
   }
 }
 
@@ -187,6 +192,10 @@ async function compareKeys(
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
       const late = behind.get(key) ?? NO_USE;
+      if (use.group) {
+        const own = person === 'destroyed' ? person : person?.own;
+        return compareGroupKey(key, use.group, { ...facts, key: own, late: late.group });
+      }
       if (!room) await comparePerson(vault, key, use, { person, rows, late });
       else if (person === undefined) throw noRow(ownerOf(key));
       // Whether the person may be destroyed is asked where the person registered.
@@ -242,16 +251,6 @@ async function comparePerson(
   const isClaimed = claim !== undefined && claim !== 'erased' && claim.userId === owner;
   if (!isClaimed && !isErasing && !late.erased)
     throw new MismatchError({ what: `the vault has no claim of user ${owner} to the user's name` });
-}
-
-/** Undefined if the sealed text does not open. */
-function openOr<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof CipherError) return undefined;
-    throw error;
-  }
 }
 
 interface RoomParts {
@@ -330,7 +329,7 @@ function compareSamples(
   }
 }
 
-const isDestruction = (['MessageDeleted', 'UserErased', 'MessageReported', 'ReportDecided'] as const).map(
+const isDestruction = ['MessageDeleted', 'MemberLeft', 'UserErased', 'MessageReported', 'ReportDecided'].map(
   (type) => leafTest({ type }),
 );
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest, forbidden, type ParleyError, utf8Length } from '../../base/errors.js';
 import { Id, textOf } from '../fields.js';
-import { type Group, membersOf } from '../groupState.js';
+import { type Group, membersOf } from '../groups/groupState.js';
 import { MESSAGE_CODE_POINTS, MESSAGE_DATA_BYTES, MESSAGE_MENTIONS } from '../limits.js';
 import type { Room } from '../streams.js';
 

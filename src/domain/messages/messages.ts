@@ -18,7 +18,7 @@ import {
   type SealedMessage,
 } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
-import { type Group, membersOf } from '../groupState.js';
+import { type Group, membersOf } from '../groups/groupState.js';
 import type { Actor, UserId } from '../ids.js';
 import {
   canSee,

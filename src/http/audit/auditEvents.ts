@@ -59,9 +59,10 @@ export const EventsAnswer = z.strictObject({
 const Room = z
   .strictObject({
     roomId: z.string(),
-    roomType: z.literal('PRIVATE'),
+    roomType: z.enum(['PRIVATE', 'GROUP']),
     memberIds: z.array(z.string()),
     createdAt: Time,
+    name: z.string().nullable().exactOptional().meta({ description: 'Of a group; null when erased.' }),
   })
   .meta({ id: 'PastRoom' });
 

@@ -31,7 +31,7 @@ export function openApi(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Audit', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: ['Users', 'Audit', 'Administration', 'Operations', 'Documents'].map((name) => ({ name })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,

@@ -2,17 +2,6 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { ProfileChange } from '../../domain/people/profiles.js';
 import {
-  EventAnswer,
-  EventQuery,
-  EventStreamQuery,
-  EventsAnswer,
-  RoomThenAnswer,
-  RoomThenQuery,
-  UserThenAnswer,
-  UserThenQuery,
-} from '../audit/auditEvents.js';
-import { ProofAnswer, ProofQuery } from '../audit/auditLog.js';
-import {
   ChangePassword,
   EraseUser,
   type Json,
@@ -27,6 +16,8 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
+import { auditPaths, id, inPath } from './auditRoutes.js';
+import { reportPaths } from './reportRoutes.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
@@ -35,7 +26,7 @@ export interface Operation {
   readonly summary: string;
   /** What it does and what it needs, in sentences. */
   readonly about: string;
-  readonly tag: 'Users' | 'Audit' | 'Operations' | 'Documents';
+  readonly tag: 'Users' | 'Audit' | 'Administration' | 'Operations' | 'Documents';
   /** Needs no session. */
   readonly open?: true;
   readonly path?: readonly Json[];
@@ -48,29 +39,7 @@ export interface Operation {
 }
 
 const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
-const inPath = (name: string, schema: Json, description: string): Json[] => [
-  { name, in: 'path', required: true, schema, description },
-];
-const id: Json = { type: 'string', format: 'uuid' };
 const userId = inPath('userId', id, 'The id of the user, in any case.');
-const roomId = inPath('roomId', id, 'The id of the room, in any case.');
-const partition = inPath(
-  'partition',
-  { type: 'integer', minimum: 0, maximum: 999_999 },
-  'The number of the partition, counted from 0, without leading zeros.',
-);
-const offset = inPath(
-  'offset',
-  { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
-  'The place of the event in its partition, counted from 0.',
-);
-const tile = inPath(
-  'tile',
-  { type: 'string', examples: ['0/x001/234', '1/000.p/12', 'entries/x001/234'] },
-  'A path of C2SP tlog-tiles, with its slashes.',
-);
-const auditErrors = ['bad_request', 'forbidden', 'not_found', 'overloaded'] as const;
-const readErrors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
 const document = (id: string, summary: string, about: string, answer: string): { get: Operation } => ({
   get: { id, summary, about, tag: 'Documents', open: true, status: 200, answer },
 });
@@ -190,121 +159,8 @@ export const paths: Record<
       errors: ['bad_request', 'forbidden', 'overloaded'],
     },
   },
-  '/audit/events': {
-    get: {
-      id: 'auditEvents',
-      summary: 'Get events',
-      about:
-        'Returns one page of events by time, then partition, then offset, or the newest first. A page may hold fewer than `limit`. The log records the query before the answer.',
-      tag: 'Audit',
-      query: EventQuery,
-      status: 200,
-      answer: EventsAnswer,
-      errors: readErrors,
-    },
-  },
-  '/audit/events/{partition}/{offset}': {
-    get: {
-      id: 'auditEvent',
-      summary: 'Get one event',
-      about: 'Returns the event at a place in the log, opened. The log records the look before the answer.',
-      tag: 'Audit',
-      path: [...partition, ...offset],
-      status: 200,
-      answer: EventAnswer,
-      errors: [...readErrors, 'not_found'],
-    },
-  },
-  '/audit/events/stream': {
-    get: {
-      id: 'auditEventStream',
-      summary: 'Stream events',
-      about:
-        'Streams the same events as JSON lines; with `follow=true` new events too, in order within each partition only. An empty line is sent after 15 s of silence.',
-      tag: 'Audit',
-      query: EventStreamQuery,
-      status: 200,
-      answer: 'application/x-ndjson',
-      errors: readErrors,
-    },
-  },
-  '/audit/rooms/{roomId}': {
-    get: {
-      id: 'auditRoom',
-      summary: 'Get a room at a point in time',
-      about:
-        'Folds the room from the log, as its members saw it then, without what was erased or deleted since.',
-      tag: 'Audit',
-      path: roomId,
-      query: RoomThenQuery,
-      status: 200,
-      answer: RoomThenAnswer,
-      errors: [...readErrors, 'not_found'],
-    },
-  },
-  '/audit/users/{userId}': {
-    get: {
-      id: 'auditUser',
-      summary: 'Get a user at a point in time',
-      about: 'Folds the user from the log, as it was then, without what was erased since.',
-      tag: 'Audit',
-      path: userId,
-      query: UserThenQuery,
-      status: 200,
-      answer: UserThenAnswer,
-      errors: [...readErrors, 'not_found'],
-    },
-  },
-  '/audit/log/key': {
-    get: {
-      id: 'logKeys',
-      summary: 'Get the verifier keys',
-      about:
-        'Returns the verifier keys of the log (C2SP signed-note): a line for each partition and key, the key in use first.',
-      tag: 'Audit',
-      status: 200,
-      answer: 'text/plain',
-      errors: ['bad_request', 'forbidden', 'overloaded'],
-    },
-  },
-  '/audit/log/{partition}/checkpoint': {
-    get: {
-      id: 'logCheckpoint',
-      summary: 'Get the signed head of a partition',
-      about: 'Returns a C2SP tlog-checkpoint, whose tiles can be read already.',
-      tag: 'Audit',
-      path: partition,
-      status: 200,
-      answer: 'text/plain',
-      errors: auditErrors,
-    },
-  },
-  '/audit/log/{partition}/tile/{tile}': {
-    get: {
-      id: 'logTile',
-      summary: 'Get a tile or an entry bundle',
-      about: 'Returns a part of the Merkle tree (C2SP tlog-tiles); an entry is the stored bytes of an event.',
-      tag: 'Audit',
-      path: [...partition, ...tile],
-      status: 200,
-      answer: 'application/octet-stream',
-      errors: auditErrors,
-    },
-  },
-  '/audit/log/{partition}/proof': {
-    get: {
-      id: 'logProof',
-      summary: 'Prove that the log holds something',
-      about:
-        'Proves that an event (`offset`) is in the log, or that the log extends an older head (`from`). Give one of both.',
-      tag: 'Audit',
-      path: partition,
-      query: ProofQuery,
-      status: 200,
-      answer: ProofAnswer,
-      errors: auditErrors,
-    },
-  },
+  ...auditPaths,
+  ...reportPaths,
   '/health': {
     get: {
       id: 'health',

@@ -1,6 +1,6 @@
+import { chatSettingsKey } from '../../domain/chats.js';
 import type { Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
-import { chatSettingsKey } from '../../domain/messages/chatSettings.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import type { Model, RowReader } from '../store/rowStore.js';

@@ -1,7 +1,7 @@
 import type { SealedMessage } from '../../domain/defineEvent.js';
 import { changedBy, changeMessage, type Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groupState.js';
+import { type GroupSettings, type GroupTexts, settingsIn } from '../../domain/groups/groupState.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, streamOf } from '../../domain/ids.js';
 import { sealedMessage } from '../../domain/messages/messages.js';
 import type { Projection } from '../projection.js';
@@ -24,7 +24,7 @@ export interface GroupRow {
 }
 
 /** Groups; the key is the stream's name. */
-const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
+export const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
 
 /** Whether a stream is that of a group. */
 export function isGroupStream(stream: StreamName): boolean {

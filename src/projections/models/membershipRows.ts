@@ -1,7 +1,7 @@
 import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
-import type { GroupMember, GroupRole } from '../../domain/groupMembers.js';
-import { type Period, windowsIn } from '../../domain/groupState.js';
+import type { GroupMember, GroupRole } from '../../domain/groups/groupMembers.js';
+import { type Period, windowsIn } from '../../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type UserId } from '../../domain/ids.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
@@ -12,18 +12,15 @@ export interface MembershipRow {
   readonly role: GroupRole | null;
   /** The time of the last joining. */
   readonly since: Time;
-  /** In the order of joining, each as `Period`: from, to, joined, left. */
-  readonly periods: readonly (readonly [
-    from: number,
-    to: number | null,
-    joined: number,
-    left: number | null,
-  ])[];
+  /** In the order of joining, each as `Period`. */
+  readonly periods: readonly PeriodRow[];
   readonly mark: number;
   /** The offset of the newest `MessagesRead`. A mark that was moved by sending was not pushed. */
   readonly read?: number;
   readonly hasWritten?: true;
 }
+
+type PeriodRow = readonly [from: number, to: number | null, joined: number, left: number | null, at: number];
 
 /** The key of a membership; those of one group sort together. */
 export const membershipKey = (roomId: RoomId, userId: UserId): string => `${roomId}/${userId}`;
@@ -91,7 +88,7 @@ function join(
   row: MembershipRow | undefined,
   { offset, recordedAt, data: { role, from, at } }: Recorded<'MemberJoined'>,
 ): MembershipRow {
-  const periods = [...(row?.periods ?? []), [from, null, offset, null] as const];
+  const periods = [...(row?.periods ?? []), [from, null, offset, null, at] as const];
   return { ...row, role, since: recordedAt, periods, mark: at };
 }
 
@@ -104,8 +101,8 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
     case 'MemberRoleChanged':
       return { ...row, role: event.data.role };
     case 'MemberLeft': {
-      const [from = 1, , joined = 0] = row.periods.at(-1) ?? [];
-      const last = [from, event.data.upTo, joined, event.offset] as const;
+      const [from = 1, , joined = 0, , at = 0] = row.periods.at(-1) ?? [];
+      const last = [from, event.data.upTo, joined, event.offset, at] as const;
       return { ...row, role: null, periods: [...row.periods.slice(0, -1), last] };
     }
     case 'MemberErased': {
@@ -118,7 +115,7 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
 }
 
 export const periodsOf = ({ periods }: MembershipRow): Period[] =>
-  periods.map(([from, to, joined, left]) => ({ from, to, joined, left }));
+  periods.map(([from, to, joined, left, at]) => ({ from, to, joined, left, at }));
 
 /** A membership as deciders see it. */
 export function memberIn(row: MembershipRow): GroupMember {

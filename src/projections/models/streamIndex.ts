@@ -1,7 +1,7 @@
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Scene } from '../../domain/defineEvent.js';
 import { foldFor, type Recorded, type State } from '../../domain/events.js';
-import type { GroupMember } from '../../domain/groupMembers.js';
+import type { GroupMember } from '../../domain/groups/groupMembers.js';
 import { parseStream, type StreamName, type UserId } from '../../domain/ids.js';
 import { isGroup } from '../../domain/streams.js';
 import { type CommitRange, findLastTrue, type LogSource } from '../../log/checkLog.js';

@@ -16,6 +16,27 @@ export interface Scripted {
 }
 
 const pair = fc.constantFrom<readonly [number, number]>([0, 1], [1, 0], [1, 2], [2, 1], [0, 2], [2, 0]);
+const groupAct = fc.record({
+  does: fc.constant('in group' as const),
+  what: fc.constantFrom(
+    'send',
+    'send',
+    'read',
+    'add',
+    'remove',
+    'leave',
+    'promote',
+    'change',
+    'delete',
+    'edit',
+    'react',
+    'pin',
+    'erase',
+  ),
+  who: fc.nat(2),
+  whom: fc.nat(2),
+  number: fc.nat(8),
+} as const);
 const seq = fc.nat(12);
 const emoji = fc.constantFrom('👍', '🎉', '👩‍👩‍👧');
 const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an', 'integrator'] } });
@@ -26,6 +47,7 @@ const profile = fc.record(
   { requiredKeys: [] },
 );
 const step = fc.oneof(
+  { weight: 7, arbitrary: groupAct },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('befriend' as const), pair }) },
   { weight: 2, arbitrary: fc.record({ does: fc.constant('open' as const), pair }) },
   { weight: 6, arbitrary: fc.record({ does: fc.constant('send' as const), pair, body }) },
@@ -69,9 +91,15 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
     const rooms = new Set<RoomId>();
+    const group = world.createGroup(users[0] ?? '', users.slice(1, 2), partitions === 1 ? 'joined' : 'all');
+    rooms.add(group);
     const reports: { readonly by: UserId; readonly id: string }[] = [];
     let decided = 0;
     for (const act of steps) {
+      if (act.does === 'in group') {
+        actInGroup(world, group, act, users);
+        continue;
+      }
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
       if (act.does === 'befriend') world.befriend(me, other);
@@ -98,3 +126,61 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     }
     return { world, users, rooms: [...rooms] };
   });
+
+type GroupAct = typeof groupAct extends fc.Arbitrary<infer A> ? A : never;
+
+/** Does in a group what its rules permit. */
+function actInGroup(world: World, roomId: RoomId, act: GroupAct, users: readonly UserId[]): void {
+  const [actor, userId] = [users[act.who] ?? '', users[act.whom] ?? ''];
+  const at = { actor, roomId };
+  switch (act.what) {
+    case 'send':
+      return world.inGroup({
+        kind: 'send message',
+        ...at,
+        messageId: world.id(),
+        message: `message ${act.number}`,
+      });
+    case 'read':
+      return world.inGroup({ kind: 'read messages', ...at, upTo: act.number });
+    case 'add':
+      return world.inGroup({ kind: 'add members', ...at, userIds: [userId, actor, users[2] ?? ''] });
+    case 'remove':
+      return world.inGroup({ kind: 'remove member', ...at, userId });
+    case 'leave':
+      return world.inGroup({ kind: 'leave group', ...at });
+    case 'promote':
+      return world.inGroup({
+        ...{ kind: 'change role', ...at, userId },
+        role: act.number % 3 === 0 ? 'member' : act.number % 3 === 1 ? 'admin' : 'owner',
+      });
+    case 'change':
+      return world.inGroup({
+        ...{ kind: 'change group', ...at, about: act.number === 0 ? '' : `about ${act.number}` },
+        history: act.number % 2 === 0 ? 'all' : 'joined',
+      });
+    case 'delete':
+      return world.deleteMessage(roomId, act.number);
+    case 'edit':
+    case 'react':
+    case 'pin': {
+      const messageId = world.idAt(roomId, act.number);
+      if (messageId === undefined) return;
+      if (act.what === 'react')
+        return world.inGroup({ kind: 'react', ...at, messageId, emoji: '👍', on: act.whom > 0 });
+      if (act.what === 'pin')
+        return world.inGroup({ kind: 'pin message', ...at, messageId, on: act.whom > 0 });
+      return world.inGroup({
+        ...{ kind: 'edit message', ...at, messageId, editId: world.id() },
+        message: `edited ${world.events.length}`,
+      });
+    }
+    case 'erase':
+      // Rarely: an erased user does nothing more.
+      return act.number === 0 && act.who === 2
+        ? world.inGroup({ kind: 'erase member', roomId, userId: actor })
+        : undefined;
+    default:
+      return act.what satisfies never;
+  }
+}

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { Sealed, Time } from './fields.js';
+import type { Sealed, Time } from '../fields.js';
+import type { RoomId, UserId } from '../ids.js';
 import { GROUP_ROLES, type GroupMembers, type GroupRole, type Window } from './groupMembers.js';
-import type { RoomId, UserId } from './ids.js';
 
 /** The state of a group, and who sees what of it. */
 
@@ -118,7 +118,13 @@ export interface Period {
   readonly to: number | null;
   readonly joined: number;
   readonly left: number | null;
+  /** The newest `seq` when they came. They were sent the messages behind it. */
+  readonly at: number;
 }
+
+/** Whether a message was pushed to them: they were members when it was sent. */
+export const wasSent = (periods: readonly Period[], seq: number): boolean =>
+  periods.some(({ at, to }) => at < seq && (to === null || seq <= to));
 
 /** The period in which an event at this offset lies; the events by which they came and left lie in it. */
 export const periodAt = (periods: readonly Period[], offset: number): Period | undefined =>

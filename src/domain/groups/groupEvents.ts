@@ -1,6 +1,9 @@
 import { z } from 'zod';
-import { initChatPush } from './chats.js';
-import { event, push, type RecordedOf, type SealedField, type SealedNote } from './defineEvent.js';
+import { initChatPush } from '../chats.js';
+import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
+import { groupKeyOwner, type RoomId } from '../ids.js';
+import { inGroup, type RoomState, roomStream } from '../streams.js';
+import { User } from '../userMessageChat.js';
 import { GroupMembers } from './groupMembers.js';
 import {
   type Group,
@@ -10,9 +13,6 @@ import {
   SomeSettings,
   settingsIn,
 } from './groupState.js';
-import { groupKeyOwner, type RoomId } from './ids.js';
-import { inGroup, type RoomState, roomStream } from './streams.js';
-import { User } from './userMessageChat.js';
 
 /**
  * What happens in a group besides messages and marks. No event lists the members. `at` is the `seq` behind which

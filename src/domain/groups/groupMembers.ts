@@ -1,4 +1,4 @@
-import type { UserId } from './ids.js';
+import type { UserId } from '../ids.js';
 
 export const GROUP_ROLES = ['owner', 'admin', 'member'] as const;
 export type GroupRole = (typeof GROUP_ROLES)[number];
@@ -142,13 +142,14 @@ interface Chunk {
   readonly joinedAt: readonly number[];
   /** 0 of somebody who has left, else the role's place in `GROUP_ROLES` plus 1; 4 is added once they have written. */
   readonly flags: readonly number[];
-  readonly closed: readonly (readonly Window[] | undefined)[];
+  /** Undefined as long as nobody has left. */
+  readonly closed: ReadonlyMap<number, readonly Window[]> | undefined;
 }
 
 const CHUNK = 32;
 const ROLE_BITS = 3;
 const HAS_WRITTEN = 4;
-const EMPTY_CHUNK: Chunk = { marks: [], froms: [], joinedAt: [], flags: [], closed: [] };
+const EMPTY_CHUNK: Chunk = { marks: [], froms: [], joinedAt: [], flags: [], closed: undefined };
 
 const roleIn = (flags: number): GroupRole | undefined => GROUP_ROLES[(flags & ROLE_BITS) - 1];
 const flagsOf = ({ role, hasWritten }: GroupMember): number =>
@@ -265,22 +266,25 @@ export class GroupMembers {
       joinedAt: chunk.joinedAt[at] ?? 0,
       mark: chunk.marks[at] ?? 0,
       hasWritten: (flags & HAS_WRITTEN) !== 0,
-      closed: chunk.closed[at] ?? NO_WINDOWS,
+      closed: chunk.closed?.get(at) ?? NO_WINDOWS,
     };
   }
 }
 
+function closedWith({ closed }: Chunk, at: number, windows: readonly Window[]): Chunk['closed'] {
+  if (windows.length === 0 && !closed?.has(at)) return closed;
+  return new Map(closed).set(at, windows);
+}
+
 function withMember(chunk: Chunk, at: number, member: GroupMember): Chunk {
-  const put = <T>(column: readonly T[], value: T): readonly T[] => {
-    const changed = column.slice();
-    changed[at] = value;
-    return changed;
-  };
+  // An array that grows by an assignment or by `push` reserves places to spare.
+  const put = <T>(column: readonly T[], value: T): readonly T[] =>
+    at < column.length ? column.with(at, value) : column.concat([value]);
   return {
     marks: put(chunk.marks, member.mark),
     froms: put(chunk.froms, member.from),
     joinedAt: put(chunk.joinedAt, member.joinedAt),
     flags: put(chunk.flags, flagsOf(member)),
-    closed: put(chunk.closed, member.closed.length > 0 ? member.closed : undefined),
+    closed: closedWith(chunk, at, member.closed),
   };
 }

@@ -1,8 +1,21 @@
 import { z } from 'zod';
-import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
-import { clientCommand, completedCommand, type Decision, type Facts, request } from './defineCommand.js';
-import type { NewEventOf } from './defineEvent.js';
-import { GroupId, Id, Limit, label, note, Revision, Seq } from './fields.js';
+import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
+import { clientCommand, completedCommand, type Decision, type Facts, request } from '../defineCommand.js';
+import type { NewEventOf } from '../defineEvent.js';
+import { GroupId, Id, Limit, label, note, Revision, Seq } from '../fields.js';
+import type { RoomId, UserId } from '../ids.js';
+import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from '../limits.js';
+import {
+  changed,
+  isGroup,
+  isRoomAdmin,
+  type Room,
+  type RoomState,
+  roomOfMember,
+  roomStream,
+  unchanged,
+} from '../streams.js';
+import { Chat, User } from '../userMessageChat.js';
 import {
   GroupChanged,
   GroupCreated,
@@ -23,19 +36,6 @@ import {
   SomeSettings,
   settingsIn,
 } from './groupState.js';
-import type { RoomId, UserId } from './ids.js';
-import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from './limits.js';
-import {
-  changed,
-  isGroup,
-  isRoomAdmin,
-  type Room,
-  type RoomState,
-  roomOfMember,
-  roomStream,
-  unchanged,
-} from './streams.js';
-import { Chat, User } from './userMessageChat.js';
 
 /** Groups: rooms with an owner, whose members come and go. */
 

@@ -1,0 +1,181 @@
+import { randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { openEvents } from '../audit/events/transcript.js';
+import { badRequest, conflict, notFound } from '../base/errors.js';
+import { decodeLeaf, leafTest } from '../domain/codec.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
+import { sealedTextsOf } from '../domain/events.js';
+import { windowsIn } from '../domain/groups/groupState.js';
+import { type Actor, isGroupId, type RoomId, streamOf } from '../domain/ids.js';
+import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
+import type { Message, User } from '../domain/userMessageChat.js';
+import { type EventLog, partitionOf } from '../log/log.js';
+import type { ReportState } from '../projections/models/reportRows.js';
+import { indexedCommitsBackward } from '../projections/models/streamIndex.js';
+import type { Queries } from '../projections/queries.js';
+import type { Report, Reports } from '../projections/reportQueries.js';
+import type { RowReader } from '../projections/store/rowStore.js';
+import { roomKeysId } from '../vault/textKeys.js';
+import type { KeyStore } from '../vault/vault.js';
+import type { DeletedTexts } from './deletedTexts.js';
+
+/** Messages before and after a reported one that moderators see. */
+const CONTEXT_MESSAGES = 5;
+
+export interface ModerationDeps {
+  readonly reads: {
+    readonly reports: Pick<Reports, 'byId' | 'page'>;
+    readonly queries: Pick<Queries, 'messages' | 'users'> & Pick<Queries, 'groups'>;
+    readonly rows: RowReader;
+  };
+  readonly log: Pick<EventLog, 'partitions' | 'tail' | 'read'>;
+  readonly keys: Pick<KeyStore, 'getKeys' | 'fetchHeldKeys'>;
+  readonly commands: CommandRouter;
+  readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
+}
+
+/** A report as moderators see it, with its users, and the messages in order. */
+export interface ReportView {
+  readonly report: Report;
+  readonly users: readonly User[];
+  readonly messages: readonly Message[];
+}
+
+/** What is decided of a report; `by` is a moderator, or `system` for an operator. */
+export interface ReportDecision {
+  readonly by: Actor;
+  readonly decision: Verdict;
+  readonly note: string;
+}
+
+/** Shows reports to moderators, and carries out what they decide. Each call sees all that the log has. */
+export class Moderation {
+  constructor(private readonly deps: ModerationDeps) {}
+
+  /** See `Reports.page`. */
+  async list(state: ReportState, page: { limit: number; next?: string }) {
+    return this.deps.reads.reports.page(state, page, await this.#present());
+  }
+
+  /** The report with the reported messages, and the 5 before and after each, as far as the reporter could see them. */
+  async view(reportId: string): Promise<ReportView> {
+    const at = await this.#present();
+    const report = await this.#find(reportId, at);
+    const messages = await this.#messagesAround(report, at);
+    const ids = [report.reporter, report.userId ?? [], messages.map(({ senderId }) => senderId)].flat(2);
+    const users = await this.deps.reads.queries.users([...new Set(ids)], at);
+    return { report, users: [...users.values()], messages };
+  }
+
+  /**
+   * Records the decision, deletes the messages, and resolves when their keys and those that the report kept are
+   * destroyed. The decision is recorded first. Whatever ends this in between, the same decision again finishes it;
+   * another one is a `conflict`.
+   */
+  async decide(reportId: string, { by, decision, note }: ReportDecision): Promise<void> {
+    const at = await this.#present();
+    const report = await this.#find(reportId, at);
+    const wrong = decision.delete?.findIndex((id) => !report.messageIds?.includes(id)) ?? -1;
+    if (wrong >= 0) {
+      const message = 'must be a message of the report';
+      throw badRequest(`delete ${message}`, [{ path: `delete.${wrong}`, message }]);
+    }
+    const made = report.decided ? undefined : await this.#record(report, { by, decision, note });
+    const { decided = report.decided } = made ? await this.#find(reportId, [made]) : report;
+    if (!decided) throw new Error(`the decision of report ${reportId} is not in the read model`);
+    const isSame = decided.note === null || decided.note === note;
+    if (!isSame || !isDeepStrictEqual(decided.decision, decision))
+      throw conflict(`report ${reportId} was decided otherwise`);
+    const { roomId } = report;
+    for (const messageId of roomId === undefined ? [] : (decision.delete ?? [])) {
+      const command = {
+        kind: 'delete reported message',
+        roomId: roomId ?? '',
+        messageId,
+        by: decided.by,
+      } as const;
+      const { moment } = await this.deps.commands.execute<'delete reported message'>(command, randomUUID());
+      await this.deps.deletedTexts.waitFor(moment);
+    }
+    const partition = partitionOf(streamOf('user', report.reporter), this.deps.log.partitions);
+    for (const moment of made ? [made] : at.filter((one) => one.partition === partition))
+      await this.deps.deletedTexts.waitFor(moment);
+  }
+
+  /** The moment at which the decision, or an earlier one, is recorded. */
+  async #record({ reporter, reportId }: Report, { by, decision, note }: ReportDecision): Promise<Moment> {
+    // An operator's note needs the reporter's key.
+    const isLost =
+      by === 'system' && (await this.deps.keys.getKeys([reporter])).get(reporter) === 'destroyed';
+    const about = { reporter, reportId, by, decision, note: isLost ? null : note };
+    const command = { kind: 'record decision', ...about } as const;
+    return (await this.deps.commands.execute<'record decision'>(command, randomUUID())).moment;
+  }
+
+  async #find(reportId: string, at: readonly Moment[]): Promise<Report> {
+    const found = await this.deps.reads.reports.byId(reportId, at);
+    if (!found) throw notFound(`there is no report ${reportId}`);
+    return found;
+  }
+
+  #present(): Promise<Moment[]> {
+    const { log } = this.deps;
+    const sizeOf = async (partition: number): Promise<Moment> => ({
+      partition,
+      size: (await log.tail(partition))?.size ?? 0,
+    });
+    return Promise.all(Array.from({ length: log.partitions }, (_, partition) => sizeOf(partition)));
+  }
+
+  async #messagesAround(report: Report, at: readonly Moment[]): Promise<Message[]> {
+    const { roomId, seqs = [], reporter } = report;
+    if (roomId === undefined) return [];
+    const { queries } = this.deps.reads;
+    const membership = isGroupId(roomId) ? await queries.groups.membership(roomId, reporter, at) : undefined;
+    const windows = isGroupId(roomId) ? windowsIn(membership?.periods ?? []) : undefined;
+    const found = new Map<number, Message>();
+    for (const seq of seqs) {
+      const first = Math.max(0, seq - CONTEXT_MESSAGES - 1);
+      const page = { after: first, limit: seq + CONTEXT_MESSAGES - first };
+      const { messages } = await queries.messages(roomId, page, at, windows);
+      for (const message of messages)
+        if (message.seq <= seq + CONTEXT_MESSAGES) found.set(message.seq, message);
+    }
+    const shown = [...found.values()].sort((a, b) => a.seq - b.seq);
+    const isKept = !report.decided && evidenceEnd(report.reportedAt) > Date.now();
+    const kept = new Set(isKept ? report.evidence?.map(({ seq }) => seq) : []);
+    return Promise.all(
+      shown.map(async (message) =>
+        message.deleted && kept.has(message.seq)
+          ? { ...message, message: await this.#keptText(roomId, message) }
+          : message,
+      ),
+    );
+  }
+
+  /**
+   * The text that a deleted message had last; null if its key is destroyed. Looks for it in the log from the end of the
+   * room on, which takes time in proportion to what was said since.
+   */
+  async #keptText(roomId: RoomId, { messageId, senderId }: Message): Promise<string | null> {
+    const { log, reads, keys } = this.deps;
+    const stream = streamOf('room', roomId);
+    const partition = partitionOf(stream, log.partitions);
+    const isOfRoom = leafTest({ stream });
+    const upTo = (await log.tail(partition))?.position ?? 0;
+    const range = { partition, stream, after: 0, upTo };
+    const room = { owner: senderId, roomId };
+    for await (const { firstOffset, leaves } of indexedCommitsBackward(log, reads.rows, range))
+      for (const [i, leaf] of [...leaves.entries()].reverse()) {
+        if (!isOfRoom(leaf) || !leaf.includes(messageId)) continue;
+        const event = decodeLeaf(leaf, partition, firstOffset + i);
+        const isText = 'messageId' in event.data && event.data.messageId === messageId;
+        if (!isText || !sealedTextsOf(event).some(({ field }) => field === 'text')) continue;
+        const held = await keys.fetchHeldKeys(room);
+        const getRoomKeys = async () => new Map([[roomKeysId(room), held]]);
+        const [open] = await openEvents({ getKeys: keys.getKeys, getRoomKeys }, [event]);
+        return (open?.data as { readonly text: string | null } | undefined)?.text ?? null; // It seals a text.
+      }
+    return null;
+  }
+}

@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import type Router from '@koa/router';
+import { z } from 'zod';
+import type { CommandRouter } from '../domain/commands.js';
+import { Id, Time } from '../domain/fields.js';
+import { PAGE_ROWS, REPORTED_MESSAGES } from '../domain/limits.js';
+import { Category, Note, Verdict } from '../domain/moderation/reports.js';
+import { Message, User } from '../domain/userMessageChat.js';
+import type { Moderation } from '../erasure/reportDecisions.js';
+import type { Report } from '../projections/reportQueries.js';
+import { type RequireSession, serveResource } from './auth.js';
+import { readBody, readId, readQuery } from './problems.js';
+import { NoFields } from './schemas.js';
+
+export const ReportsQuery = z.strictObject({
+  state: z.enum(['open', 'closed'], 'must be open or closed').default('open'),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(PAGE_ROWS.max))
+    .default(PAGE_ROWS.default),
+  next: z.string().min(1).max(512).exactOptional().meta({ description: 'The `next` of the page before.' }),
+});
+
+const ReportShown = z
+  .strictObject({
+    reportId: z.string(),
+    reporterId: z.string(),
+    reportedAt: Time,
+    roomId: z.string().exactOptional(),
+    messageIds: z.array(z.string()).exactOptional(),
+    userId: z.string().exactOptional().meta({ description: 'The reported user.' }),
+    category: Category,
+    note: z.string().nullable().exactOptional().meta({ description: 'Null once the reporter is erased.' }),
+    decided: z
+      .strictObject({ by: z.string(), at: Time, decision: Verdict, note: z.string().nullable() })
+      .exactOptional(),
+  })
+  .meta({ id: 'Report' });
+
+export const ReportsAnswer = z.strictObject({
+  reports: z.array(ReportShown),
+  next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
+});
+
+export const ReportAnswer = z.strictObject({
+  report: ReportShown,
+  users: z.array(User).meta({ description: 'The reporter, the reported user, and who wrote the messages.' }),
+  messages: z.array(Message).meta({
+    description:
+      'The reported ones and the 5 before and after each. One that was deleted after the report has its text here while the report is open.',
+  }),
+});
+
+export const Decision = z.strictObject({
+  delete: z.array(Id).min(1).max(REPORTED_MESSAGES).exactOptional().meta({
+    description: 'Messages of the report.',
+  }),
+  note: Note,
+});
+
+function show({ reporter, seqs: _, evidence: __, messageIds, decided, ...report }: Report) {
+  return {
+    ...{ ...report, reporterId: reporter },
+    ...(messageIds ? { messageIds: [...messageIds] } : {}),
+    ...(decided ? { decided } : {}),
+  };
+}
+
+export interface ModerationParts {
+  readonly moderation: Moderation;
+  readonly commands: CommandRouter;
+}
+
+/** Reports, for moderators. The log records each look before it is answered. */
+export function mountModeration(
+  router: Router,
+  { moderation, commands }: ModerationParts,
+  moderated: RequireSession,
+): void {
+  const recordLook = (
+    userId: string,
+    resource: 'report' | 'reports',
+    query: Readonly<Record<string, string>>,
+  ) =>
+    commands.execute<'record audit read'>(
+      { kind: 'record audit read', userId, resource, query },
+      randomUUID(),
+    );
+
+  serveResource(router, '/admin/reports', {
+    GET: moderated(async (ctx, { userId }) => {
+      const { state, ...page } = readQuery(ctx, ReportsQuery);
+      const { reports, ...rest } = await moderation.list(state, page);
+      // A checked query has strings only.
+      await recordLook(userId, 'reports', ctx.query as Record<string, string>);
+      ctx.body = { reports: reports.map(show), ...rest };
+    }),
+  });
+
+  serveResource(router, '/admin/reports/:id', {
+    GET: moderated(async (ctx, { userId }) => {
+      const id = readId(ctx.params.id);
+      readQuery(ctx, NoFields);
+      const { report, ...rest } = await moderation.view(id);
+      await recordLook(userId, 'report', { id });
+      ctx.body = { report: show(report), ...rest };
+    }),
+  });
+
+  serveResource(router, '/admin/reports/:id/decision', {
+    POST: moderated(async (ctx, { userId: by }) => {
+      const id = readId(ctx.params.id);
+      readQuery(ctx, NoFields);
+      const { note, ...decision } = await readBody(ctx, Decision);
+      await moderation.decide(id, { by, decision, note });
+      ctx.status = 204;
+    }),
+  });
+}

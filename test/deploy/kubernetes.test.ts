@@ -1,0 +1,112 @@
+import { spawnSync } from 'node:child_process';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { parseAllDocuments } from 'yaml';
+import { readConfig } from '../../src/base/settings.js';
+import { tempDir } from '../support/tempDir.js';
+import { readDockerfile, repository } from './dockerfile.js';
+
+/** The modules of `kubernetes-types` that declare the kinds of each API. */
+const modules: Readonly<Record<string, string>> = {
+  v1: 'core/v1',
+  'apps/v1': 'apps/v1',
+  'policy/v1': 'policy/v1',
+  'networking.k8s.io/v1': 'networking/v1',
+};
+
+interface Manifest {
+  readonly apiVersion: string;
+  readonly kind: string;
+}
+
+const text = readFileSync(join(repository, 'deploy/kubernetes/parley.yaml'), 'utf8');
+const manifests = parseAllDocuments(text).map((document): Manifest => document.toJS());
+
+/** The manifest of a kind, to be looked into freely. */
+// biome-ignore lint/suspicious/noExplicitAny: a test's assertions are its types
+const only = (kind: string): any => {
+  const found = manifests.filter((manifest) => manifest.kind === kind);
+  expect(found, kind).to.have.length(1);
+  return found[0];
+};
+
+/** What the compiler says of these manifests as values of their kinds' types. */
+function typeErrors(all: readonly Manifest[]): string {
+  const dir = tempDir();
+  symlinkSync(join(repository, 'node_modules'), join(dir, 'node_modules'));
+  const values = all.map(
+    (manifest) =>
+      `(${JSON.stringify(manifest, null, 1)}) satisfies import('kubernetes-types/${modules[manifest.apiVersion]}').${manifest.kind};`,
+  );
+  writeFileSync(join(dir, 'manifests.ts'), `${values.join('\n')}\nexport {};\n`);
+  const tsc = join(repository, 'node_modules/.bin/tsc');
+  const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--skipLibCheck', '--types', ''];
+  const { stdout, stderr } = spawnSync(tsc, [...flags, 'manifests.ts'], { cwd: dir, encoding: 'utf8' });
+  return stdout + stderr;
+}
+
+describe('the manifests for Kubernetes', function () {
+  this.timeout(60_000);
+
+  it('have the fields and types of their kinds', () => {
+    expect(manifests.map(({ kind }) => kind)).to.include.members([
+      'Deployment',
+      'PodDisruptionBudget',
+      'Service',
+    ]);
+    for (const { apiVersion } of manifests) expect(modules, apiVersion).to.have.property(apiVersion);
+    expect(typeErrors(manifests)).to.equal('');
+  });
+
+  it('would be found wrong with a field that their kind does not have, or of another type', () => {
+    const deployment = only('Deployment');
+    const { strategy, ...spec } = deployment.spec;
+    expect(typeErrors([{ ...deployment, spec: { ...spec, stratgy: strategy } }])).to.include('stratgy');
+    expect(typeErrors([{ ...deployment, spec: { ...spec, replicas: 'three' } }])).to.include(
+      "to type 'number'",
+    );
+  });
+
+  it('give the nodes settings that they take', () => {
+    const { data } = only('ConfigMap');
+    const secret = {
+      MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
+      MONGO_URL: 'mongodb://mongo:27017/parley',
+      NATS_URL: 'nats://nats:4222',
+    };
+    const config = readConfig({ ...readDockerfile().env, ...data, ...secret });
+    expect(config).to.include({ PORT: 3000, METRICS_PORT: 9464, HOST: '0.0.0.0', DATA_DIR: '/data' });
+    for (const name of Object.keys(data)) expect(Object.keys(config), name).to.include(name);
+  });
+
+  it('ask for life and readiness where the nodes answer, and give them the time that they need', () => {
+    const { spec } = only('Deployment').spec.template;
+    const [container] = spec.containers;
+    const ports = Object.fromEntries(
+      container.ports.map(({ name, containerPort }: { name: string; containerPort: number }) => [
+        name,
+        containerPort,
+      ]),
+    );
+    expect(ports).to.deep.equal({ http: 3000, metrics: 9464 });
+    expect(container.livenessProbe.httpGet).to.deep.equal({ path: '/health', port: 'http' });
+    expect(container.startupProbe.httpGet).to.deep.equal({ path: '/health', port: 'http' });
+    expect(container.readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'http' });
+    const sleep = Number(container.lifecycle.preStop.exec.command[1]);
+    expect(spec.terminationGracePeriodSeconds).to.be.above(sleep + 10);
+    expect(spec.securityContext.runAsUser).to.equal(Number(readDockerfile().user.split(':')[0]));
+  });
+
+  it('choose the pods of the nodes by the same label everywhere', () => {
+    const labels = only('Deployment').spec.template.metadata.labels;
+    for (const selector of [
+      only('Deployment').spec.selector.matchLabels,
+      only('PodDisruptionBudget').spec.selector.matchLabels,
+      only('Service').spec.selector,
+      only('NetworkPolicy').spec.podSelector.matchLabels,
+    ])
+      expect(selector).to.deep.equal(labels);
+    expect(only('Deployment').spec.replicas).to.be.above(only('PodDisruptionBudget').spec.maxUnavailable);
+  });
+});

@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { outcomeUnknown } from '../../src/base/errors.js';
+import type { Command } from '../../src/domain/commands.js';
+import { Moderation, type ModerationDeps } from '../../src/erasure/reportDecisions.js';
+import type { Report } from '../../src/projections/reportQueries.js';
+import { rejection } from '../support/rejection.js';
+
+const [reporter, moderator, roomId, reportId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+const messageIds = ['m1', 'm2'];
+const reportedAt = '2026-01-01T00:00:00.000Z';
+
+/** A system that is cut off at its n-th step, and goes on when it is asked again. */
+function systemCutOffAt(cut: number) {
+  const open: Report = { reportId, reporter, reportedAt, roomId, messageIds, category: 'spam' };
+  const state = { report: open, deleted: new Map<string, string>(), decisions: 0, waits: 0, steps: 0 };
+  const step = async <T>(work: () => T): Promise<T> => {
+    if (state.steps++ === cut) throw outcomeUnknown('cut off before it');
+    const done = work();
+    if (state.steps++ === cut) throw outcomeUnknown('cut off after it');
+    return done;
+  };
+  const moment = { partition: 0, size: 1 };
+  const execute = (command: Command) =>
+    step(() => {
+      if (command.kind === 'delete reported message' && !state.deleted.has(command.messageId))
+        state.deleted.set(command.messageId, command.by);
+      if (command.kind === 'record decision') {
+        const { by, decision, note } = command;
+        const isKnown = state.report.decided !== undefined;
+        if (!isKnown) state.decisions++;
+        state.report = {
+          ...state.report,
+          decided: state.report.decided ?? { by, at: reportedAt, decision, note },
+        };
+        return { isKnown, moment };
+      }
+      return { changed: true, moment };
+    });
+  const deps = {
+    reads: { reports: { byId: () => step(() => state.report) } },
+    log: { partitions: 1, tail: async () => moment },
+    keys: {},
+    commands: { execute },
+    deletedTexts: { waitFor: () => step(() => state.waits++) },
+  };
+  return { state, moderation: new Moderation(deps as unknown as ModerationDeps) }; // What deciding uses.
+}
+
+const decision = { by: moderator, decision: { delete: messageIds }, note: 'spam' };
+
+describe('the decision of a report', () => {
+  it('is finished by repeating it, wherever it was cut off, and takes effect once', async () => {
+    const { state: whole, moderation: uncut } = systemCutOffAt(Number.POSITIVE_INFINITY);
+    await uncut.decide(reportId, decision);
+    expect(whole.steps).to.be.above(10);
+    for (let cut = 0; cut < whole.steps; cut++) {
+      const { state, moderation } = systemCutOffAt(cut);
+      expect(await rejection(moderation.decide(reportId, decision))).to.include({ code: 'unknown' });
+      await moderation.decide(reportId, decision);
+      expect([...state.deleted]).to.deep.equal(messageIds.map((id) => [id, moderator]));
+      expect(state.decisions, `cut off at step ${cut}`).to.equal(1);
+      expect(state.report.decided).to.deep.include({ by: moderator, note: 'spam' });
+    }
+  });
+
+  it('is the first one: another is a conflict and deletes nothing, also at the same time', async () => {
+    const { state, moderation } = systemCutOffAt(Number.POSITIVE_INFINITY);
+    await moderation.decide(reportId, { ...decision, decision: {} });
+    const late = [decision, { ...decision, decision: {}, note: 'else' }];
+    for (const one of late)
+      expect(await rejection(moderation.decide(reportId, one))).to.include({ code: 'conflict' });
+    expect(state.deleted.size).to.equal(0);
+    const both = systemCutOffAt(Number.POSITIVE_INFINITY);
+    const outcomes = await Promise.allSettled([
+      both.moderation.decide(reportId, decision),
+      both.moderation.decide(reportId, { ...decision, decision: {} }),
+    ]);
+    expect(outcomes.map(({ status }) => status)).to.have.members(['fulfilled', 'rejected']);
+    expect(both.state.decisions).to.equal(1);
+  });
+});
