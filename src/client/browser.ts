@@ -1,9 +1,9 @@
 import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb';
-import type { OutboxEntry, OutboxStore } from './outbox.js';
+import type { OutboxEntry, OutboxStore, QueuedRequest } from './outbox.js';
 import type { CursorStore } from './types.js';
 
 /**
- * Keeps unsent messages and the cursor over reloads of the page, in IndexedDB.
+ * Keeps what is unsent and the cursor over reloads of the page, in IndexedDB.
  * @packageDocumentation
  */
 
@@ -25,13 +25,13 @@ const CURSOR = 'cursor';
 
 interface Schema extends DBSchema {
   /** The keys count up and keep the order of writing. */
-  readonly outbox: { key: number; value: OutboxEntry; indexes: { messageId: string } };
+  readonly entries: { key: number; value: OutboxEntry; indexes: { id: string } };
   readonly device: { key: typeof CURSOR; value: string };
 }
 
 /**
  * Opens the stores of this name; use one for each user, such as `parley-<userId>`. Two tabs may open
- * the same stores: both send the unsent messages, under the same ids, so that the server has each once.
+ * the same stores: both send what is unsent, under the same ids, so that the server has each once.
  * The cursor is that of one of the tabs: a push may be repeated, but none is skipped. Rejects with the
  * browser's error if there is no database, as in some private windows: the client works without.
  *
@@ -44,19 +44,19 @@ export async function openDeviceStore(name: string): Promise<DeviceStore> {
   return {
     outbox: {
       load: async () => {
-        const entries: unknown[] = await connection.use((database) => database.getAll('outbox'));
+        const entries: unknown[] = await connection.use((database) => database.getAll('entries'));
         return entries.filter(isEntry);
       },
       put: (entry) =>
         connection.use(async (database) => {
-          const { store, done } = database.transaction('outbox', 'readwrite');
-          const key = await store.index('messageId').getKey(entry.messageId);
+          const { store, done } = database.transaction('entries', 'readwrite');
+          const key = await store.index('id').getKey(entry.id);
           await Promise.all([store.put(entry, key), done]);
         }),
-      remove: (messageId) =>
+      remove: (id) =>
         connection.use(async (database) => {
-          const { store, done } = database.transaction('outbox', 'readwrite');
-          const key = await store.index('messageId').getKey(messageId);
+          const { store, done } = database.transaction('entries', 'readwrite');
+          const key = await store.index('id').getKey(id);
           await Promise.all([key === undefined ? undefined : store.delete(key), done]);
         }),
     },
@@ -75,7 +75,7 @@ export async function openDeviceStore(name: string): Promise<DeviceStore> {
   };
 }
 
-/** Deletes the stores of this name, with unsent messages; for users who sign out. */
+/** Deletes the stores of this name, with what is unsent; for users who sign out. */
 export async function deleteDeviceStore(name: string): Promise<void> {
   await deleteDB(name);
 }
@@ -128,8 +128,8 @@ async function openDatabase(name: string, onEnd: () => void): Promise<Database> 
   const open = (): Promise<Database> =>
     openDB<Schema>(name, VERSION, {
       upgrade: (fresh) => {
-        const outbox = fresh.createObjectStore('outbox', { autoIncrement: true });
-        outbox.createIndex('messageId', 'messageId', { unique: true });
+        const entries = fresh.createObjectStore('entries', { autoIncrement: true });
+        entries.createIndex('id', 'id', { unique: true });
         fresh.createObjectStore('device');
       },
       // Another tab deletes the database, or has a newer version of the page, and waits for this one.
@@ -137,23 +137,37 @@ async function openDatabase(name: string, onEnd: () => void): Promise<Database> 
       terminated: onEnd,
     });
   const database = await open();
-  if (database.objectStoreNames.contains('outbox') && database.objectStoreNames.contains('device'))
+  if (database.objectStoreNames.contains('entries') && database.objectStoreNames.contains('device'))
     return database;
   database.close();
   await deleteDB(name);
   return open();
 }
 
+/** The fields that are texts in each queued request. */
+const TEXTS: { readonly [N in QueuedRequest]: readonly string[] } = {
+  'send message': ['messageId', 'message'],
+  'edit message': ['messageId', 'editId', 'message'],
+  'delete message': ['messageId'],
+  react: ['messageId', 'emoji'],
+};
+
 /** Whether a stored value is an entry of an outbox. Other scripts of the origin may have written anything. */
 function isEntry(value: unknown): value is OutboxEntry {
-  if (typeof value !== 'object' || value === null) return false;
-  const fields = new Map<string, unknown>(Object.entries(value));
-  const isText = (name: string): boolean => typeof fields.get(name) === 'string';
-  const queuedAt = fields.get('queuedAt');
+  const { id, request, data, queuedAt } = fieldsOf(value);
+  const texts = new Map<unknown, readonly string[]>(Object.entries(TEXTS)).get(request);
+  const fields = fieldsOf(data);
   return (
-    ['messageId', 'roomId', 'message'].every(isText) &&
-    (isText('replyTo') || !fields.has('replyTo')) &&
+    texts !== undefined &&
+    ['roomId', ...texts].every((name) => typeof fields[name] === 'string') &&
+    ['string', 'undefined'].includes(typeof fields.replyTo) &&
+    (request !== 'react' || typeof fields.on === 'boolean') &&
+    typeof id === 'string' &&
     typeof queuedAt === 'string' &&
     !Number.isNaN(Date.parse(queuedAt))
   );
 }
+
+// Whatever else it is, it has no fields.
+const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};

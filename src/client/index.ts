@@ -6,12 +6,19 @@
  */
 export type { ErrorCode, FieldError } from '../base/errors.js';
 export { createClient } from './client.js';
-export { Timeline } from './inbox.js';
 export type { Backoff, ClientOptions, TokenSource } from './options.js';
-export { Outbox, type OutboxEntry, type OutboxOptions, type OutboxStore } from './outbox.js';
+export {
+  type MessageOptions,
+  Outbox,
+  type OutboxEntry,
+  type OutboxOptions,
+  type OutboxStore,
+  type QueuedRequest,
+} from './outbox.js';
 export {
   type Fetch,
   type Profile,
+  type ProfileChanges,
   Rest,
   type RestOptions,
   type SearchOptions,
@@ -19,6 +26,7 @@ export {
 } from './rest.js';
 export { createStore } from './store/store.js';
 export type {
+  ChatInfo,
   ChatView,
   Entry,
   HistoryState,
@@ -36,6 +44,7 @@ export type {
   ClientState,
   CursorStore,
   Message,
+  Preferences,
   Push,
   PushData,
   PushHandler,

@@ -1,166 +1,245 @@
-import { v7 } from 'uuid';
-import { type Client, ClientError, type Message, type RequestAnswer } from './types.js';
+import { type Client, ClientError, type Message, type RequestAnswer, type RequestInput } from './types.js';
 
-/** A queued message. It keeps its id through all tries. */
-export interface OutboxEntry {
-  readonly messageId: string;
-  readonly roomId: string;
-  readonly message: string;
-  readonly replyTo?: string;
-  /** An ISO 8601 time of this device; it is not sent. */
-  readonly queuedAt: string;
-}
+/** The requests that an outbox may send. */
+export type QueuedRequest = 'send message' | 'edit message' | 'delete message' | 'react';
+
+/** A queued request. It keeps its data, and so the ids in it, through all tries. */
+export type OutboxEntry = {
+  [N in QueuedRequest]: {
+    /** That of the message or of the edit; of a deletion or a reaction an id of its own. */
+    readonly id: string;
+    readonly request: N;
+    readonly data: RequestInput<N>;
+    /** An ISO 8601 time of this device; it is not sent. */
+    readonly queuedAt: string;
+  };
+}[QueuedRequest];
 
 /** Keeps entries over restarts of the device. */
 export interface OutboxStore {
   /** In the order they were put. */
   load(): Promise<readonly OutboxEntry[]> | readonly OutboxEntry[];
+  /** Replaces an entry of the same id in its place. */
   put(entry: OutboxEntry): Promise<void> | void;
-  remove(messageId: string): Promise<void> | void;
+  remove(id: string): Promise<void> | void;
 }
 
 export interface OutboxOptions {
-  /** Default: none, so that unsent messages are lost with the page or process. */
-  readonly store?: OutboxStore;
-  /** Messages that may wait, in all rooms together; default 1,000. */
-  readonly limit?: number;
+  /** Default: none, so that unsent entries are lost with the page or process. */
+  readonly store?: OutboxStore | undefined;
+  /** Entries that may wait, in all rooms together; default 1,000. */
+  readonly limit?: number | undefined;
   /** Default: UUIDv7, which costs the server's index the least. */
-  readonly newId?: () => string;
+  readonly newId?: (() => string) | undefined;
   /** Milliseconds since 1970; default: `Date.now`. */
-  readonly now?: () => number;
-  /** Called with each answer of the server, also for messages of an earlier outbox. */
-  readonly onStored?: (answer: RequestAnswer<'send message'>) => void;
-  /** Called with each message that the server refused, and why. It is no longer in the outbox. */
+  readonly now?: (() => number) | undefined;
+  /** Called with each answer of the server, also for entries of an earlier outbox. */
+  readonly onAnswered?: (entry: OutboxEntry, answer: RequestAnswer<QueuedRequest>) => void;
+  /** Called with each entry that the server refused, and why. It is no longer in the outbox. */
   readonly onRefused?: (entry: OutboxEntry, error: ClientError) => void;
 }
 
-/** Rooms that are sent to at once: messages that gathered offline must not exceed the rate limit. */
+export type EntryOf<N extends QueuedRequest> = Extract<OutboxEntry, { readonly request: N }>;
+
+/** The data of a request, without the id that the outbox chooses. */
+export type WithoutId<N extends QueuedRequest> = Omit<
+  RequestInput<N>,
+  N extends 'send message' ? 'messageId' : 'editId'
+>;
+
+/** What a message may have beside its text. */
+export type MessageOptions = Omit<RequestInput<'send message'>, 'roomId' | 'messageId' | 'message'>;
+
+/** Rooms that are sent to at once: what gathered offline must not exceed the rate limit. */
 const MAX_BUSY_ROOMS = 8;
 
 const NO_STORE: OutboxStore = { load: () => [], put: () => {}, remove: () => {} };
 
 interface Job {
-  readonly entry: OutboxEntry;
-  readonly stored: Promise<void>;
-  resolve(message: Message): void;
-  reject(error: unknown): void;
+  entry: OutboxEntry;
+  stored: Promise<void>;
+  isSent: boolean;
+  readonly answered: Promise<unknown>;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /**
- * Sends messages, each exactly once and those of a room in order, over any number of reconnects. It
- * sends one message of a room at a time, and repeats it with the same id until it is answered.
+ * Sends messages, edits, deletions and reactions, each exactly once and those of a room in order, over any number of
+ * reconnects. It sends one entry of a room at a time, and repeats it with the same ids until it is answered.
  */
 export class Outbox {
   readonly #jobs = new Map<string, Job>();
-  /** Rooms with a message that is being sent. */
+  /** Rooms with an entry that is being sent. */
   readonly #busy = new Set<string>();
-  readonly #store: OutboxStore;
-  readonly #limit: number;
-  readonly #newId: () => string;
-  readonly #now: () => number;
-  readonly #onStored: (answer: RequestAnswer<'send message'>) => void;
-  readonly #onRefused: (entry: OutboxEntry, error: ClientError) => void;
+  readonly #options: { readonly [K in keyof OutboxOptions]-?: NonNullable<OutboxOptions[K]> };
+  /** Whether it is not known yet what an earlier outbox left, which is sent first. */
+  #isResuming = false;
 
   constructor(
     private readonly client: Pick<Client, 'request'>,
     options: OutboxOptions = {},
   ) {
-    this.#store = options.store ?? NO_STORE;
-    this.#limit = options.limit ?? 1000;
-    this.#newId = options.newId ?? (() => v7());
-    this.#now = options.now ?? Date.now;
-    this.#onStored = options.onStored ?? (() => {});
-    this.#onRefused = options.onRefused ?? (() => {});
+    const { store = NO_STORE, limit = 1000, newId = newUuid, now = Date.now } = options;
+    const { onAnswered = () => {}, onRefused = () => {} } = options;
+    this.#options = { store, limit, newId, now, onAnswered, onRefused };
   }
 
-  /** Unanswered messages, in the order they were queued. */
+  /** Unanswered entries, in the order they were queued. */
   get waiting(): readonly OutboxEntry[] {
     return [...this.#jobs.values()].map((job) => job.entry);
   }
 
-  /**
-   * Queues a message; resolves with the message as the server stored it. Rejects with the server's
-   * refusal, with `too_many` when the outbox is full, or with the error of the store. After `closed`
-   * and `signed_out` the message stays in the store, for the next outbox to `resume`.
-   */
-  send(roomId: string, message: string, replyTo?: string): Promise<Message> {
-    return this.add({
-      messageId: this.#newId(),
-      roomId,
-      message,
-      ...(replyTo === undefined ? {} : { replyTo }),
-      queuedAt: new Date(this.#now()).toISOString(),
-    });
+  /** Queues a message; resolves with the message as the server stored it. Rejects as `add` does. */
+  async send(roomId: string, message: string, options: MessageOptions = {}): Promise<Message> {
+    const { message: stored } = await this.queue('send message', { ...options, roomId, message });
+    return stored;
   }
 
-  /** As `send`, for a message that already has its id, such as one that was refused before. */
-  add(entry: OutboxEntry): Promise<Message> {
-    if (this.#jobs.size >= this.#limit) return Promise.reject(new ClientError({ code: 'too_many' }));
+  /** Queues a request with an id of its own; resolves with its answer. Rejects as `add` does. */
+  queue<N extends QueuedRequest>(request: N, data: WithoutId<N>): Promise<RequestAnswer<N>> {
+    // The answer of an entry is that of its request.
+    return this.add(this.entryOf(request, data)) as Promise<RequestAnswer<N>>;
+  }
+
+  /** The entry that `queue` adds. */
+  entryOf<N extends QueuedRequest>(request: N, data: WithoutId<N>): EntryOf<N> {
+    const { newId, now } = this.#options;
+    const id = newId();
+    const named = { 'send message': { messageId: id }, 'edit message': { editId: id } }[request as string];
+    // These are the data of the request, with the id that they had not.
+    return {
+      ...{ id, request, data: { ...data, ...named } },
+      queuedAt: new Date(now()).toISOString(),
+    } as unknown as EntryOf<N>;
+  }
+
+  /**
+   * Queues an entry and resolves with the answer. Of the same reaction to the same message only the last waits. Rejects
+   * with the server's refusal, with `too_many` when the outbox is full, or with the error of the store. After `closed`
+   * and `signed_out` the entry stays in the store, for the next outbox to `resume`.
+   */
+  add(entry: OutboxEntry): Promise<unknown> {
+    for (const job of this.#jobs.values()) {
+      if (job.isSent || !isSameReaction(job.entry, entry)) continue;
+      job.entry = { ...entry, id: job.entry.id };
+      job.stored = this.#put(job.entry);
+      return job.answered;
+    }
+    if (this.#jobs.size >= this.#options.limit) return Promise.reject(new ClientError({ code: 'too_many' }));
     // Stored before it is sent, so that a restart in between sends it again, under the same id.
     return this.#queue(entry, this.#put(entry));
   }
 
-  /** Queues the messages that an earlier outbox left in the store; call it before the first `send`. */
+  /** Queues what an earlier outbox left in the store, before all that is queued here. */
   async resume(): Promise<void> {
-    for (const entry of await this.#store.load()) {
+    this.#isResuming = true;
+    try {
+      const left = await this.#options.store.load();
+      const added = new Map(this.#jobs);
+      this.#jobs.clear();
       // Its sender no longer waits; `onRefused` is called all the same.
-      this.#queue(entry, Promise.resolve()).catch(() => {});
+      for (const entry of left) this.#queue(entry, Promise.resolve()).catch(() => {});
+      for (const [id, job] of added) this.#jobs.set(id, job);
+    } finally {
+      this.#isResuming = false;
+      this.#pump();
     }
   }
 
-  #queue(entry: OutboxEntry, stored: Promise<void>): Promise<Message> {
-    // It may fail before its turn comes, when it is not awaited yet.
-    stored.catch(() => {});
-    return new Promise((resolve, reject) => {
-      this.#jobs.set(entry.messageId, { entry, stored, resolve, reject });
-      this.#pump();
+  #queue(entry: OutboxEntry, stored: Promise<void>): Promise<unknown> {
+    let resolve: Job['resolve'] = () => {};
+    let reject: Job['reject'] = () => {};
+    const answered = new Promise((...both) => {
+      [resolve, reject] = both;
     });
+    this.#jobs.set(entry.id, { entry, stored, isSent: false, answered, resolve, reject });
+    this.#pump();
+    return answered;
   }
 
   #pump(): void {
     for (const job of this.#jobs.values()) {
-      if (this.#busy.size >= MAX_BUSY_ROOMS) return;
-      if (!this.#busy.has(job.entry.roomId)) void this.#run(job);
+      if (this.#isResuming || this.#busy.size >= MAX_BUSY_ROOMS) return;
+      if (!job.isSent && !this.#busy.has(job.entry.data.roomId)) void this.#run(job);
     }
   }
 
   async #run(job: Job): Promise<void> {
-    this.#busy.add(job.entry.roomId);
-    const outcome = await this.#deliver(job);
-    this.#busy.delete(job.entry.roomId);
-    this.#jobs.delete(job.entry.messageId);
-    outcome();
+    const { roomId } = job.entry.data;
+    job.isSent = true;
+    this.#busy.add(roomId);
+    const settle = await this.#deliver(job);
+    this.#busy.delete(roomId);
+    try {
+      settle();
+    } catch (error) {
+      job.reject(error);
+    }
     this.#pump();
   }
 
-  /** Sends the message; the function that it gives settles the sender's promise. */
+  /** Sends the entry; the function that it gives tells of the outcome. */
   async #deliver({ entry, stored, resolve, reject }: Job): Promise<() => void> {
+    const { onAnswered, onRefused } = this.#options;
     try {
       await stored;
       const forever = { timeoutMs: Number.POSITIVE_INFINITY };
-      const { queuedAt: _, ...data } = entry;
-      const answer = await this.client.request('send message', data, forever);
+      const answer = await this.client.request(entry.request, entry.data, forever);
       await this.#forget(entry);
-      this.#onStored(answer);
-      return () => resolve(answer.message);
+      return () => {
+        this.#jobs.delete(entry.id);
+        onAnswered(entry, answer);
+        resolve(answer);
+      };
     } catch (error) {
-      if (error instanceof ClientError && error.code !== 'closed' && error.code !== 'signed_out') {
-        await this.#forget(entry);
-        this.#onRefused(entry, error);
-      }
-      return () => reject(error);
+      const isRefused = error instanceof ClientError && !isOver(error);
+      if (isRefused) await this.#forget(entry);
+      return () => {
+        if (isRefused || !(error instanceof ClientError)) this.#jobs.delete(entry.id);
+        if (isRefused) onRefused(entry, error);
+        reject(error);
+      };
     }
   }
 
-  async #put(entry: OutboxEntry): Promise<void> {
-    await this.#store.put(entry);
+  #put(entry: OutboxEntry): Promise<void> {
+    const stored = (async () => this.#options.store.put(entry))();
+    // It may fail before its turn comes, when it is not awaited yet.
+    stored.catch(() => {});
+    return stored;
   }
 
   async #forget(entry: OutboxEntry): Promise<void> {
     try {
-      await this.#store.remove(entry.messageId);
+      await this.#options.store.remove(entry.id);
     } catch {
       // The next outbox sends it again and gets the same answer. This is harmless.
     }
   }
 }
+
+/** A UUID of version 7 (RFC 9562): ids that grow with time cost the server's index the least. */
+function newUuid(): string {
+  // Browsers, Node and React Native with its polyfill have it; the types of a bare ECMAScript do not.
+  const { crypto } = globalThis as unknown as { crypto: { getRandomValues(bytes: Uint8Array): Uint8Array } };
+  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte + 256);
+  const random = bytes.map((byte) => byte.toString(16).slice(1)).join('');
+  const variant = '89ab'[Number(bytes[9]) & 3];
+  const time = Date.now().toString(16).padStart(12, '0');
+  return `${time}7${random.slice(0, 3)}${variant}${random.slice(3, 18)}`.replace(
+    /(.{8})(.{4})(.{4})(.{4})/,
+    '$1-$2-$3-$4-',
+  );
+}
+
+/** Whether the client has ended, so that the entry waits for the next one. */
+export const isOver = ({ code }: ClientError): boolean => code === 'closed' || code === 'signed_out';
+
+/** Whether both set the same reaction of the same message, so that only the later counts. */
+const isSameReaction = (a: OutboxEntry, b: OutboxEntry): boolean =>
+  a.request === 'react' &&
+  b.request === 'react' &&
+  a.data.roomId === b.data.roomId &&
+  a.data.messageId === b.data.messageId &&
+  a.data.emoji === b.data.emoji;

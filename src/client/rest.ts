@@ -32,6 +32,18 @@ export interface Profile {
   readonly activeChats?: readonly Chat[];
 }
 
+/** What to change of one's own profile; null removes. */
+export interface ProfileChanges {
+  /** 1–64 code points. */
+  readonly displayName?: string | null;
+  /** At most 500 code points. */
+  readonly about?: string | null;
+  /** At most 80 code points. */
+  readonly status?: string | null;
+  /** A language tag of BCP 47. Only the user's own devices see it. */
+  readonly locale?: string | null;
+}
+
 export interface SearchOptions {
   /** 1–50, default 20. */
   readonly limit?: number;
@@ -81,6 +93,19 @@ export class Rest {
   /** Ends all other sessions. Rejects with `forbidden` when `password` is wrong. */
   changePassword(token: string, password: string, newPassword: string): Promise<void> {
     return this.#ask('PUT', '/user/password', { token, body: { password, newPassword } });
+  }
+
+  /**
+   * Sets a new password with a code of an administrator, and ends all sessions of the user. Rejects with
+   * `unauthenticated` for an unknown name and for a wrong code alike.
+   */
+  resetPassword(username: string, code: string, newPassword: string): Promise<void> {
+    return this.#ask('POST', '/user/password-reset', { body: { username, code, newPassword } });
+  }
+
+  /** Changes the caller's own profile. Rejects with `bad_request`, which names each wrong field. */
+  changeProfile(token: string, changes: ProfileChanges): Promise<{ user: User; revision: string }> {
+    return this.#ask('PATCH', '/user/me', { token, body: changes });
   }
 
   /** Finds users by any part of their name, except the caller and the caller's friends. */

@@ -5,14 +5,13 @@ import { badRequest, conflict, notFound } from '../base/errors.js';
 import { decodeLeaf, leafTest } from '../domain/codec.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { sealedTextsOf } from '../domain/events.js';
-import { windowsIn } from '../domain/groups/groupState.js';
 import { type Actor, isGroupId, type RoomId, streamOf } from '../domain/ids.js';
 import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
 import type { Message, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { ReportState } from '../projections/models/reportRows.js';
 import { indexedCommitsBackward } from '../projections/models/streamIndex.js';
-import type { Queries } from '../projections/queries.js';
+import { type Queries, viewOf } from '../projections/queries.js';
 import type { Report, Reports } from '../projections/reportQueries.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import { roomKeysId } from '../vault/textKeys.js';
@@ -132,12 +131,12 @@ export class Moderation {
     if (roomId === undefined) return [];
     const { queries } = this.deps.reads;
     const membership = isGroupId(roomId) ? await queries.groups.membership(roomId, reporter, at) : undefined;
-    const windows = isGroupId(roomId) ? windowsIn(membership?.periods ?? []) : undefined;
+    const view = isGroupId(roomId) ? viewOf(membership ?? { isMember: false, periods: [] }) : {};
     const found = new Map<number, Message>();
     for (const seq of seqs) {
       const first = Math.max(0, seq - CONTEXT_MESSAGES - 1);
       const page = { after: first, limit: seq + CONTEXT_MESSAGES - first };
-      const { messages } = await queries.messages(roomId, page, at, windows);
+      const { messages } = await queries.messages(roomId, page, at, view);
       for (const message of messages)
         if (message.seq <= seq + CONTEXT_MESSAGES) found.set(message.seq, message);
     }

@@ -2,11 +2,10 @@ import { forbidden, notFound } from '../base/errors.js';
 import { type Command, commandDeclaration, type Moment } from '../domain/commands.js';
 import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
-import { windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
-import type { Queries } from '../projections/queries.js';
+import { type Queries, viewOf } from '../projections/queries.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
@@ -174,8 +173,8 @@ function queryHandlers(
     'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
       if (isGroupId(roomId)) {
-        const { periods } = await requireMembership(queries, me, roomId, moments);
-        return queries.messages(roomId, page, moments, windowsIn(periods));
+        const membership = await requireMembership(queries, me, roomId, moments);
+        return queries.messages(roomId, page, moments, viewOf(membership));
       }
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
@@ -187,7 +186,9 @@ function queryHandlers(
       const command = { kind: 'find messages', actor: me, roomId, messageIds: [messageId] } as const;
       const { messages, moment } = await commands.run(connection, command);
       const seq = messages[0]?.seq ?? 0;
-      return { edits: await queries.edits(roomId, seq, [...moments, moment]) };
+      const at = [...moments, moment];
+      const view = isGroupId(roomId) ? viewOf(await requireMembership(queries, me, roomId, at)) : {};
+      return { edits: await queries.edits(roomId, seq, at, view) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

@@ -1,12 +1,10 @@
 import type Router from '@koa/router';
 import type { Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
-import type { Window } from '../domain/groups/groupMembers.js';
-import { windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Message } from '../domain/userMessageChat.js';
 import type { Revisions } from '../gateway/cursor.js';
-import type { Queries } from '../projections/queries.js';
+import { type GroupView, type Queries, viewOf } from '../projections/queries.js';
 import type { Report, Reports } from '../projections/reportQueries.js';
 import type { SessionStore } from '../vault/vault.js';
 import { type RequireSession, requireSelf, serveResource } from './auth.js';
@@ -56,10 +54,10 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     yield { kind: 'session', createdAt, expiresAt, ...(endedAt === undefined ? {} : { endedAt }) };
   for await (const roomId of roomsOf(userId, now, queries)) {
     // A room that the other member opened belongs to this user only from its first message on.
-    const windows = await windowsOf(roomId, userId, now, queries);
-    if (!windows && !(await queries.activeFor(roomId, now)).includes(userId)) continue;
+    const view = await viewIn(roomId, userId, now, queries);
+    if (!view && !(await queries.activeFor(roomId, now)).includes(userId)) continue;
     yield { kind: 'room', room: await queries.chat(roomId, userId, now) };
-    yield* messagesOf(roomId, now, queries, windows);
+    yield* messagesOf(roomId, now, queries, view);
   }
   for await (const page of parts.reports.of(userId, now)) for (const report of page) yield ownReport(report);
   for await (const { type, data, recordedAt } of parts.historyOf(userId)) {
@@ -94,14 +92,14 @@ async function* roomsOf(userId: UserId, at: readonly Moment[], queries: Queries)
 }
 
 /** What the user sees of a group; undefined of a private room. */
-async function windowsOf(
+async function viewIn(
   roomId: RoomId,
   userId: UserId,
   at: readonly Moment[],
   { groups }: Queries,
-): Promise<readonly Window[] | undefined> {
+): Promise<GroupView | undefined> {
   if (!isGroupId(roomId)) return undefined;
-  return windowsIn((await groups.membership(roomId, userId, at))?.periods ?? []);
+  return viewOf((await groups.membership(roomId, userId, at)) ?? { isMember: false, periods: [] });
 }
 
 const place = ({ roomId, messageId, seq }: Message) => ({ roomId, messageId, seq });
@@ -111,10 +109,10 @@ async function* messagesOf(
   roomId: RoomId,
   at: readonly Moment[],
   queries: Queries,
-  windows: readonly Window[] | undefined,
+  view: GroupView | undefined,
 ): AsyncGenerator<object> {
   for (let after = 0; ; ) {
-    const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at, windows);
+    const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at, view);
     for (const message of messages) {
       yield { kind: 'message', message };
       if (message.rev === undefined) continue;

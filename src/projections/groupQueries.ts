@@ -6,7 +6,7 @@ import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
-import { mentionsOf } from './models/editsAndMentions.js';
+import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -135,11 +135,23 @@ async function newestSeen(rows: RowReader, groups: readonly SeenGroup[]): Promis
   });
   const older = keys.filter((key) => typeof key === 'string');
   const found = older.length > 0 ? await rows.get(messagesModel, older) : undefined;
-  return groups.map(({ group }, i) => {
+  const newest = groups.map(({ group }, i) => {
     const key = elementAt(keys, i);
     if (typeof key === 'string') return messageOf(found?.get(key)) ?? null;
     return key === 0 ? null : group.lastMessage;
   });
+  return Promise.all(newest.map((message, i) => asSeen(rows, message, elementAt(groups, i).membership)));
+}
+
+/** A message as a member sees it; for who has left, with the text that it had then. */
+async function asSeen(
+  rows: RowReader,
+  message: SealedMessage | null,
+  membership: MembershipRow,
+): Promise<SealedMessage | null> {
+  const left = membership.periods.at(-1)?.[3] ?? null;
+  if (!message?.rev || membership.role !== null || left === null) return message;
+  return (await asOfOffset(rows, [message], left))[0] ?? message;
 }
 
 /** The `seq` of the messages above the member's mark that mention them and that they may see, the newest ones. */

@@ -7,6 +7,7 @@ import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { chatsModel, isMember } from './models/chatRows.js';
 import { chatSettingsModel } from './models/chatSettingRows.js';
+import { asOfOffset } from './models/editsAndMentions.js';
 import { groupRows, isGroupStream } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -26,7 +27,7 @@ import {
   type OffsetRange,
   statesModel,
 } from './models/streamIndex.js';
-import { findChecked, type RowReader } from './store/rowStore.js';
+import { elementAt, findChecked, type RowReader } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
@@ -135,7 +136,7 @@ export class MissedEventReader {
     }
     const isAsSent = seen.changedAt <= since;
     if (isAsSent) return { events: events.map((event) => withScene(event, scene, nothing)), hasMore };
-    const now = await this.#messagesNow(events);
+    const now = await this.#messagesSeen(events, seen.upTo);
     const firstSeq = await this.#firstSeqAbove(since, partition, stream);
     const within = {
       partition,
@@ -153,6 +154,24 @@ export class MissedEventReader {
       return isShown ? withScene(event, scene, now) : { event, scene: { members: nobody } };
     });
     return { events: once, hasMore };
+  }
+
+  /** As `#messagesNow`, with the texts of then for who has left at this offset. */
+  async #messagesSeen(
+    events: readonly Recorded[],
+    leftAt: number,
+  ): Promise<ReadonlyMap<string, ChangedMessage>> {
+    const now = await this.#messagesNow(events);
+    if (leftAt === Number.POSITIVE_INFINITY || now.size === 0) return now;
+    const found = [...now.values()];
+    const seen = await asOfOffset(
+      this.rows,
+      found.map(({ message }) => message),
+      leftAt,
+    );
+    return new Map(
+      [...now.keys()].map((key, i) => [key, { ...elementAt(found, i), message: elementAt(seen, i) }]),
+    );
   }
 
   /** The `seq` of the stream's first message above an offset; infinite if there is none. */

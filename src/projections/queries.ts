@@ -2,7 +2,7 @@ import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
-import type { Period } from '../domain/groups/groupState.js';
+import { type Period, windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import { PROFILE_FIELDS } from '../domain/people/profiles.js';
 import { hasRole } from '../domain/roles.js';
@@ -20,7 +20,7 @@ import {
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
 import { withSettings } from './models/chatSettingRows.js';
-import { type OpenedEdit, openEdits } from './models/editsAndMentions.js';
+import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -75,12 +75,17 @@ export interface Queries {
     roomId: RoomId,
     page: PageRequest,
     at: readonly Moment[],
-    windows?: readonly Window[],
+    view?: GroupView,
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
   /** The messages of these `seq`s, sealed, as they are now. */
   messagesAt(roomId: RoomId, seqs: readonly number[], at: readonly Moment[]): Promise<SealedMessage[]>;
   /** The texts of a message from the first one on; none of a deleted message. */
-  edits(roomId: RoomId, seq: number, at: readonly Moment[]): Promise<OpenedEdit[]>;
+  edits(
+    roomId: RoomId,
+    seq: number,
+    at: readonly Moment[],
+    view?: Pick<GroupView, 'leftAt'>,
+  ): Promise<OpenedEdit[]>;
   /** The roles of these users; none of a user who has none. */
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
@@ -133,6 +138,20 @@ export interface GroupQueries {
     page: Parameters<typeof readersPage>[2],
     at: readonly Moment[],
   ): ReturnType<typeof readersPage>;
+}
+
+/** What somebody sees of a group's messages. */
+export interface GroupView {
+  /** By default all. */
+  readonly windows?: readonly Window[];
+  /** The offset at which they left: messages are shown with the texts that they had then. */
+  readonly leftAt?: number;
+}
+
+export function viewOf({ isMember, periods }: Membership): GroupView {
+  const windows = windowsIn(periods);
+  const left = periods.at(-1)?.left ?? null;
+  return isMember || left === null ? { windows } : { windows, leftAt: left };
 }
 
 /** When somebody was a member of a group. */
@@ -202,10 +221,11 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
     groups: groupQueries(source, waitFor),
-    async messages(roomId, page, at, windows) {
+    async messages(roomId, page, at, { windows, leftAt } = {}) {
       await waitFor(at);
       const found = await messagePage(rows, roomId, page, windows);
-      const messages = await openMessages(open, found.messages);
+      const seen = leftAt === undefined ? found.messages : await asOfOffset(rows, found.messages, leftAt);
+      const messages = await openMessages(open, seen);
       // A page that is too large ends where the next one can go on.
       const isForward = page.after !== undefined;
       const fitting = cutPage(isForward ? messages : messages.reverse(), (message) => message);
@@ -281,10 +301,10 @@ function messageQueries(
       await waitFor(at);
       return messagesAt(rows, roomId, seqs);
     },
-    async edits(roomId, seq, at) {
+    async edits(roomId, seq, at, { leftAt } = {}) {
       await waitFor(at);
       const [message] = await messagesAt(rows, roomId, [seq]);
-      return message ? openEdits(source, message) : [];
+      return message ? openEdits(source, message, leftAt) : [];
     },
   };
 }

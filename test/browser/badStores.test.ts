@@ -64,8 +64,8 @@ const inOutbox = (change: string): string => `new Promise((resolve, reject) => {
   opening.onerror = () => reject(opening.error);
   opening.onsuccess = () => {
     const db = opening.result;
-    const writing = db.transaction('outbox', 'readwrite');
-    const outbox = writing.objectStore('outbox');
+    const writing = db.transaction('entries', 'readwrite');
+    const outbox = writing.objectStore('entries');
     ${change}
     writing.oncomplete = () => { db.close(); resolve(); };
   };
@@ -176,22 +176,20 @@ describe('The pages, when the stores of the browser', function () {
     await ann.say('first');
     await ann.sees('first', 'sent');
     const roomId = new URL(ann.page.url()).hash.slice('#room='.length);
-    const good = {
-      messageId: crypto.randomUUID(),
-      roomId,
-      message: 'kept',
-      queuedAt: new Date().toISOString(),
-    };
+    const id = crypto.randomUUID();
+    const data = { messageId: id, roomId, message: 'kept' };
+    const good = { id, request: 'send message', data, queuedAt: new Date().toISOString() };
     const bad = [
-      ...[null, 5, 'text', {}, { roomId }],
+      ...[null, 5, 'text', {}, { data: { roomId } }],
       ...[
-        { ...good, messageId: 'a', queuedAt: 'soon' },
-        { ...good, messageId: 'b', message: null },
+        { ...good, id: 'a', queuedAt: 'soon' },
+        { ...good, id: 'b', data: { ...data, message: null } },
       ],
       ...[
-        { ...good, messageId: 'c', roomId: 7 },
-        { ...good, messageId: 'd', replyTo: {} },
+        { ...good, id: 'c', data: { ...data, roomId: 7 } },
+        { ...good, id: 'd', data: { ...data, replyTo: {} } },
       ],
+      { ...good, id: 'e', request: 'toString' },
     ];
     await ann.page.evaluate(
       inOutbox(`for (const one of ${JSON.stringify([...bad, good])}) outbox.put(one);`),
@@ -227,7 +225,7 @@ describe('The pages, when the stores of the browser', function () {
       const opening = indexedDB.open('${name}');
       opening.onsuccess = () => { resolve([...opening.result.objectStoreNames]); opening.result.close(); };
     })`);
-    expect(tables).to.deep.equal(['device', 'outbox']);
+    expect(tables).to.deep.equal(['device', 'entries']);
     await done(ann, bob);
   });
 

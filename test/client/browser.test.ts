@@ -9,8 +9,8 @@ import { eventually } from '../support/eventually.js';
 import { runs } from '../support/lanes.js';
 import { ScriptedServer, someone } from './scripted.js';
 
-const entry = (messageId: string, message = 'hello'): OutboxEntry => ({
-  ...{ messageId, message, roomId: 'room' },
+const entry = (id: string, message = 'hello'): OutboxEntry => ({
+  ...{ id, request: 'send message', data: { messageId: id, message, roomId: 'room' } },
   queuedAt: someone.createdAt,
 });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
-import { Outbox, type OutboxEntry, type OutboxStore } from '../../src/client/outbox.js';
+import { Outbox, type OutboxEntry, type OutboxStore, type QueuedRequest } from '../../src/client/outbox.js';
 import { type Client, ClientError, type Message } from '../../src/client/types.js';
 import { eventually } from '../support/eventually.js';
 import { runs } from '../support/lanes.js';
@@ -73,12 +73,32 @@ function meet(fate: Fate, rooms: Rooms, connection: Scripted, frame: RequestFram
   }
 }
 
+/** As `meet`, for any request: `done` is called with the id of what was done, perhaps again. */
+function meetAny(fate: Fate, connection: Scripted, frame: RequestFrame, done: (id: string) => void): void {
+  const id = String(frame.data.messageId);
+  const message = { messageId: id };
+  const answered = { message, reactions: [], revision: 'r' };
+  if (['lost after it was done', 'unknown, done', 'restarting', 'silent'].includes(fate)) done(id);
+  if (fate === 'answered' || fate === 'answered twice') {
+    done(id);
+    connection.answer(frame, answered);
+    if (fate === 'answered twice') connection.answer(frame, answered);
+  } else if (fate === 'restarting') connection.socket.close(1012);
+  else if (fate.startsWith('lost')) connection.drop();
+  else if (fate !== 'silent') {
+    const code = fate.startsWith('unknown') ? 'unknown' : fate.replace(' ', '_');
+    connection.refuse(frame, { code, retryAfterMs: 1 });
+  }
+}
+
 class MemoryStore implements OutboxStore {
   readonly entries = new Map<string, OutboxEntry>();
-  load = (): readonly OutboxEntry[] => [...this.entries.values()];
-  put = (entry: OutboxEntry): void => void this.entries.set(entry.messageId, entry);
-  remove = (messageId: string): void => void this.entries.delete(messageId);
+  load: OutboxStore['load'] = () => [...this.entries.values()];
+  put = (entry: OutboxEntry): void => void this.entries.set(entry.id, entry);
+  remove = (id: string): void => void this.entries.delete(id);
 }
+
+const textOf = ({ data }: OutboxEntry): unknown => 'message' in data && data.message;
 
 describe('the outbox', () => {
   let server: ScriptedServer;
@@ -132,14 +152,124 @@ describe('the outbox', () => {
       },
     });
     const refused: string[] = [];
-    const outbox = new Outbox(client, { onRefused: ({ message }, { code }) => refused.push(message, code) });
+    const outbox = new Outbox(client, { onRefused: ({ request }, { code }) => refused.push(request, code) });
     const bad = outbox.send('room', 'bad').catch((error: unknown) => error);
     await outbox.send('room', 'good');
     expect(await bad)
       .to.be.instanceOf(ClientError)
       .with.property('code', 'forbidden');
-    expect(refused).to.deep.equal(['bad', 'forbidden']);
+    expect(refused).to.deep.equal(['send message', 'forbidden']);
     expect(rooms.texts('room')).to.deep.equal(['good']);
+  });
+
+  it('delivers edits, deletions and reactions once and in order with messages, whatever happens', async () => {
+    const plan = fc.array(fc.constantFrom(...fates), { maxLength: 12 });
+    const kinds = ['send message', 'edit message', 'delete message', 'react'] as const;
+    const kind = fc.constantFrom<QueuedRequest>(...kinds);
+    const queued = fc.array(fc.tuple(kind, fc.constantFrom('one', 'two')), { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(plan, queued, async (planned, wanted) => {
+        const left = [...planned];
+        const done = new Map<string, string[]>();
+        server.on(
+          Object.fromEntries(
+            kinds.map((name) => [
+              name,
+              (connection: Scripted, frame: RequestFrame) =>
+                meetAny(left.shift() ?? 'answered', connection, frame, (id) => {
+                  const room = String(frame.data.roomId);
+                  const before = done.get(room) ?? [];
+                  if (!before.includes(id)) done.set(room, [...before, id]);
+                }),
+            ]),
+          ),
+        );
+        const outbox = new Outbox(client);
+        const expected = new Map<string, string[]>();
+        const all = wanted.map(([request, roomId], n) => {
+          const id = `${n}`;
+          expected.set(roomId, [...(expected.get(roomId) ?? []), id]);
+          // An emoji of its own for each, as of the same only the last would be sent.
+          const data = { roomId, messageId: id, editId: id, message: 'text', emoji: id, on: true };
+          // The test's server needs no more than these.
+          return outbox.add({ id, request, data, queuedAt: someone.createdAt } as OutboxEntry);
+        });
+        await Promise.all(all);
+        expect(done).to.deep.equal(expected);
+        expect(outbox.waiting).to.deep.equal([]);
+      }),
+      { numRuns: runs(40) },
+    );
+  });
+
+  it('sends of one reaction to a message only the last state, and answers all who asked', async () => {
+    const store = new MemoryStore();
+    const react = (emoji: string, on: boolean, messageId = 'm') => ({ roomId: 'room', messageId, emoji, on });
+    client.close();
+    client = createClient({ url: server.url, token: 't', webSocket: WebSocket });
+    const outbox = new Outbox(client, { store });
+    const rooms = new Rooms();
+    server.on({
+      'send message': (c, frame) => meet('answered', rooms, c, frame),
+      react: (c, frame) => c.answer(frame, { reactions: [], revision: 'r' }),
+    });
+    // The first of a room is on its way as soon as it is queued.
+    const first = outbox.send('room', 'first');
+    const all = [
+      react('👍', true),
+      react('🎉', true),
+      react('👍', false),
+      react('👍', true, 'other'),
+      react('👍', true),
+      react('🎉', false),
+    ].map((data) => outbox.queue('react', data));
+    const last = [react('👍', true), react('🎉', false), react('👍', true, 'other')];
+    expect(outbox.waiting.slice(1).map(({ data }) => data)).to.deep.equal(last);
+    expect([...store.entries.values()].slice(1).map(({ data }) => data)).to.deep.equal(last);
+    client.start();
+    await Promise.all([first, ...all]);
+    expect(server.sent('react').map(({ data }) => data)).to.deep.equal(last);
+    expect(store.entries.size).to.equal(0);
+  });
+
+  it('sends a reaction again that changes while the one before is on its way', async () => {
+    const held: [Scripted, RequestFrame][] = [];
+    server.on({ react: (c, frame) => void held.push([c, frame]) });
+    const outbox = new Outbox(client);
+    const data = { roomId: 'room', messageId: 'm', emoji: '👍' };
+    const first = outbox.queue('react', { ...data, on: true });
+    await eventually('it is on its way', () => held.length === 1);
+    const second = outbox.queue('react', { ...data, on: false });
+    for (const on of [true, false]) {
+      await eventually('it is asked', () => held.length === 1);
+      const [c, frame] = held.shift() ?? [];
+      expect(frame?.data.on).to.equal(on);
+      if (c && frame) c.answer(frame, { reactions: [], revision: 'r' });
+    }
+    await Promise.all([first, second]);
+  });
+
+  it('sends what an earlier outbox left before what is queued meanwhile, even if it cannot be read', async () => {
+    const store = new MemoryStore();
+    const rooms = new Rooms();
+    server.on({ 'send message': (connection, frame) => meet('answered', rooms, connection, frame) });
+    const outbox = new Outbox(client, { store });
+    const left = outbox.entryOf('send message', { roomId: 'room', message: 'left' });
+    let read = (_: readonly OutboxEntry[]): void => {};
+    store.load = () =>
+      new Promise<readonly OutboxEntry[]>((resolve) => {
+        read = resolve;
+      });
+    const resumed = outbox.resume();
+    const sent = outbox.send('room', 'new');
+    read([left]);
+    await Promise.all([resumed, sent]);
+    expect(rooms.texts('room')).to.deep.equal(['left', 'new']);
+    const broken = { ...store, load: () => Promise.reject(new Error('unreadable')) };
+    const other = new Outbox(client, { store: { ...broken, put: () => {}, remove: () => {} } });
+    const failing = other.resume().catch(({ message }) => message);
+    expect(await other.send('room', 'last')).to.include({ message: 'last' });
+    expect(await failing).to.equal('unreadable');
   });
 
   it('refuses messages beyond its limit', async () => {
@@ -147,7 +277,7 @@ describe('the outbox', () => {
     const first = [outbox.send('room', '1'), outbox.send('room', '2')].map((p) => p.catch(() => {}));
     const error = await outbox.send('room', '3').catch((e: unknown) => e);
     expect(error).to.have.property('code', 'too_many');
-    expect(outbox.waiting.map(({ message }) => message)).to.deep.equal(['1', '2']);
+    expect(outbox.waiting.map(textOf)).to.deep.equal(['1', '2']);
     client.close();
     await Promise.all(first);
   });

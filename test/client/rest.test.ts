@@ -69,6 +69,19 @@ describe('the REST client', () => {
     expect(asked.token).to.equal('Bearer secret');
   });
 
+  it('changes a profile, and sets a password with a code', async () => {
+    answers(200, { user: someone, revision: 'r' });
+    const changes = { displayName: 'Ada', about: null };
+    expect(await rest.changeProfile('secret', changes)).to.deep.equal({ user: someone, revision: 'r' });
+    expect(asked).to.include({ method: 'PATCH', url: '/user/me', token: 'Bearer secret' });
+    expect(asked.body).to.deep.equal(changes);
+    answers(204, undefined);
+    await rest.resetPassword('ada', 'a code', 'new password');
+    expect(asked).to.include({ method: 'POST', url: '/user/password-reset' });
+    expect(asked).to.not.have.property('token');
+    expect(asked.body).to.deep.equal({ username: 'ada', code: 'a code', newPassword: 'new password' });
+  });
+
   it('expects no body with a 204', async () => {
     answers(204, undefined);
     expect(await rest.signOut('secret', { everywhere: true })).to.equal(undefined);
@@ -138,6 +151,8 @@ describe('the REST client', () => {
       signIn: (rest) => rest.signIn('ada', 'correct horse'),
       signOut: (rest) => rest.signOut('secret'),
       changePassword: (rest) => rest.changePassword('secret', 'old password', 'new password'),
+      resetPassword: (rest) => rest.resetPassword('ada', 'code', 'new password'),
+      changeProfile: (rest) => rest.changeProfile('secret', { about: null }),
       search: (rest) => rest.search('secret', 'a'),
       user: (rest) => rest.user('secret', someone.userId),
       erase: (rest) => rest.erase('secret', someone.userId, 'correct horse'),

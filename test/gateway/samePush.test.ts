@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { isStoredPush, type SealedMessage } from '../../src/domain/defineEvent.js';
 import { changedBy, changeMessage, pushesOf, type Recorded, shownBy } from '../../src/domain/events.js';
-import { roomIdOf, type UserId } from '../../src/domain/ids.js';
+import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { sealedMessage } from '../../src/domain/messages/messages.js';
 import { openedMessage } from '../../src/domain/messages/sealedMessages.js';
 import type { Connection } from '../../src/gateway/connection.js';
@@ -14,7 +14,7 @@ import { frameText } from '../../src/gateway/protocol.js';
 import { replay } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
 import type { Queries } from '../../src/projections/queries.js';
-import { membersOf } from '../projections/models/expectedChanges.js';
+import { membersOf, periodsOf } from '../projections/models/expectedChanges.js';
 import { type Folded, folded } from '../projections/models/fold.js';
 import { scripts } from '../projections/models/scripts.js';
 import { unsealed, type World } from '../projections/models/world.js';
@@ -157,11 +157,15 @@ function messageIn({ data }: Seen): string | undefined {
   return messageId ?? message?.messageId;
 }
 
+/** Who has left a group sees the texts of then. */
+const leftAt = ({ events }: World, roomId: string, user: UserId): number =>
+  periodsOf(events, streamOf('room', roomId), user).at(-1)?.left ?? Number.POSITIVE_INFINITY;
+
 /**
  * As a replay of everything shows it: a message comes once, as it is now, where it was sent. To who was no member then
  * it comes with the last of its changes.
  */
-function asNow(pushes: readonly Seen[], world: World): Seen[] {
+function asNow(pushes: readonly Seen[], world: World, user: UserId): Seen[] {
   const sent = new Set(
     pushes.flatMap((push) => (push.event === 'send message' ? (messageIn(push) ?? []) : [])),
   );
@@ -172,7 +176,7 @@ function asNow(pushes: readonly Seen[], world: World): Seen[] {
     if (isChange(push) && sent.has(id)) return [];
     const now = world
       .rooms()
-      .flatMap((room) => world.messages(room))
+      .flatMap((room) => world.messages(room, leftAt(world, room, user)))
       .find(({ messageId }) => messageId === id);
     if (!now) throw new Error('a message was pushed that nobody sent');
     const message = openedMessage(now, unsealed);
@@ -200,7 +204,7 @@ describe('a stored push', () => {
         for (const user of users) {
           empty.host(user, node.vector);
           const live = withNewestMarks(node.receivers.get(user)?.seen ?? []);
-          const now = asNow(live, world);
+          const now = asNow(live, world, user);
           const kept = await comeBack(user, node.nowhere, node.ring, node, read);
           if (!hasChanges(live, world)) expect(kept, 'from the ring').to.deep.equal(live);
           else expect(byStream(user, kept), 'without the ring').to.deep.equal(byStream(user, now));

@@ -1,6 +1,5 @@
 import { WebSocket } from 'ws';
 import { createClient } from '../../src/client/client.js';
-import { Timeline } from '../../src/client/inbox.js';
 import type { ClientOptions } from '../../src/client/options.js';
 import { Outbox, type OutboxEntry } from '../../src/client/outbox.js';
 import { Rest } from '../../src/client/rest.js';
@@ -34,6 +33,25 @@ export async function newDevice(
 ): Promise<Device> {
   const { token } = await new Rest(place.url).signIn(username, password);
   return new Device(place, token, options);
+}
+
+/**
+ * The messages of one room that a device has, by `seq`, each once. Answers, pushes and pages may arrive
+ * in any order and overlap.
+ */
+class Timeline {
+  readonly #bySeq = new Map<number, Message>();
+
+  /** True when the message is new. */
+  add(message: Message): boolean {
+    const isNew = !this.#bySeq.has(message.seq);
+    this.#bySeq.set(message.seq, message);
+    return isNew;
+  }
+
+  get messages(): readonly Message[] {
+    return [...this.#bySeq.values()].sort((a, b) => a.seq - b.seq);
+  }
 }
 
 class MemoryCursor implements CursorStore {
@@ -144,8 +162,8 @@ export class Device {
     const unsent = this.#unsent;
     const store = {
       load: () => [...unsent.values()],
-      put: (entry: OutboxEntry) => void unsent.set(entry.messageId, entry),
-      remove: (messageId: string) => void unsent.delete(messageId),
+      put: (entry: OutboxEntry) => void unsent.set(entry.id, entry),
+      remove: (id: string) => void unsent.delete(id),
     };
     return new Outbox(this.#client, { store });
   }

@@ -1,5 +1,5 @@
 import type { ChatView, Snapshot } from '../../src/client/index.js';
-import { displayName } from '../ui/displayName.js';
+import { chatName } from '../ui/displayName.js';
 import { formatShort } from '../ui/format.js';
 import { Avatar } from '../ui/icons.js';
 import { profile } from '../ui/session.js';
@@ -55,12 +55,12 @@ function ChatRow({ chat, isMine }: { readonly chat: ChatView; readonly isMine: b
   return (
     <>
       <span class="with-dot">
-        <Avatar user={other} />
+        {other && <Avatar user={other} />}
         {presence.state === 'online' && <span class="dot" />}
       </span>
       <span class="texts">
         <span class="top">
-          <b class="name">{displayName(other)}</b>
+          <b class="name">{chatName(chat)}</b>
           {presence.state === 'online' && <span class="hidden-visually">, online</span>}
           <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
         </span>

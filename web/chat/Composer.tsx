@@ -28,7 +28,7 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
   const canSend = text.trim() !== '' && excess <= 0;
   const send = (): void => {
     if (!canSend) return;
-    room.send(text, replyTo?.messageId);
+    room.send(text, replyTo && { replyTo: replyTo.messageId });
     drafts.delete(roomId);
     setText('');
     onReplyDone();

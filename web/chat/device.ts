@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { deleteDeviceStore, openDeviceStore } from '../../src/client/browser.js';
 import { createStore, Rest, type Snapshot, type Store } from '../../src/client/index.js';
 import { within } from '../ui/browser.js';
-import { displayName } from '../ui/displayName.js';
+import { chatName } from '../ui/displayName.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 
@@ -77,10 +77,11 @@ export function useNotifications({ chats, unread, isLoaded }: Snapshot, myUserId
     newestSeqs.current = new Map(chats.map((chat) => [chat.roomId, chat.lastMessage?.seq ?? 0]));
     // The first list holds only messages from before this page was opened.
     if (!before || document.visibilityState === 'visible' || notificationPermission() !== 'granted') return;
-    for (const { roomId, other, lastMessage } of chats) {
+    for (const chat of chats) {
+      const { roomId, lastMessage } = chat;
       const isNew = lastMessage !== null && lastMessage.seq > (before.get(roomId) ?? 0);
       if (isNew && lastMessage.senderId !== myUserId)
-        tryNotify(displayName(other), { body: lastMessage.message ?? '', tag: roomId });
+        tryNotify(chatName(chat), { body: lastMessage.message ?? '', tag: roomId });
     }
   }, [chats, isLoaded, myUserId]);
 }

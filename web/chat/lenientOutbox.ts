@@ -6,7 +6,7 @@ const ANSWER_WAIT_MS = 3000;
 
 /**
  * An outbox store that never fails and always answers. What the browser's store does not take is sent all the same:
- * such a message is lost only if the page is closed before it is sent.
+ * such an entry is lost only if the page is closed before it is sent.
  */
 export function lenientOutbox(store: OutboxStore, report: (error: unknown) => void): OutboxStore {
   let isStuck = false;
@@ -24,6 +24,6 @@ export function lenientOutbox(store: OutboxStore, report: (error: unknown) => vo
   return {
     load: () => attempt<readonly OutboxEntry[]>(() => store.load(), []),
     put: (entry) => attempt<void>(() => store.put(entry), undefined),
-    remove: (messageId) => attempt<void>(() => store.remove(messageId), undefined),
+    remove: (id) => attempt<void>(() => store.remove(id), undefined),
   };
 }

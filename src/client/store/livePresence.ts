@@ -1,29 +1,48 @@
-import type { After, Client, PushData, RequestAnswer } from '../types.js';
-import { applyPresence, applyTyping, presenceOf } from './folds.js';
+import type { After, Client, PushData, User } from '../types.js';
+import { applyUser } from './chatFolds.js';
+import { applyTyping } from './messageFolds.js';
 import { otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 
-/** Presence of others: pushed, or asked for where it is not pushed. */
-export class Presences {
+/** Asks for what is not pushed: the presence of people just met, and who somebody is that no list names. */
+export class People {
+  /** Users who were asked for, so that each is asked for once. */
+  readonly #asked = new Set<string>();
+  /** One is asked for at a time. */
+  #last: Promise<void> = Promise.resolve();
+
   constructor(
     private readonly client: Pick<Client, 'request'>,
     private readonly store: Observable<State>,
+    private readonly fetchUser: (userId: string) => Promise<User>,
   ) {}
 
-  receive({ recipientId, isOnline, lastSeen }: RequestAnswer<'get online info'>): void {
-    this.store.apply((state) => applyPresence(state, recipientId, presenceOf(isOnline, lastSeen)));
-  }
-
   /** Asks for the presence of a room's other member, unless it is known; for people just met. */
-  lookUp(roomId: string): void {
+  lookUpPresence(roomId: string): void {
     const { state } = this.store;
     const other = otherOf(state, roomOf(state, roomId));
     if (other === undefined || other.erased || state.presence.has(other.userId)) return;
-    this.client.request('get online info', { recipientId: other.userId }).then(
-      (answer) => this.receive(answer),
-      // Before the first message they are no contact: it stays unknown.
-      () => {},
-    );
+    // Before the first message they are no contact: it stays unknown.
+    this.client.request('get online info', { recipientId: other.userId }).catch(() => {});
+  }
+
+  /** Asks for the senders of a room's messages, unless they are known. */
+  lookUpSenders(roomId: string): void {
+    const { state } = this.store;
+    for (const { senderId } of roomOf(state, roomId).known) {
+      if (state.users.has(senderId) || this.#asked.has(senderId)) continue;
+      this.#asked.add(senderId);
+      this.#last = this.#last.then(() => this.#fetch(senderId));
+    }
+  }
+
+  async #fetch(userId: string): Promise<void> {
+    try {
+      const user = await this.fetchUser(userId);
+      this.store.apply((state) => applyUser(state, user));
+    } catch {
+      this.#asked.delete(userId);
+    }
   }
 }
 
@@ -33,7 +52,7 @@ const TYPING_REPEAT_MS = 3000;
 
 /** Shows who is typing, and tells the server when this user is. */
 export class Typing {
-  /** Cancels timers, by room: a room has one other member. */
+  /** Cancels timers, by room and user. */
   readonly #ends = new Map<string, () => void>();
   readonly #sentAt = new Map<string, number>();
 
@@ -44,15 +63,16 @@ export class Typing {
   ) {}
 
   receive({ roomId, userId, isTyping }: PushData<'notify typing'>): void {
-    this.#ends.get(roomId)?.();
-    this.#ends.delete(roomId);
+    const key = `${roomId} ${userId}`;
+    this.#ends.get(key)?.();
+    this.#ends.delete(key);
     this.store.apply((state) => applyTyping(state, roomId, userId, isTyping));
     if (!isTyping) return;
     const end = this.options.after(TYPING_ENDS_MS, () => {
-      this.#ends.delete(roomId);
+      this.#ends.delete(key);
       this.store.apply((state) => applyTyping(state, roomId, userId, false));
     });
-    this.#ends.set(roomId, end);
+    this.#ends.set(key, end);
   }
 
   /** Called as often as the user types; sends at most every 3 s. */

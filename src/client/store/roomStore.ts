@@ -1,38 +1,34 @@
-import { type Client, ClientError, type Message, toClientError } from '../types.js';
-import {
-  applyChat,
-  applyChatPage,
-  applyFriend,
-  applyMessages,
-  applyPresence,
-  newestWithoutGap,
-  presenceOf,
-} from './folds.js';
+import { type Client, ClientError, toClientError } from '../types.js';
+import { previousSeq, windowsOf } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
+import { applyPages } from './messageFolds.js';
 import type { Marks, Sending } from './sending.js';
-import { RoomViews } from './snapshot.js';
+import { newestWithoutGap, viewRoom } from './snapshot.js';
 import {
   type Observable,
+  type RoomState,
   rerunIfCalled,
   reuseIfEqual,
   roomOf,
   type State,
   singleFlight,
-  type Watched,
   withRoom,
 } from './storeState.js';
-import type { Entry, Room, RoomView } from './storeTypes.js';
+import type { Room } from './storeTypes.js';
 
 /** The largest page that the server gives. */
-const FRIENDS_PER_PAGE = 200;
+const ROWS_PER_PAGE = 200;
+
+const FOREVER = { timeoutMs: Infinity };
 
 interface ListParts {
+  /** Folds what it is answered into the store. */
   readonly client: Pick<Client, 'request'>;
   readonly store: Observable<State>;
   readonly onError: (error: unknown) => void;
 }
 
-/** Fetches data that is not pushed: earlier chats, friends and presence. */
+/** Fetches data that is not pushed: earlier chats, friends, blocked users, preferences and presence. */
 export class Lists {
   readonly #parts: ListParts;
 
@@ -40,43 +36,51 @@ export class Lists {
     this.#parts = parts;
   }
 
-  /** Fetches the newest page of chats with presence, and friends once. Never rejects. */
+  /** Fetches the newest page of chats with presence, and once what later is pushed. Never rejects. */
   readonly refresh = rerunIfCalled(async () => {
-    const both = await Promise.allSettled([this.#fetchNewestChats(), this.#fetchFriends()]);
-    for (const one of both) if (one.status === 'rejected') this.#report(one.reason);
+    const chats = this.#parts.client.request('get active chats', {}, FOREVER);
+    for (const one of await Promise.allSettled([chats, this.#fetchFriends(), this.#fetchOwn()]))
+      if (one.status === 'rejected') this.#report(one.reason);
   });
 
   /** Fetches one more page of older chats. */
   readonly fetchOlder = singleFlight(async () => {
     const { client, store } = this.#parts;
     const next = store.state.nextChats;
-    if (next === undefined) return;
-    const answer = await client.request('get active chats', { next });
-    store.apply((state) => applyChatPage(state, answer, false));
+    if (next !== undefined) await client.request('get active chats', { next });
   });
 
-  async #fetchNewestChats(): Promise<void> {
+  /** Fetches one more page of archived chats. */
+  readonly fetchArchived = singleFlight(async () => {
     const { client, store } = this.#parts;
-    const answer = await client.request('get active chats', {}, { timeoutMs: Infinity });
-    store.apply((state) => applyChatPage(state, answer, true));
+    const next = store.state.nextArchived;
+    if (next === undefined) return;
+    const data = { filter: 'archived' as const, ...(next === '' ? {} : { next }) };
+    await client.request('get active chats', data);
+  });
+
+  async #fetchFriends(): Promise<void> {
+    const { store } = this.#parts;
+    if (store.state.hasFriends) return;
+    await this.#fetchUsers('get friends');
+    store.apply((state) => ({ ...state, hasFriends: true }));
   }
 
-  /** Later friends are pushed. */
-  async #fetchFriends(): Promise<void> {
+  /** Preferences are fetched last: where they are here, the blocked users are. */
+  async #fetchOwn(): Promise<void> {
     const { client, store } = this.#parts;
-    const { me, hasFriends } = store.state;
-    if (hasFriends || me === undefined) return;
-    for (let page: { next?: string } = {}, isEnd = false; !isEnd; ) {
-      const { friends, next } = await client.request(
-        'get friends',
-        { ...page, limit: FRIENDS_PER_PAGE },
-        { timeoutMs: Infinity },
-      );
-      store.apply((state) => friends.reduce(applyFriend, state));
-      if (next === undefined) isEnd = true;
-      else page = { next };
-    }
-    store.apply((state) => ({ ...state, hasFriends: true }));
+    if (store.state.preferences) return;
+    await this.#fetchUsers('get blocked');
+    await client.request('get preferences', {}, FOREVER);
+  }
+
+  async #fetchUsers(name: 'get friends' | 'get blocked'): Promise<void> {
+    let next: string | undefined;
+    do {
+      const data = { limit: ROWS_PER_PAGE, ...(next === undefined ? {} : { next }) };
+      const answer: { next?: string } = await this.#parts.client.request(name, data, FOREVER);
+      next = answer.next;
+    } while (next !== undefined);
   }
 
   /** After the end of the client its errors are expected, and not reported. */
@@ -101,24 +105,8 @@ function applyClosing(state: State, roomId: string): State {
   });
 }
 
-function applyLoading(state: State, roomId: string): State {
-  return setPages(state, roomId, 'loading');
-}
-
-export function applyPage(state: State, roomId: string, page: readonly Message[]): State {
-  return applyMessages(setPages(state, roomId, 'some'), roomId, page);
-}
-
-function applyFailure(state: State, roomId: string, error: ClientError): State {
-  return setPages(state, roomId, error);
-}
-
-/** Sets the state of the pages, if the room is still open. */
-function setPages(state: State, roomId: string, pages: 'loading' | 'some' | ClientError): State {
-  return roomOf(state, roomId).isOpen ? withRoom(state, roomId, { pages }) : state;
-}
-
 interface RoomParts {
+  /** Folds what it is answered into the store. */
   readonly client: Pick<Client, 'request'>;
   readonly store: Observable<State>;
   readonly sending: Sending;
@@ -127,107 +115,63 @@ interface RoomParts {
 }
 
 /** A room that is shown. */
-export class OpenRoom implements Room {
-  readonly #roomId: string;
-  readonly #parts: RoomParts;
-  readonly #view: Watched<RoomView>;
-
-  constructor(
-    roomId: string,
-    parts: RoomParts,
-    private readonly onClose: () => void,
-  ) {
-    this.#roomId = roomId;
-    this.#parts = parts;
-    const views = new RoomViews(roomId);
-    this.#view = parts.store.watch((state) => views.of(state));
-    parts.store.apply((state) => applyOpening(state, roomId));
-    void this.#fetchPage();
-    if (parts.store.state.hasChats) void this.fetchChat();
-  }
-
-  get = (): RoomView => this.#view.get();
-  subscribe = (listener: () => void): (() => void) => this.#view.subscribe(listener);
-
-  earlier(): Promise<void> {
-    return this.get().history.state === 'complete' ? Promise.resolve() : this.#fetchPage();
-  }
-
-  send(text: string, replyTo?: string): Entry {
-    this.#parts.typing.forget(this.#roomId);
-    return this.#parts.sending.send(this.#roomId, text, replyTo);
-  }
-
-  retry(messageId: string): void {
-    this.#parts.sending.retry(messageId);
-  }
-
-  discard(messageId: string): void {
-    this.#parts.sending.discard(messageId);
-  }
-
-  read(upTo: number): void {
-    this.#parts.marks.setWish(this.#roomId, upTo);
-  }
-
-  typing(isTyping: boolean): void {
-    this.#parts.typing.send(this.#roomId, isTyping);
-  }
-
-  close(): void {
-    this.#parts.typing.send(this.#roomId, false);
-    this.#parts.store.apply((state) => applyClosing(state, this.#roomId));
-    this.onClose();
-  }
-
-  /** To be called when there is a connection again. */
-  retryFailedPage(): void {
-    if (roomOf(this.#parts.store.state, this.#roomId).pages instanceof ClientError) void this.#fetchPage();
-  }
-
+export interface OpenRoom extends Room {
+  /** Fetches a page that the store has forgotten or, on a new connection, that could not be fetched before. */
+  resume(isNewConnection?: boolean): void;
   /** Fetches the missing messages between a pushed message and those before it. */
-  fillGap(): void {
-    const [before, newest] = roomOf(this.#parts.store.state, this.#roomId).known.slice(-2);
-    if (before && newest && before.seq !== newest.seq - 1) void this.#fetchPage();
-  }
-
-  /** Fetches the chat of a room that is not in the fetched pages of the list, such as an old one. Never rejects. */
-  readonly fetchChat = singleFlight(async () => {
-    const { client, store } = this.#parts;
-    const roomId = this.#roomId;
-    if (roomOf(store.state, roomId).chat !== undefined) return;
-    try {
-      const { chat, presence = {} } = await client.request('get chat', { roomId });
-      store.apply((state) => {
-        const present = Object.entries(presence);
-        return present.reduce(
-          (next, [userId, { isOnline, lastSeen }]) =>
-            applyPresence(next, userId, presenceOf(isOnline, lastSeen)),
-          applyChat(state, chat),
-        );
-      });
-    } catch {
-      // The history has the error: it is refused for the same reason.
-    }
-  });
-
-  /** Fetches the newest page again, after the store was reset. */
-  reload(): void {
-    void this.#fetchPage();
-  }
-
+  fillGap(): void;
   /** Fetches one page back from the newest messages without a gap. Never rejects. */
-  readonly #fetchPage = singleFlight(async () => {
-    const { client, store } = this.#parts;
-    const roomId = this.#roomId;
-    const oldest = newestWithoutGap(roomOf(store.state, roomId).known)[0];
-    store.apply((state) => applyLoading(state, roomId));
-    try {
-      const asked = oldest === undefined ? { roomId } : { roomId, before: oldest.seq };
-      const { messages } = await client.request('fetch messages', asked);
-      store.apply((state) => applyPage(state, roomId, messages));
-    } catch (error) {
-      store.apply((state) => applyFailure(state, roomId, toClientError(error, 'internal')));
+  fetchPage(): Promise<void>;
+}
+
+export function openRoom(roomId: string, parts: RoomParts, onClose: () => void): OpenRoom {
+  const { client, store, sending, marks, typing } = parts;
+  const now = (): RoomState => roomOf(store.state, roomId);
+  const fetchPage = singleFlight(async () => {
+    store.apply((state) => applyPages(state, roomId, 'loading'));
+    // The store may have forgotten the room again before the answer came.
+    while (now().pages === 'loading') {
+      const oldest = newestWithoutGap(now())[0];
+      try {
+        await client.request('fetch messages', { roomId, ...(oldest && { before: oldest.seq }) });
+      } catch (error) {
+        store.apply((state) => applyPages(state, roomId, toClientError(error, 'internal')));
+      }
     }
   });
+  const view = store.watch(viewRoom(roomId));
+  store.apply((state) => applyOpening(state, roomId));
+  void fetchPage();
+  return {
+    ...view,
+    earlier: async () => {
+      if (view.get().history.state !== 'complete') await fetchPage();
+    },
+    send(text, options) {
+      typing.forget(roomId);
+      return sending.send(roomId, text, options);
+    },
+    edit: (messageId, message, mentions) =>
+      sending.queue('edit message', { roomId, messageId, message, ...(mentions && { mentions }) }),
+    delete: (messageId) => sending.queue('delete message', { roomId, messageId }),
+    react: (messageId, emoji, on) => sending.queue('react', { roomId, messageId, emoji, on }),
+    retry: (messageId) => sending.retry(messageId),
+    discard: (messageId) => sending.discard(messageId),
+    read: (upTo) => marks.setWish(roomId, upTo),
+    typing: (isTyping) => typing.send(roomId, isTyping),
+    close() {
+      typing.send(roomId, false);
+      store.apply((state) => applyClosing(state, roomId));
+      onClose();
+    },
+    resume(isNewConnection = false) {
+      const { pages } = now();
+      if (pages === 'loading' || (isNewConnection && pages instanceof ClientError)) void fetchPage();
+    },
+    fillGap() {
+      const [before, newest] = now().known.slice(-2);
+      if (before && newest && before.seq !== previousSeq(windowsOf(now()), newest.seq)) void fetchPage();
+    },
+    fetchPage,
+  };
 }

@@ -1,128 +1,148 @@
-import { v7 } from 'uuid';
-import { Outbox, type OutboxEntry, type OutboxOptions } from '../outbox.js';
-import { type Client, type ClientError, type Message, toClientError } from '../types.js';
-import { applyMark, applyMessages } from './folds.js';
 import {
+  type EntryOf,
+  isOver,
+  type MessageOptions,
+  Outbox,
+  type OutboxEntry,
+  type OutboxStore,
+  type WithoutId,
+} from '../outbox.js';
+import { type Client, ClientError, type Message, toClientError } from '../types.js';
+import { isMember } from './chatFolds.js';
+import { applyAnswer } from './contractFolds.js';
+import { unsentEntry } from './snapshot.js';
+import {
+  type Change,
   type Observable,
+  type Refused,
+  reuseIfEqual,
   roomOf,
   type State,
-  type Unsent,
   withEntry,
-  withoutKey,
   withRoom,
 } from './storeState.js';
-import type { Entry } from './storeTypes.js';
+import type { Entry, StoreOptions } from './storeTypes.js';
 
-/**
- * Adds an unsent message at the end. It is removed when the server's copy arrives; if that is here
- * already, as after a restart, nothing is added.
- */
-export function addUnsent(state: State, { roomId, entry }: Unsent): State {
-  const { messageId } = entry;
-  if (roomOf(state, roomId).known.some((message) => message.messageId === messageId)) return state;
-  const unsent = new Map(withoutKey(state.unsent, messageId)).set(messageId, { roomId, entry });
-  return { ...state, unsent };
+/** Shows just what waits in the outbox. */
+export function setWaiting(state: State, waiting: readonly OutboxEntry[]): State {
+  const changes = new Map<string, readonly Change[]>();
+  let { refused } = state;
+  for (const entry of waiting) {
+    const { messageId } = entry.data;
+    if (entry.request === 'send message') refused = withEntry(refused, messageId, undefined);
+    else changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
+  }
+  for (const [id, now] of changes) changes.set(id, reuseIfEqual(state.changes.get(id), now));
+  return { ...state, waiting, refused, changes };
 }
 
-export function markRefused(state: State, messageId: string, error: ClientError): State {
-  const waiting = state.unsent.get(messageId);
-  if (waiting === undefined) return state;
-  const entry = { ...waiting.entry, state: 'refused' as const, error };
-  return { ...state, unsent: withEntry(state.unsent, messageId, { ...waiting, entry }) };
-}
-
-function removeRefused(state: State, messageId: string): State {
-  if (state.unsent.get(messageId)?.entry.state !== 'refused') return state;
-  return { ...state, unsent: withoutKey(state.unsent, messageId) };
-}
+export const setRefused = (state: State, { entry, error }: Refused): State => ({
+  ...state,
+  refused: withEntry(state.refused, entry.id, { entry, error }),
+});
 
 interface SendingParts {
   readonly client: Pick<Client, 'request'>;
   readonly store: Observable<State>;
-  /** As in `OutboxOptions`. */
-  readonly outbox: Pick<OutboxOptions, 'store'> & {
-    readonly now: () => number;
-    readonly newId?: () => string;
+  readonly options: Pick<StoreOptions, 'now' | 'newId'> & {
+    readonly outbox?: OutboxStore | undefined;
+    readonly onRefused?: StoreOptions['onRefused'];
   };
   readonly onError: (error: unknown) => void;
   /** Called with each message of this user that the server has stored. */
   readonly onStored: (message: Message) => void;
 }
 
-/** Shows messages before they are sent, and sends them with the outbox. */
+/** Shows messages, edits, deletions and reactions before they are sent, and sends them with the outbox. */
 export class Sending {
   readonly #parts: SendingParts;
   readonly #outbox: Outbox;
-  readonly #newId: () => string;
-  /** Messages of an earlier run are sent first. */
-  #resumed: Promise<void> = Promise.resolve();
 
   constructor(parts: SendingParts) {
     this.#parts = parts;
-    const { store, newId = () => v7() } = parts.outbox;
-    this.#newId = newId;
+    const { now, newId, outbox, onRefused } = parts.options;
     this.#outbox = new Outbox(parts.client, {
-      ...(store === undefined ? {} : { store }),
-      onStored: ({ message }) => {
-        parts.store.apply((state) => applyMessages(state, message.roomId, [message]));
-        parts.onStored(message);
+      ...{ store: outbox, newId, now },
+      onAnswered: (entry, answer) => {
+        parts.store.receive((state) => applyAnswer(state, entry.request, answer, entry.data));
+        this.#show();
+        if ('message' in answer) parts.onStored(answer.message);
       },
-      onRefused: ({ messageId }, error) => parts.store.apply((state) => markRefused(state, messageId, error)),
+      onRefused: (entry, error) => {
+        this.#show();
+        if (entry.request === 'send message') this.#refuse(entry, error);
+        else onRefused?.(entry, error);
+      },
     });
   }
 
-  /** Sends the unsent messages of an earlier run. */
+  /** Sends what an earlier run left unsent. */
   start(): void {
-    this.#resumed = this.#outbox.resume().then(
-      () => {
-        const left = this.#outbox.waiting.map(toUnsent);
-        this.#parts.store.apply((state) => [...left, ...state.unsent.values()].reduce(addUnsent, state));
-      },
-      // Those messages stay in the outbox for the next run; new ones are sent.
+    this.#outbox.resume().then(
+      () => this.#show(),
+      // Those entries stay in the outbox for the next run; new ones are sent.
       (error: unknown) => this.#parts.onError(error),
     );
   }
 
-  send(roomId: string, message: string, replyTo?: string): Entry {
-    const queuedAt = new Date(this.#parts.outbox.now()).toISOString();
-    const reply = replyTo === undefined ? {} : { replyTo };
-    return this.#add({ messageId: this.#newId(), roomId, message, ...reply, queuedAt });
+  send(roomId: string, message: string, options: MessageOptions = {}): Entry {
+    const entry = this.#outbox.entryOf('send message', { ...options, roomId, message });
+    this.#add(entry);
+    return unsentEntry(entry, this.#parts.store.state.refused.get(entry.id)?.error);
+  }
+
+  /** Shows a change at once and sends it. A caller who does not wait for it may ignore that it was refused. */
+  queue<N extends Change['request']>(request: N, data: WithoutId<N>): Promise<void> {
+    const sent = this.#queue(this.#outbox.entryOf(request, data));
+    sent.catch(() => {});
+    return sent;
   }
 
   retry(messageId: string): void {
-    const unsent = this.#parts.store.state.unsent.get(messageId);
-    if (unsent?.entry.state !== 'refused') return;
-    const { state: _, error: __, ...entry } = unsent.entry;
-    this.#add({ ...entry, roomId: unsent.roomId });
+    const refused = this.#parts.store.state.refused.get(messageId);
+    if (refused) this.#add(refused.entry);
   }
 
   discard(messageId: string): void {
-    this.#parts.store.apply((state) => removeRefused(state, messageId));
+    this.#parts.store.apply((state) => ({
+      ...state,
+      refused: withEntry(state.refused, messageId, undefined),
+    }));
   }
 
-  #add(entry: OutboxEntry): Entry {
-    const shown = this.#show(entry);
-    void this.#resumed
-      .then(() => this.#outbox.add(entry))
-      .catch((error: unknown) => {
-        const why = toClientError(error, 'not_kept');
-        // The client ended before the message was sent: it stays in the outbox for the next run.
-        if (why.code === 'closed' || why.code === 'signed_out') return;
-        this.#parts.store.apply((state) => markRefused(state, entry.messageId, why));
-      });
-    return shown;
+  #show(): void {
+    this.#parts.store.apply((state) => setWaiting(state, this.#outbox.waiting));
   }
 
-  #show(entry: OutboxEntry): Entry {
-    const shown = toUnsent(entry);
-    this.#parts.store.apply((state) => addUnsent(state, shown));
-    return shown.entry;
+  #refuse(entry: EntryOf<'send message'>, cause: unknown): void {
+    const error = toClientError(cause, 'not_kept');
+    // The client ended before the message was sent: it stays in the outbox for the next run.
+    if (!isOver(error)) this.#parts.store.apply((state) => setRefused(state, { entry, error }));
+  }
+
+  #add(entry: EntryOf<'send message'>): void {
+    if (this.#canSend(entry)) this.#queue(entry).catch((error: unknown) => this.#refuse(entry, error));
+    else this.#refuse(entry, notMember());
+  }
+
+  async #queue(entry: OutboxEntry): Promise<void> {
+    if (!this.#canSend(entry)) throw notMember();
+    const answered = this.#outbox.add(entry);
+    this.#show();
+    try {
+      await answered;
+    } catch (error) {
+      this.#show();
+      throw toClientError(error, 'not_kept');
+    }
+  }
+
+  #canSend({ data: { roomId } }: OutboxEntry): boolean {
+    return isMember(roomOf(this.#parts.store.state, roomId));
   }
 }
 
-function toUnsent({ roomId, ...entry }: OutboxEntry): Unsent {
-  return { roomId, entry: { state: 'sending', ...entry } };
-}
+const notMember = (): ClientError => new ClientError({ code: 'forbidden', reason: 'not_member' });
 
 /**
  * Tells the server how far this user has read. A mark is shown at once and sent in the background, one
@@ -150,10 +170,8 @@ export class Marks {
       for (let wish = this.#unsent(roomId); wish !== undefined; wish = this.#unsent(roomId)) {
         const asked = { roomId, upTo: wish };
         // Without a time limit: only one request a room waits for a connection.
-        const answer = await this.client.request('read messages', asked, {
-          timeoutMs: Number.POSITIVE_INFINITY,
-        });
-        this.store.apply((state) => applyMark(state, answer.roomId, answer.userId, answer.upTo));
+        const answer = await this.client.request('read messages', asked, { timeoutMs: Infinity });
+        this.store.receive((state) => applyAnswer(state, 'read messages', answer, asked));
       }
     } catch {
       // The server refused it, or the client has ended: the server's mark is shown.

@@ -1,174 +1,257 @@
-import type { Message, User } from '../types.js';
-import { newestWithoutGap } from './folds.js';
-import { type RoomState, reuseIfEqual, roomOf, type State } from './storeState.js';
+import type { EntryOf, OutboxEntry } from '../outbox.js';
+import type { ClientError, Message, User } from '../types.js';
+import { countUnread, isMember, NAMED_MEMBERS, previousSeq, windowsOf } from './chatFolds.js';
+import { deletedMessage, withReaction } from './messageFolds.js';
+import {
+  type Change,
+  type RoomState,
+  reuseIfEqual,
+  reuseIfSame,
+  roomOf,
+  type State,
+  type View,
+} from './storeState.js';
 import type { ChatView, Entry, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
 
 const UNKNOWN: Presence = { state: 'unknown' };
 
-/** The other member of a room, if its chat is known. */
-export function otherOf(state: State, room: RoomState): User | undefined {
-  const otherId = room.chat?.members.find((userId) => userId !== state.me?.userId);
+/** The other member of a private room, if its chat is known. */
+export function otherOf(state: State, { chat, participants }: RoomState): User | undefined {
+  if (chat?.roomType !== 'PRIVATE') return undefined;
+  const otherId = participants.find((userId) => userId !== state.me?.userId);
   return otherId === undefined ? undefined : state.users.get(otherId);
 }
 
 /** How far this user has read, by the server or by a mark not sent yet. */
-function myMark(state: State, room: RoomState): number {
-  return Math.max(room.wishedMark, room.marks.get(state.me?.userId ?? '') ?? 0);
+const myMark = (state: State, room: RoomState): number =>
+  Math.max(room.wishedMark, room.marks.get(state.me?.userId ?? '') ?? 0);
+
+/** How far all others have read. The marks of a larger group's members are not told. */
+function otherMark(state: State, { chat, participants, marks }: RoomState): number {
+  const others = participants.filter((userId) => userId !== state.me?.userId);
+  if (others.length === 0 || (chat?.members ?? 0) > NAMED_MEMBERS) return 0;
+  return Math.min(...others.map((userId) => marks.get(userId) ?? 0));
+}
+
+const usersOf = (state: State, ids: Iterable<string>): User[] =>
+  [...ids].flatMap((userId) => state.users.get(userId) ?? []);
+
+const shownBefore = new WeakMap<Message, { readonly changes: readonly Change[]; readonly shown: Message }>();
+
+/** The message with what is queued for it. It is the same object while both stay the same. */
+function shownMessage({ changes: queued, me }: State, message: Message): Message {
+  const changes = queued.get(message.messageId);
+  if (changes === undefined || me === undefined) return message;
+  const before = shownBefore.get(message);
+  if (before?.changes === changes) return before.shown;
+  const shown = changes.reduce((so, change) => withChange(so, change, me), message);
+  shownBefore.set(message, { changes, shown });
+  return shown;
+}
+
+function withChange(message: Message, { request, data }: Change, { userId }: User): Message {
+  if (message.deleted || message.erased) return message;
+  if (request === 'delete message') return deletedMessage(message, userId);
+  if (request === 'react') return withReaction(message, { ...data, userId });
+  const { mentions: _, ...rest } = message;
+  return { ...rest, message: data.message, ...(data.mentions && { mentions: data.mentions }) };
 }
 
 /** Makes snapshots of the state; unchanged parts are the same objects as in the last one. */
-export class Snapshots {
-  #state: State | undefined;
-  #last: Snapshot | undefined;
-  readonly #chats = new ChatList();
-
-  of(state: State): Snapshot {
-    if (this.#last === undefined || state !== this.#state) this.#last = this.#next(state, this.#last);
-    this.#state = state;
-    return this.#last;
-  }
-
-  #next(state: State, last: Snapshot | undefined): Snapshot {
-    const before = this.#state;
-    const isAsBefore = before?.friends === state.friends && before?.users === state.users;
-    const chats = reuseIfEqual(last?.chats, this.#chats.of(state));
-    return reuseIfEqual(last, {
+export function viewSnapshot(): View<State, Snapshot> {
+  const viewChats = viewChatList();
+  let before: State | undefined;
+  return (state, last) => {
+    const all = viewChats(state);
+    const listed = (list: 'chats' | 'requests' | 'archived'): readonly ChatView[] =>
+      reuseIfEqual(
+        last?.[list],
+        all.filter((chat) => listOf(chat) === list),
+      );
+    const users = (list: 'friends' | 'blocked'): readonly User[] =>
+      last && before?.users === state.users && before[list] === state[list]
+        ? last[list]
+        : reuseIfEqual(last?.[list], byName(usersOf(state, state[list])));
+    const chats = listed('chats');
+    const snapshot = {
       connection: state.connection,
       me: state.me,
       isLoaded: state.hasChats && state.hasFriends,
       chats,
+      requests: listed('requests'),
+      archived: listed('archived'),
       hasMoreChats: state.nextChats !== undefined,
-      friends:
-        last !== undefined && isAsBefore ? last.friends : reuseIfEqual(last?.friends, friendsOf(state)),
+      hasMoreArchived: state.nextArchived !== undefined,
+      friends: users('friends'),
+      blocked: users('blocked'),
+      preferences: reuseIfSame(last?.preferences, state.preferences),
       unread: chats.reduce((sum, { unread }) => sum + unread, 0),
-    });
-  }
-}
-
-interface ChatLine {
-  readonly room: RoomState;
-  readonly began: string;
-  readonly other: User;
-  readonly presence: Presence;
-  readonly mark: number;
-  readonly view: ChatView;
-}
-
-/** The list of chats; makes only changed lines anew, as a push changes one of a thousand. */
-class ChatList {
-  #lines = new Map<string, ChatLine>();
-
-  of(state: State): readonly ChatView[] {
-    const next = new Map<string, ChatLine>();
-    for (const room of state.rooms.values()) {
-      const other = otherOf(state, room);
-      if (room.chat === undefined || other === undefined) continue;
-      const presence = state.presence.get(other.userId) ?? UNKNOWN;
-      const mark = myMark(state, room);
-      const line = this.#lines.get(room.roomId);
-      const isAsBefore =
-        line?.room === room && line.other === other && line.presence === presence && line.mark === mark;
-      const parts = { room, began: room.chat.createdAt, other, presence, mark };
-      next.set(
-        room.roomId,
-        isAsBefore ? line : { ...parts, view: reuseIfEqual(line?.view, chatView(parts)) },
-      );
-    }
-    this.#lines = next;
-    const views = [...next.values()].map(({ view }) => view);
-    return views.sort((a, b) => compare(b.lastActivity, a.lastActivity) || compare(a.roomId, b.roomId));
-  }
-}
-
-function chatView({ room, began, other, presence, mark }: Omit<ChatLine, 'view'>): ChatView {
-  const lastMessage = room.known.at(-1) ?? null;
-  return {
-    roomId: room.roomId,
-    other,
-    lastMessage,
-    unread: Math.max(0, (lastMessage?.seq ?? 0) - mark),
-    presence,
-    isTyping: room.typing.has(other.userId),
-    lastActivity: lastMessage?.sentAt ?? began,
+    };
+    before = state;
+    return snapshot;
   };
 }
 
-function friendsOf(state: State): readonly User[] {
-  const friends = [...state.friends].flatMap((userId) => state.users.get(userId) ?? []);
-  const name = ({ username }: User): string => (username ?? '').toLowerCase();
-  return friends.sort((a, b) => compare(name(a), name(b)) || compare(a.userId, b.userId));
+const listOf = ({ archived, request }: ChatView) => (archived ? 'archived' : request ? 'requests' : 'chats');
+
+/** What a line of the list is made of. */
+interface ChatLine {
+  readonly room: RoomState;
+  readonly other: User | undefined;
+  readonly sender: User | undefined;
+  readonly lastMessage: Message | null;
+  readonly presence: Presence;
+  readonly mark: number;
+  readonly isBlocked: boolean;
+}
+
+interface ShownLine {
+  readonly line: ChatLine;
+  readonly view: ChatView;
+}
+
+/** The lists of chats; makes only changed lines anew, as a push changes one of a thousand. */
+function viewChatList(): (state: State) => readonly ChatView[] {
+  let lines: ReadonlyMap<string, ShownLine> = new Map();
+  return (state) => {
+    const next = new Map<string, ShownLine>();
+    for (const room of state.rooms.values()) {
+      const other = otherOf(state, room);
+      if (room.chat === undefined || (room.chat.roomType === 'PRIVATE' && other === undefined)) continue;
+      const last = room.known.at(-1);
+      const before = lines.get(room.roomId);
+      const line = reuseIfEqual(before?.line, {
+        room,
+        other,
+        sender: last && state.users.get(last.senderId),
+        lastMessage: last ? shownMessage(state, last) : null,
+        presence: state.presence.get(other?.userId ?? '') ?? UNKNOWN,
+        mark: myMark(state, room),
+        isBlocked: state.blocked.has(other?.userId ?? ''),
+      });
+      const isAsBefore = before?.line === line;
+      const view = isAsBefore ? before.view : reuseIfSame(before?.view, chatView(line, room.chat));
+      next.set(room.roomId, { line, view });
+    }
+    lines = next;
+    return [...next.values()].map(({ view }) => view).sort(compareChats);
+  };
+}
+
+const compareChats = (a: ChatView, b: ChatView): number =>
+  Number(b.pinned ?? false) - Number(a.pinned ?? false) ||
+  compare(b.lastActivity, a.lastActivity) ||
+  compare(a.roomId, b.roomId);
+
+function chatView(line: ChatLine, chat: NonNullable<RoomState['chat']>): ChatView {
+  const { room, other, sender, lastMessage, presence, mark, isBlocked } = line;
+  return {
+    ...chat,
+    ...(other && { other }),
+    ...(sender && { sender }),
+    lastMessage,
+    unread: countUnread(windowsOf(room), mark, lastMessage?.seq ?? 0),
+    mentions: (chat.mentions ?? []).filter((seq) => seq > mark),
+    presence,
+    // This user is never among them: typing goes to other members only.
+    isTyping: room.typing.size > 0,
+    isMember: isMember(room),
+    isBlocked,
+    lastActivity: lastMessage?.sentAt ?? chat.createdAt,
+  };
+}
+
+function byName(users: User[]): User[] {
+  const name = ({ displayName, username }: User): string => (displayName ?? username ?? '').toLowerCase();
+  return users.sort((a, b) => compare(name(a), name(b)) || compare(a.userId, b.userId));
 }
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-const LOADING: HistoryState = { state: 'loading' };
-const MORE: HistoryState = { state: 'more' };
-const COMPLETE: HistoryState = { state: 'complete' };
+/** The newest messages, back to the first that is missing among those that I may see. */
+export function newestWithoutGap(room: RoomState): readonly Message[] {
+  const { known } = room;
+  const windows = windowsOf(room);
+  let start = known.length;
+  let wanted: number | undefined;
+  for (let i = known.length - 1; i >= 0; i--) {
+    const message = known[i];
+    if (message === undefined || (wanted !== undefined && message.seq !== wanted)) break;
+    wanted = previousSeq(windows, message.seq);
+    start = i;
+  }
+  return start === 0 ? known : known.slice(start);
+}
+
+const unsentEntries = new WeakMap<OutboxEntry, Entry>();
+
+/** A message that is not stored, as its room shows it. */
+export function unsentEntry(entry: EntryOf<'send message'>, error?: ClientError): Entry {
+  const { roomId: _, ...data } = entry.data;
+  const { queuedAt } = entry;
+  const shown = reuseIfEqual<Entry>(
+    unsentEntries.get(entry),
+    error ? { state: 'refused', ...data, queuedAt, error } : { state: 'sending', ...data, queuedAt },
+  );
+  unsentEntries.set(entry, shown);
+  return shown;
+}
+
+/** Refused messages, then those that wait; without those that the server has after all. */
+function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): Entry[] {
+  const all = [...refused.values(), ...waiting.map((entry) => ({ entry, error: undefined }))];
+  return all.flatMap(({ entry, error }) =>
+    entry.request !== 'send message' ||
+    entry.data.roomId !== roomId ||
+    known.some(({ messageId }) => messageId === entry.id)
+      ? []
+      : unsentEntry(entry, error),
+  );
+}
 
 /** Makes views of one room; unchanged parts are the same objects as in the last one. */
-export class RoomViews {
-  readonly #roomId: string;
-  readonly #read = new StoredEntries(true);
-  readonly #unread = new StoredEntries(false);
-  #state: State | undefined;
-  #last: RoomView | undefined;
-
-  constructor(roomId: string) {
-    this.#roomId = roomId;
-  }
-
-  of(state: State): RoomView {
-    if (this.#last === undefined || state !== this.#state) this.#last = this.#next(state, this.#last);
-    this.#state = state;
-    return this.#last;
-  }
-
-  #next(state: State, last: RoomView | undefined): RoomView {
-    const room = roomOf(state, this.#roomId);
-    const other = otherOf(state, room);
-    const otherMark = room.marks.get(other?.userId ?? '') ?? 0;
-    const messages = newestWithoutGap(room.known);
-    const stored = messages.map((message) =>
-      (message.seq <= otherMark ? this.#read : this.#unread).entry(message),
-    );
-    const unsent = [...state.unsent.values()].flatMap(({ roomId, entry }) =>
-      roomId === room.roomId ? [entry] : [],
-    );
-    const history = historyOf(room, messages[0]);
-    return reuseIfEqual(last, {
-      roomId: room.roomId,
-      other,
-      entries: reuseIfEqual(last?.entries, [...stored, ...unsent]),
-      history: reuseIfEqual(last?.history, history),
-      myMark: myMark(state, room),
-      otherMark,
+export function viewRoom(roomId: string): View<State, RoomView> {
+  /** The entry of each stored message. */
+  const entries = new WeakMap<Message, Entry>();
+  const entryOf = (state: State, stored: Message, isRead: boolean): Entry => {
+    const { senderId, messageId } = stored;
+    const entry = reuseIfEqual<Entry>(entries.get(stored), {
+      state: 'stored',
+      message: shownMessage(state, stored),
+      sender: state.users.get(senderId),
+      isRead,
+      ...(state.blocked.has(senderId) && { blocked: true as const }),
+      ...(state.changes.has(messageId) && { isChanging: true as const }),
     });
-  }
-}
-
-function historyOf({ pages }: RoomState, oldest: Message | undefined): HistoryState {
-  if (oldest?.seq === 1) return COMPLETE;
-  if (pages === 'none' || pages === 'loading') return LOADING;
-  if (pages !== 'some') return { state: 'failed', error: pages };
-  return oldest === undefined ? COMPLETE : MORE;
-}
-
-/** The entry of each stored message, made once. */
-class StoredEntries {
-  readonly #entries = new WeakMap<Message, Entry>();
-  readonly #isRead: boolean;
-
-  constructor(isRead: boolean) {
-    this.#isRead = isRead;
-  }
-
-  entry(message: Message): Entry {
-    const known = this.#entries.get(message);
-    if (known) return known;
-    const entry: Entry = { state: 'stored', message, isRead: this.#isRead };
-    this.#entries.set(message, entry);
+    entries.set(stored, entry);
     return entry;
-  }
+  };
+  return (state, last) => {
+    const room = roomOf(state, roomId);
+    const mark = otherMark(state, room);
+    const messages = newestWithoutGap(room);
+    const stored = messages.map((message) => entryOf(state, message, message.seq <= mark));
+    return {
+      roomId,
+      chat: room.chat,
+      other: otherOf(state, room),
+      participants: reuseIfEqual(last?.participants, usersOf(state, room.participants)),
+      typing: reuseIfEqual(last?.typing, usersOf(state, room.typing)),
+      isMember: isMember(room),
+      entries: reuseIfEqual(last?.entries, [...stored, ...unsentIn(state, room)]),
+      history: reuseIfEqual(last?.history, historyOf(room, messages[0])),
+      myMark: myMark(state, room),
+      otherMark: mark,
+    };
+  };
+}
+
+function historyOf(room: RoomState, oldest: Message | undefined): HistoryState {
+  const { pages } = room;
+  if (oldest && previousSeq(windowsOf(room), oldest.seq) === 0) return { state: 'complete' };
+  if (pages === 'none' || pages === 'loading') return { state: 'loading' };
+  if (pages !== 'some') return { state: 'failed', error: pages };
+  return { state: oldest === undefined ? 'complete' : 'more' };
 }

@@ -1,27 +1,24 @@
 import { createClient } from '../client.js';
 import { currentToken, withDefaults } from '../options.js';
+import type { ProfileChanges } from '../rest.js';
 import {
   type Client,
   ClientError,
   type ClientState,
-  type Message,
+  type PushName,
+  type RequestAnswer,
+  type RequestInput,
+  type RequestName,
+  type RequestOptions,
   toClientError,
   type User,
 } from '../types.js';
-import {
-  applyChat,
-  applyConnection,
-  applyDeletion,
-  applyErasure,
-  applyFriend,
-  applyMark,
-  applyPushedMessage,
-  resetToPresent,
-} from './folds.js';
-import { Activity, Presences, Typing } from './livePresence.js';
-import { Lists, OpenRoom } from './roomStore.js';
+import { applyConnection, applyUser, resetToPresent } from './chatFolds.js';
+import { foldAnswer, pushFolds } from './contractFolds.js';
+import { Activity, People, Typing } from './livePresence.js';
+import { Lists, type OpenRoom, openRoom } from './roomStore.js';
 import { Marks, Sending } from './sending.js';
-import { Snapshots } from './snapshot.js';
+import { viewSnapshot } from './snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
 import type { ChatView, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
@@ -39,29 +36,31 @@ class ClientStore implements Store {
   readonly #sending: Sending;
   readonly #marks: Marks;
   readonly #typing: Typing;
-  readonly #presences: Presences;
+  readonly #people: People;
   readonly #activity: Activity;
   readonly #rooms = new Map<string, OpenRoom>();
+  /** Rooms whose chat is being fetched. */
+  readonly #fetching = new Map<string, Promise<void>>();
 
   constructor(options: StoreOptions) {
     this.#options = options;
     const { onError, after } = withDefaults(options);
-    const { outbox, newId, now = Date.now } = options;
     const client = createClient(options);
     const store = new Observable(EMPTY_STATE, onError);
-    const snapshots = new Snapshots();
     this.#client = client;
     this.#store = store;
-    this.#snapshot = store.watch((state) => snapshots.of(state));
-    this.#lists = new Lists({ client, store, onError });
-    this.#presences = new Presences(client, store);
-    const onStored = ({ roomId }: Message): void => this.#presences.lookUp(roomId);
+    this.#snapshot = store.watch(viewSnapshot());
+    this.#lists = new Lists({ client: this, store, onError });
+    this.#people = new People(this, store, async (userId) => {
+      const { user } = await options.rest.user(await this.#token(), userId);
+      return user;
+    });
     this.#sending = new Sending({
-      ...{ client, store, onError, onStored },
-      outbox: { now, ...(outbox ? { store: outbox } : {}), ...(newId ? { newId } : {}) },
+      ...{ client, store, onError, options },
+      onStored: ({ roomId }) => this.#people.lookUpPresence(roomId),
     });
     this.#marks = new Marks(client, store);
-    this.#typing = new Typing(client, store, { after, now });
+    this.#typing = new Typing(client, store, { after, now: options.now ?? Date.now });
     this.#activity = new Activity(client);
     this.#listen();
   }
@@ -102,44 +101,59 @@ class ClientStore implements Store {
     const known = this.#rooms.get(roomId);
     if (known) return known;
     const parts = {
-      client: this.#client,
-      store: this.#store,
-      sending: this.#sending,
-      marks: this.#marks,
-      typing: this.#typing,
+      ...{ client: this, store: this.#store, sending: this.#sending },
+      ...{ marks: this.#marks, typing: this.#typing },
     };
-    const room = new OpenRoom(roomId, parts, () => this.#rooms.delete(roomId));
+    const room = openRoom(roomId, parts, () => this.#rooms.delete(roomId));
     this.#rooms.set(roomId, room);
-    this.#presences.lookUp(roomId);
+    this.#people.lookUpPresence(roomId);
+    if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
     return room;
   }
 
+  request = async <N extends RequestName>(
+    name: N,
+    data: RequestInput<N>,
+    options?: RequestOptions,
+  ): Promise<RequestAnswer<N>> => {
+    const ask = () => this.#client.request(name, data, options);
+    const fold = foldAnswer(this.#store.state, name, data);
+    const isQuery = /^(get|fetch) /.test(name);
+    const answer = await (isQuery ? this.#store.query(ask, fold) : ask());
+    if (!isQuery) this.#store.receive((state) => fold(state, answer));
+    for (const room of this.#rooms.values()) room.resume();
+    if ('roomId' in data) {
+      this.#people.lookUpSenders(data.roomId);
+      // What these change of the group is not in their answers.
+      if (CHANGES_OF_MEMBERS.includes(name)) await this.#fetchChat(data.roomId);
+    }
+    return answer;
+  };
+
   async addFriend(userId: string): Promise<User> {
-    const answer = await this.#client.request('add friend', { friendId: userId });
-    this.#store.apply((state) => applyFriend(state, answer.friend));
-    return answer.friend;
+    const { friend } = await this.request('add friend', { friendId: userId });
+    return friend;
   }
 
   async openChat(userId: string): Promise<ChatView> {
-    const { room } = await this.#client.request('init chat', { friendId: userId });
-    this.#store.apply((state) => applyChat(state, room));
-    this.#presences.lookUp(room.roomId);
-    const view = this.get().chats.find(({ roomId }) => roomId === room.roomId);
-    if (!view)
-      throw new ClientError({
-        code: 'internal',
-        message: 'the server answered with a chat that has no other member',
-      });
+    const { room } = await this.request('init chat', { friendId: userId });
+    this.#people.lookUpPresence(room.roomId);
+    const { chats, requests, archived } = this.get();
+    const view = [...chats, ...requests, ...archived].find(({ roomId }) => roomId === room.roomId);
+    // The server answers with a chat of two.
+    if (!view) throw new ClientError({ code: 'internal' });
     return view;
   }
 
+  async changeProfile(changes: ProfileChanges): Promise<User> {
+    const { user } = await this.#options.rest.changeProfile(await this.#token(), changes);
+    this.#store.apply((state) => applyUser(state, user));
+    return user;
+  }
+
   async searchPeople(q: string): Promise<readonly User[]> {
-    const { rest, token } = this.#options;
+    const found = await this.#options.rest.search(await this.#token(), q);
     // The server leaves friends out, and may not know the newest of them yet.
-    const present = await currentToken(token).catch((error: unknown) => {
-      throw toClientError(error, 'disconnected');
-    });
-    const found = await rest.search(present, q);
     const { friends, users } = this.#store.state;
     const others = found.filter(({ userId }) => !friends.has(userId));
     return matching([...[...friends].flatMap((userId) => users.get(userId) ?? []), ...others], q);
@@ -149,33 +163,71 @@ class ClientStore implements Store {
     return this.#lists.fetchOlder();
   }
 
+  moreArchived(): Promise<void> {
+    return this.#lists.fetchArchived();
+  }
+
   setActive(isActive: boolean): void {
     this.#activity.set(isActive);
   }
 
+  async #token(): Promise<string> {
+    return currentToken(this.#options.token).catch((error: unknown) => {
+      throw toClientError(error, 'disconnected');
+    });
+  }
+
   #listen(): void {
     const client = this.#client;
-    const store = this.#store;
     client.onState((state) => this.#followConnection(state));
-    client.on('add friend', ({ friend }) => store.apply((state) => applyFriend(state, friend)));
-    client.on('init chat', ({ room }) => {
-      store.apply((state) => applyChat(state, room));
-      this.#presences.lookUp(room.roomId);
-    });
-    client.on('send message', ({ message }) => {
-      store.apply((state) => applyPushedMessage(state, message));
-      this.#rooms.get(message.roomId)?.fillGap();
-      // The chat is not in the fetched pages, but is now the newest. Fetch the first page again.
-      const { hasChats } = store.state;
-      if (hasChats && roomOf(store.state, message.roomId).chat === undefined) void this.#lists.refresh();
-    });
-    client.on('delete message', (push) => store.apply((state) => applyDeletion(state, push)));
-    client.on('read messages', ({ roomId, userId, upTo }) =>
-      store.apply((state) => applyMark(state, roomId, userId, upTo)),
-    );
+    // The table has folds of pushes only.
+    for (const name of Object.keys(pushFolds) as PushName[]) this.#follow(name);
     client.on('notify typing', (push) => this.#typing.receive(push));
-    client.on('get online info', (push) => this.#presences.receive(push));
-    client.on('erase user', ({ userId }) => store.apply((state) => applyErasure(state, userId)));
+    client.on('init chat', ({ room: { roomId } }) => {
+      this.#people.lookUpPresence(roomId);
+      void this.#rooms.get(roomId)?.fetchPage();
+    });
+    client.on('send message', ({ message: { roomId } }) => {
+      this.#rooms.get(roomId)?.fillGap();
+      this.#people.lookUpSenders(roomId);
+      // The chat is not in the fetched pages, but is now the newest.
+      if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
+    });
+    client.on('add friend', ({ friend: { userId } }) => this.#fetchChatsWith(userId));
+    client.on('remove friend', ({ userId }) => this.#fetchChatsWith(userId));
+  }
+
+  #follow<N extends PushName>(name: N): void {
+    const fold = pushFolds[name];
+    this.#client.on(name, (data) => this.#store.receive((state) => fold?.(state, data) ?? state));
+  }
+
+  /** Fetches the private chat with a user again: whether it is a request may have changed. */
+  #fetchChatsWith(userId: string): void {
+    for (const { roomId, chat, participants } of this.#store.state.rooms.values())
+      if (chat?.roomType === 'PRIVATE' && participants.includes(userId)) void this.#fetchChat(roomId);
+  }
+
+  #fetchMissingChat(roomId: string): void {
+    if (roomOf(this.#store.state, roomId).chat === undefined) void this.#fetchChat(roomId);
+  }
+
+  /** Fetches a chat, such as one that is not in the fetched pages of the list. Never rejects. */
+  #fetchChat(roomId: string): Promise<void> {
+    const before = this.#fetching.get(roomId);
+    if (before) return before;
+    const fetch = async (): Promise<void> => {
+      try {
+        await this.request('get chat', { roomId });
+      } catch {
+        // If it is open, its history has the error: it is refused for the same reason.
+      } finally {
+        this.#fetching.delete(roomId);
+      }
+    };
+    const fetching = fetch();
+    this.#fetching.set(roomId, fetching);
+    return fetching;
   }
 
   #followConnection(state: ClientState): void {
@@ -188,15 +240,19 @@ class ClientStore implements Store {
     if (state.state !== 'live') return;
     if (!state.resumed) {
       this.#store.apply(resetToPresent);
-      for (const room of this.#rooms.values()) room.reload();
+      for (const room of this.#rooms.values()) void room.fetchPage();
     }
-    for (const room of this.#rooms.values()) room.retryFailedPage();
+    for (const room of this.#rooms.values()) room.resume(true);
     // Presence is not replayed: changes while disconnected were not pushed.
     void this.#lists.refresh().then(() => {
-      for (const room of this.#rooms.values()) void room.fetchChat();
+      for (const { roomId } of this.#store.state.rooms.values()) this.#people.lookUpSenders(roomId);
+      for (const roomId of this.#rooms.keys()) this.#fetchMissingChat(roomId);
     });
   }
 }
+
+/** Requests whose answers do not say what they changed of the group. */
+const CHANGES_OF_MEMBERS: readonly RequestName[] = ['add members', 'leave group'];
 
 /** The users whose name contains the text: exact matches, then those that begin with it, then the rest. */
 function matching(users: readonly User[], q: string): User[] {

@@ -1,10 +1,20 @@
-import type { ClientError, ClientState, Message, User } from '../types.js';
-import type { Entry, Presence } from './storeTypes.js';
+import type { EntryOf, OutboxEntry } from '../outbox.js';
+import type { ClientError, ClientState, Message, Preferences, User } from '../types.js';
+import type { ChatInfo, Presence } from './storeTypes.js';
 
 export interface RoomState {
   readonly roomId: string;
-  /** Undefined until the chat is known; then the room is in the list of chats. */
-  readonly chat: { readonly members: readonly string[]; readonly createdAt: string } | undefined;
+  /** Undefined until the chat is known; then the room is in a list of chats. */
+  readonly chat: ChatInfo | undefined;
+  /** All members of a private chat and of a small group; of a larger one me and those who are in it longest. */
+  readonly participants: readonly string[];
+  /**
+   * What pushes said last of things that no list here shows: members beyond `participants`, reactions beyond the first
+   * 20. It makes a push that comes twice count once.
+   */
+  readonly told: ReadonlyMap<string, boolean>;
+  /** How often I came back to this group, as far as this device was told. */
+  readonly returns: number;
   /** Ascending by `seq`, each once; a room that is not open has the newest only. */
   readonly known: readonly Message[];
   /** How far each member has read; a mark never goes back. */
@@ -19,9 +29,12 @@ export interface RoomState {
   readonly pages: 'none' | 'loading' | 'some' | ClientError;
 }
 
-export interface Unsent {
-  readonly roomId: string;
-  readonly entry: Exclude<Entry, { readonly state: 'stored' }>;
+/** A queued edit, deletion or reaction. */
+export type Change = Exclude<OutboxEntry, { readonly request: 'send message' }>;
+
+export interface Refused {
+  readonly entry: EntryOf<'send message'>;
+  readonly error: ClientError;
 }
 
 /** Everything that a device knows. It is immutable: a fold makes the next state. */
@@ -32,16 +45,24 @@ export interface State {
   /** Erased users, whatever comes later. */
   readonly erased: ReadonlySet<string>;
   readonly friends: ReadonlySet<string>;
+  readonly blocked: ReadonlySet<string>;
+  readonly preferences: Preferences | undefined;
   readonly rooms: ReadonlyMap<string, RoomState>;
   readonly presence: ReadonlyMap<string, Presence>;
   /** Users whose presence is from before the connection was lost. */
   readonly stale: ReadonlySet<string>;
-  /** By `messageId`, in the order they were queued. */
-  readonly unsent: ReadonlyMap<string, Unsent>;
+  /** What waits in the outbox, in this order. */
+  readonly waiting: readonly OutboxEntry[];
+  /** Refused messages by `messageId`. */
+  readonly refused: ReadonlyMap<string, Refused>;
+  /** By `messageId`: the changes of this message among `waiting`. */
+  readonly changes: ReadonlyMap<string, readonly Change[]>;
   readonly hasChats: boolean;
   readonly hasFriends: boolean;
   /** Where the next page of chats begins; undefined: there is none. */
   readonly nextChats: string | undefined;
+  /** The same for archived chats; empty: none is fetched yet. */
+  readonly nextArchived: string | undefined;
 }
 
 export const EMPTY_STATE: State = {
@@ -50,19 +71,27 @@ export const EMPTY_STATE: State = {
   users: new Map(),
   erased: new Set(),
   friends: new Set(),
+  blocked: new Set(),
+  preferences: undefined,
   rooms: new Map(),
   presence: new Map(),
   stale: new Set(),
-  unsent: new Map(),
+  waiting: [],
+  refused: new Map(),
+  changes: new Map(),
   hasChats: false,
   hasFriends: false,
   nextChats: undefined,
+  nextArchived: '',
 };
 
 function emptyRoom(roomId: string): RoomState {
   return {
     roomId,
     chat: undefined,
+    participants: [],
+    told: new Map(),
+    returns: 0,
     known: [],
     marks: new Map(),
     wishedMark: 0,
@@ -85,6 +114,21 @@ export function withRoom(state: State, roomId: string, changes: Partial<RoomStat
   return { ...state, rooms: new Map(state.rooms).set(roomId, next) };
 }
 
+/** Changes fields of the chat, if it is known; `undefined` removes one. */
+export function withChat(
+  state: State,
+  roomId: string,
+  changes: { readonly [K in keyof ChatInfo]?: ChatInfo[K] | undefined },
+): State {
+  const { chat } = roomOf(state, roomId);
+  if (chat === undefined) return state;
+  const fields = Object.entries({ ...chat, ...changes }).filter(([, value]) => value !== undefined);
+  // Only fields that a chat may be without are removed.
+  return withRoom(state, roomId, {
+    chat: reuseIfSame(chat, Object.fromEntries(fields) as unknown as ChatInfo),
+  });
+}
+
 function isShallowEqual<T extends object>(a: T, b: T): boolean {
   if (Array.isArray(a) && Array.isArray(b)) {
     return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
@@ -102,36 +146,42 @@ export function reuseIfEqual<T extends object>(previous: T | undefined, next: T)
   return previous !== undefined && isShallowEqual(previous, next) ? previous : next;
 }
 
-/** Adds the element; gives the same set if it is in it. */
-export function withElement<T>(set: ReadonlySet<T>, element: T): ReadonlySet<T> {
-  return set.has(element) ? set : new Set(set).add(element);
-}
+/** Gives `previous` if `next` has the same content, however deep. Both come from JSON. */
+export const reuseIfSame = <T>(previous: T | undefined, next: T): T =>
+  previous !== undefined && JSON.stringify(previous) === JSON.stringify(next) ? previous : next;
 
-/** Removes the element; gives the same set if it is not in it. */
-export function withoutElement<T>(set: ReadonlySet<T>, element: T): ReadonlySet<T> {
-  if (!set.has(element)) return set;
+/** The set with or without this element; the same set if nothing changes. */
+export function withElement<T>(set: ReadonlySet<T>, element: T, on: boolean): ReadonlySet<T> {
+  if (set.has(element) === on) return set;
   const next = new Set(set);
-  next.delete(element);
+  if (on) next.add(element);
+  else next.delete(element);
   return next;
 }
 
-/** Sets the key; gives the same map if it has that value. */
-export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V): ReadonlyMap<K, V> {
-  return map.has(key) && Object.is(map.get(key), value) ? map : new Map(map).set(key, value);
-}
-
-/** Deletes the key; gives the same map if it is not in it. */
-export function withoutKey<K, V>(map: ReadonlyMap<K, V>, key: K): ReadonlyMap<K, V> {
-  if (!map.has(key)) return map;
+/** Sets the key, or deletes it where the value is undefined; gives the same map if nothing changes. */
+export function withEntry<K, V>(map: ReadonlyMap<K, V>, key: K, value: V | undefined): ReadonlyMap<K, V> {
+  if (map.get(key) === value) return map;
   const next = new Map(map);
-  next.delete(key);
+  if (value === undefined) next.delete(key);
+  else next.set(key, value);
   return next;
 }
+
+export type View<S, V> = (state: S, last: V | undefined) => V;
 
 export interface Watched<V> {
   get(): V;
   subscribe(listener: () => void): () => void;
 }
+
+/** Folds that are repeated behind one answer; of more, the newest: the answer has the others. */
+const MOST_REPEATED = 10_000;
+
+type Fold<S> = (state: S) => S;
+
+/** By when it came; a query's answer by when it was asked for, as it may be that old. */
+type Told<S> = Map<number, Fold<S>>;
 
 /**
  * One immutable state, changed by folds. Listeners are called after the turn in which it changed, once
@@ -139,6 +189,10 @@ export interface Watched<V> {
  */
 export class Observable<S> {
   #state: S;
+  /** Counts what is told and asked. */
+  #time = 0;
+  /** For each query on its way: what the server told since it was asked. */
+  readonly #queries = new Set<Told<S>>();
   #isScheduled = false;
   readonly #watches = new Set<() => void>();
 
@@ -153,7 +207,7 @@ export class Observable<S> {
     return this.#state;
   }
 
-  apply(fold: (state: S) => S): void {
+  apply(fold: Fold<S>): void {
     const before = this.#state;
     this.#state = fold(before);
     if (this.#state === before || this.#isScheduled) return;
@@ -162,16 +216,56 @@ export class Observable<S> {
     void Promise.resolve().then(() => this.#notify());
   }
 
-  /** Watches a part of the state; `view` must give the same object for a part that did not change. */
-  watch<V>(view: (state: S) => V): Watched<V> {
+  /** As `apply`, for what the server told: a push, or the answer to a command. */
+  receive(fold: Fold<S>): void {
+    this.apply(fold);
+    this.#remember(new Map([[++this.#time, fold]]));
+  }
+
+  /**
+   * Asks, and folds the answer in. The answer may be older than what was told since it was asked for, which is therefore
+   * folded in once more behind it.
+   */
+  async query<A>(ask: () => Promise<A>, fold: (state: S, answer: A) => S): Promise<A> {
+    const told: Told<S> = new Map();
+    const askedAt = ++this.#time;
+    this.#queries.add(told);
+    try {
+      const answer = await ask();
+      // For other queries too, the answer is not younger than this one was asked for.
+      told.set(askedAt, (state) => fold(state, answer));
+      const inOrder = [...told].sort(([a], [b]) => a - b);
+      this.apply((state) => inOrder.reduce((next, [, again]) => again(next), state));
+      this.#remember(told);
+      return answer;
+    } finally {
+      this.#queries.delete(told);
+    }
+  }
+
+  #remember(told: Told<S>): void {
+    for (const all of this.#queries) {
+      for (const [at, fold] of told) all.set(at, fold);
+      for (const at of all.keys()) if (all.size > MOST_REPEATED) all.delete(at);
+    }
+  }
+
+  /** Watches a part of the state; `view` makes it of the state and of what it made last. */
+  watch<V extends object>(view: View<S, V>): Watched<V> {
+    let made: { readonly of: S; readonly part: V } | undefined;
+    const get = (): V => {
+      const of = this.#state;
+      // A part that did not change is the same object.
+      if (made?.of !== of) made = { of, part: reuseIfEqual(made?.part, view(of, made?.part)) };
+      return made.part;
+    };
     return {
-      get: () => view(this.#state),
+      get,
       subscribe: (listener) => {
-        let shown = view(this.#state);
+        let shown = get();
         const look = (): void => {
-          const now = view(this.#state);
-          if (Object.is(now, shown)) return;
-          shown = now;
+          if (get() === shown) return;
+          shown = get();
           listener();
         };
         this.#watches.add(look);

@@ -1,18 +1,23 @@
 import type { ClientOptions } from '../options.js';
-import type { OutboxStore } from '../outbox.js';
-import type { Rest } from '../rest.js';
-import type { ClientError, ClientState, Message, User } from '../types.js';
+import type { MessageOptions, OutboxEntry, OutboxStore } from '../outbox.js';
+import type { ProfileChanges, Rest } from '../rest.js';
+import type { Chat, Client, ClientError, ClientState, Message, Preferences, User } from '../types.js';
 
 /** The options of the store's client, and its own. */
 export interface StoreOptions extends ClientOptions {
   /** The REST client of the same server as `url`. */
   readonly rest: Rest;
-  /** Keeps unsent messages over restarts, of one user only. Default: in memory. */
+  /** Keeps what is unsent over restarts, of one user only. Default: in memory. */
   readonly outbox?: OutboxStore;
-  /** Milliseconds since 1970, for the time at which a message is queued. Default: `Date.now`. */
+  /** Milliseconds since 1970, for the time at which something is queued. Default: `Date.now`. */
   readonly now?: () => number;
-  /** Makes the UUID of a message; default: UUIDv7, which costs the server's index the least. */
+  /** Makes the UUID of a message or edit; default: UUIDv7, which costs the server's index the least. */
   readonly newId?: () => string;
+  /**
+   * Called with each edit, deletion or reaction that the server refused, also of an earlier run. It is no longer shown.
+   * A refused message stays in its room instead, as an entry.
+   */
+  readonly onRefused?: (entry: OutboxEntry, error: ClientError) => void;
 }
 
 /** Whether a user is online, as far as this device knows. */
@@ -23,17 +28,28 @@ export type Presence =
   /** `lastSeen` is an ISO 8601 time. */
   | { readonly state: 'offline'; readonly lastSeen: string };
 
-/** One line in the list of chats. */
-export interface ChatView {
-  readonly roomId: string;
-  /** The other member; after their erasure `erased`, without a name. */
-  readonly other: User;
+/** What the contract's `Chat` has beside its members, last message and marks. */
+export type ChatInfo = Omit<Chat, 'participants' | 'lastMessage' | 'unread' | 'readUpTo'>;
+
+/** One line in a list of chats, with all fields of the contract's `Chat` that are not here under another name. */
+export interface ChatView extends ChatInfo {
+  /** Of a private chat the other member; after their erasure `erased`, without a name. */
+  readonly other?: User;
   readonly lastMessage: Message | null;
+  /** Who sent the last message, as soon as that is known. */
+  readonly sender?: User;
   /** Messages beyond this user's mark. */
   readonly unread: number;
+  /** The `seq` of those that mention this user, ascending; the newest 100. */
+  readonly mentions: number[];
+  /** Of the other member. */
   readonly presence: Presence;
-  /** Whether the other member is typing; false again 8 s after the last push of it. */
+  /** Whether somebody else is typing; false again 8 s after the last push of it. */
   readonly isTyping: boolean;
+  /** False in a group that this user has left. Its room can still be read. */
+  readonly isMember: boolean;
+  /** Whether this user has blocked the other member. */
+  readonly isBlocked: boolean;
   /** An ISO 8601 time: when the last message was sent, or when the chat began. */
   readonly lastActivity: string;
 }
@@ -45,43 +61,52 @@ export interface Snapshot {
   readonly me: User | undefined;
   /** Whether chats and friends were fetched at least once. */
   readonly isLoaded: boolean;
-  /** Newest activity first. */
+  /** Those that are in no other list: pinned ones first, then the newest activity. */
   readonly chats: readonly ChatView[];
+  /** Chats that somebody opened who is no contact of this user. */
+  readonly requests: readonly ChatView[];
+  /** Archived chats, as far as `moreArchived` has fetched them. */
+  readonly archived: readonly ChatView[];
   /** Whether `moreChats` would fetch older ones. */
   readonly hasMoreChats: boolean;
+  /** Whether `moreArchived` would fetch more. */
+  readonly hasMoreArchived: boolean;
   /** By name. */
   readonly friends: readonly User[];
-  /** Unread messages of all chats that are known. */
+  /** Users whom this one has blocked, by name. */
+  readonly blocked: readonly User[];
+  /** Undefined until they are fetched. */
+  readonly preferences: Preferences | undefined;
+  /** Unread messages of `chats`. */
   readonly unread: number;
+}
+
+interface Unsent extends MessageOptions {
+  readonly messageId: string;
+  readonly message: string;
+  /** An ISO 8601 time. */
+  readonly queuedAt: string;
 }
 
 /** A message as its room shows it. */
 export type Entry =
   /** Being sent, over any number of reconnects, until it is answered. */
-  | {
-      readonly state: 'sending';
-      readonly messageId: string;
-      readonly message: string;
-      readonly replyTo?: string;
-      /** An ISO 8601 time. */
-      readonly queuedAt: string;
-    }
+  | ({ readonly state: 'sending' } & Unsent)
   /** Not sent, until the user calls `retry`; `discard` removes it. */
-  | {
-      readonly state: 'refused';
-      readonly messageId: string;
-      readonly message: string;
-      readonly replyTo?: string;
-      /** An ISO 8601 time. */
-      readonly queuedAt: string;
-      readonly error: ClientError;
-    }
+  | ({ readonly state: 'refused'; readonly error: ClientError } & Unsent)
   /** The server has it. */
   | {
       readonly state: 'stored';
+      /** With the edits, deletions and reactions of this device that are still being sent. */
       readonly message: Message;
-      /** Whether the other member has read it; to be shown on one's own messages. */
+      /** Undefined until they are known, as somebody who has left a group. */
+      readonly sender: User | undefined;
+      /** Whether all others have read it; to be shown on one's own messages. Of groups of more than 32 it is not told. */
       readonly isRead: boolean;
+      /** The sender is somebody whom this user has blocked. */
+      readonly blocked?: true;
+      /** An edit, a deletion or a reaction of this device is not sent yet. */
+      readonly isChanging?: true;
     };
 
 /** How much of a room's history was fetched. */
@@ -99,13 +124,21 @@ export type HistoryState =
 export interface RoomView {
   readonly roomId: string;
   /** Undefined until the chat is known, and for a room that is not one of this user's. */
+  readonly chat: ChatInfo | undefined;
+  /** The other member of a private chat, once the chat is known. */
   readonly other: User | undefined;
+  /** All members of a group of up to 32, this user among them; of a larger one those who are in it longest. */
+  readonly participants: readonly User[];
+  /** Who is typing beside this user. */
+  readonly typing: readonly User[];
+  /** False in a group that this user has left: it can be read, and nothing can be sent. */
+  readonly isMember: boolean;
   /** Stored messages by `seq` and without a gap, then unsent ones in order. */
   readonly entries: readonly Entry[];
   readonly history: HistoryState;
   /** The `seq` up to which this user has read, on this device or another. */
   readonly myMark: number;
-  /** The `seq` up to which the other member has read. */
+  /** The `seq` up to which all others have read; 0 in a group of more than 32. */
   readonly otherMark: number;
 }
 
@@ -118,19 +151,29 @@ export interface Room {
   /** Fetches one more page back; a call during a fetch joins it. Never rejects: `history` has the error. */
   earlier(): Promise<void>;
   /**
-   * Sends a message, which is shown at once as `sending`. Never throws: the entry's state has the error.
-   * @param replyTo the `messageId` of an earlier message of this room
+   * Sends a message, which is shown at once as `sending`. Never throws: the entry's state has the error. In a group that
+   * the user has left, the entry is refused at once with the reason `not_member`.
    */
-  send(text: string, replyTo?: string): Entry;
+  send(text: string, options?: MessageOptions): Entry;
   /** Sends a refused entry again, under the same id. */
   retry(messageId: string): void;
   /** Removes a refused entry. */
   discard(messageId: string): void;
+  /**
+   * Edits a message of this user, which shows the new text at once. As `delete` and `react`, it resolves when the server
+   * has it, over any number of reconnects. When the server refuses it, it rejects with a `ClientError`, and the message
+   * is shown as it was. After the end of the store, the next one sends it.
+   */
+  edit(messageId: string, text: string, mentions?: string[]): Promise<void>;
+  /** Deletes a message, which shows at once that it is gone. As `edit`. */
+  delete(messageId: string): Promise<void>;
+  /** Adds or removes this user's reaction, at once. As `edit`; of several the last counts. */
+  react(messageId: string, emoji: string, on: boolean): Promise<void>;
   /** Marks all up to this `seq` as read: shown at once, and sent when there is a connection. */
   read(upTo: number): void;
   /** Call it with true as often as the user types (it sends at most every 3 s), with false when they stop. */
   typing(isTyping: boolean): void;
-  /** Forgets the history. Unsent messages are still sent. */
+  /** Forgets the history. What is unsent is still sent. */
   close(): void;
 }
 
@@ -140,7 +183,7 @@ export interface Store {
   get(): Snapshot;
   /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /** Connects, and sends the unsent messages of an earlier run. */
+  /** Connects, and sends what an earlier run left unsent. */
   start(): void;
   /**
    * Resolves when chats and friends are here (`isLoaded`), at once if they are. Rejects with a `ClientError` when the
@@ -149,14 +192,21 @@ export interface Store {
   loaded(): Promise<void>;
   /** As `Client.retry`. */
   retry(): void;
-  /** Ends the connection and every timer for good. Unsent messages stay in the outbox. */
+  /** Ends the connection and every timer for good. What is unsent stays in the outbox. */
   close(): void;
   /** Opens a room and fetches its newest page; gives the same object until it is closed. */
   openRoom(roomId: string): Room;
+  /**
+   * Sends any request of the contract, as `Client.request`, and changes the store by its answer. So the store shows at
+   * once what this device did: to change a chat or a group, accept, block, pin, list members, and so on.
+   */
+  readonly request: Client['request'];
   /** Adds a friend. Rejects with a `ClientError`: `not_found` for a user who does not exist or is erased. */
   addFriend(userId: string): Promise<User>;
   /** Opens the chat with a user, and begins it if there is none. Rejects with a `ClientError`. */
   openChat(userId: string): Promise<ChatView>;
+  /** Changes the user's own profile. Rejects with a `ClientError`; `bad_request` names each wrong field. */
+  changeProfile(changes: ProfileChanges): Promise<User>;
   /**
    * Finds users by any part of their name, friends too: exact matches first, then those that begin with it. Rejects with
    * a `ClientError`.
@@ -164,6 +214,8 @@ export interface Store {
   searchPeople(q: string): Promise<readonly User[]>;
   /** Fetches one more page of older chats; a call during a fetch joins it. */
   moreChats(): Promise<void>;
+  /** Fetches one more page of archived chats; a call during a fetch joins it. */
+  moreArchived(): Promise<void>;
   /** Tells whether the user looks at this device. A device begins as active. */
   setActive(isActive: boolean): void;
 }

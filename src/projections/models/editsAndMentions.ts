@@ -3,8 +3,9 @@ import type { Sealed, Time } from '../../domain/fields.js';
 import type { RoomId, UserId } from '../../domain/ids.js';
 import { SHOWN_MENTIONS } from '../../domain/limits.js';
 import { isMentioned } from '../../domain/messages/messageBody.js';
+import { firstBody } from '../../domain/messages/sealedMessages.js';
 import type { Projection } from '../projection.js';
-import { elementAt, type Model, type RowReader } from '../store/rowStore.js';
+import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
 import { editKey, messageKey } from './messageKeys.js';
 import type { ContentOpener } from './userRows.js';
 
@@ -42,11 +43,48 @@ export interface OpenedEdit {
   readonly at: Time;
 }
 
-/** The texts of a message from the first one on; none of a deleted message. */
+/** Keys of one read. */
+const MOST_KEYS = 4096;
+
+/**
+ * Messages with the texts that they had after the event at this offset, unless they were deleted since: what somebody
+ * sees who left a group then. Reads the edits of those that were edited.
+ */
+export async function asOfOffset(
+  rows: RowReader,
+  messages: readonly SealedMessage[],
+  offset: number,
+): Promise<SealedMessage[]> {
+  const keys = messages.flatMap((message) =>
+    Array.from({ length: message.deleted ? 0 : (message.rev ?? 0) }, (_, i) => editKey(message, i + 1)),
+  );
+  const edits = new Map<string, Row<EditRow>>();
+  for (let at = 0; at < keys.length; at += MOST_KEYS)
+    for (const [key, row] of await rows.get(editsModel, keys.slice(at, at + MOST_KEYS))) edits.set(key, row);
+  return messages.map((message) => {
+    if (message.deleted || message.rev === undefined) return message;
+    for (let rev = message.rev; rev > 0; rev--) {
+      const row = edits.get(editKey(message, rev));
+      if (row?.value && row.offset <= offset)
+        return rev === message.rev ? message : atRevision(message, rev, row.value);
+    }
+    const { rev: _, editedAt: __, mentions: ___, ...rest } = message;
+    return { ...rest, ...firstBody(message) };
+  });
+}
+
+function atRevision(message: SealedMessage, rev: number, { text, at, mentions }: EditRow): SealedMessage {
+  const { mentions: _, ...rest } = message;
+  return { ...rest, text, rev, editedAt: at, ...(mentions ? { mentions } : {}) };
+}
+
+/** The texts of a message from the first one on, up to an offset; none of a deleted message. */
 export async function openEdits(
   { rows, open }: { readonly rows: RowReader; readonly open: ContentOpener },
-  message: SealedMessage,
+  now: SealedMessage,
+  upTo = Number.POSITIVE_INFINITY,
 ): Promise<OpenedEdit[]> {
+  const [message = now] = await asOfOffset(rows, [now], upTo);
   const { text, first, sentAt, rev: last = 0, deleted } = message;
   if (deleted) return [];
   const keys = Array.from({ length: last }, (_, i) => editKey(message, i + 1));

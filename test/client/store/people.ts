@@ -10,8 +10,8 @@ import type { Person, Place } from '../../support/people.js';
 export class MemoryOutbox implements OutboxStore {
   readonly entries = new Map<string, OutboxEntry>();
   load: OutboxStore['load'] = () => [...this.entries.values()];
-  put = (entry: OutboxEntry): void => void this.entries.set(entry.messageId, entry);
-  remove = (messageId: string): void => void this.entries.delete(messageId);
+  put = (entry: OutboxEntry): void => void this.entries.set(entry.id, entry);
+  remove = (id: string): void => void this.entries.delete(id);
 }
 
 /** Signs in once more and opens a store: started, and its lists loaded. */

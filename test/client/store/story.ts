@@ -1,13 +1,11 @@
 import fc from 'fast-check';
+import { applyChat, applyErasure, applyFriend } from '../../../src/client/store/chatFolds.js';
 import {
-  applyChat,
-  applyErasure,
-  applyFriend,
   applyMark,
   applyMessages,
-  applyPushedMessage,
-} from '../../../src/client/store/folds.js';
-import { applyPage } from '../../../src/client/store/roomStore.js';
+  applyPage,
+  applySentMessage,
+} from '../../../src/client/store/messageFolds.js';
 import type { State } from '../../../src/client/store/storeState.js';
 import type { Chat, Message, User } from '../../../src/client/types.js';
 
@@ -88,7 +86,7 @@ export function story(roomId: string, me: User, other: User): fc.Arbitrary<Story
         somewhere.map(
           (i): Told =>
             (state) =>
-              before.slice(i, i + 1).reduce(applyPushedMessage, state),
+              before.slice(i, i + 1).reduce(applySentMessage, state),
         ),
         somewhere.map(
           (to): Told =>

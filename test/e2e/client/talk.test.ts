@@ -63,7 +63,7 @@ describe('two people with stores, over real sockets', () => {
     expect(theirs.other).to.deep.equal(ada.user);
     await eventually('it is unread', () => to.get().unread === 1);
     const room = to.openRoom(theirs.roomId);
-    room.send('hi', entry.state === 'stored' ? undefined : entry.messageId);
+    room.send('hi', entry.state === 'stored' ? {} : { replyTo: entry.messageId });
     await toShow(mine, ['hello', 'hi']);
     await toShow(room, ['hello', 'hi']);
     expect(mine.get().history).to.deep.equal({ state: 'complete' });

@@ -250,6 +250,61 @@ export function groups(place: Place): void {
       expect(again.messages.map(({ message }) => message)).to.deep.equal(['one', 'three']);
     });
 
+    it('shows who has left a message with the text that it had then, unless it was deleted since', async () => {
+      const { roomId } = await create(ada, [ben, eve]);
+      const edit = (messageId: string, message: string) =>
+        ada.device.request('edit message', { roomId, messageId, editId: randomUUID(), message });
+      const [first, second, third] = [
+        await say(ada.device, roomId, 'one'),
+        await say(ada.device, roomId, 'two'),
+        await say(ada.device, roomId, 'three'),
+      ];
+      await edit(second.messageId, 'two, once');
+      await eve.device.push('edit message');
+      await eve.device.request('leave group', { roomId });
+      await edit(first.messageId, 'one, changed');
+      await edit(second.messageId, 'two, twice');
+      await ada.device.request('delete message', { roomId, messageId: third.messageId });
+      const seen = async (who: Person) => {
+        const { messages } = await who.device.request('fetch messages', { roomId });
+        return messages.map(({ message, rev }) => [message, rev ?? 0]);
+      };
+      expect(await seen(ben)).to.deep.equal([
+        ['one, changed', 1],
+        ['two, twice', 2],
+        [null, 0],
+      ]);
+      expect(await seen(eve)).to.deep.equal([
+        ['one', 0],
+        ['two, once', 1],
+        [null, 0],
+      ]);
+      const { edits } = await eve.device.request('get edits', { roomId, messageId: second.messageId });
+      expect(edits.map(({ message }) => message)).to.deep.equal(['two', 'two, once']);
+      expect(eve.device.pushed('edit message')).to.have.length(1);
+      expect(eve.device.pushed('delete message')).to.deep.equal([]);
+      await ada.device.request('add members', { roomId, userIds: [eve.id] });
+      await eve.device.until('she is back', () => eve.device.pushes('init chat')[1]);
+      expect(await seen(eve)).to.deep.equal([
+        ['one, changed', 1],
+        ['two, twice', 2],
+        [null, 0],
+      ]);
+    });
+
+    it('tells of a reaction only those in one of whose windows the message lies', async () => {
+      const { roomId } = await create(ada, [ben]);
+      const { messageId } = await say(ada.device, roomId, 'before');
+      await ada.device.request('add members', { roomId, userIds: [eve.id] });
+      const react = { roomId, messageId, emoji: '👍', on: true };
+      expect(await eve.device.refusal('react', react)).to.include({ code: 'not_found' });
+      await ada.device.request('react', react);
+      await ben.device.push('react');
+      await say(ada.device, roomId, 'behind');
+      await hear(eve.device, 'behind');
+      expect(eve.device.pushed('react')).to.deep.equal([]);
+    });
+
     it('tells who was removed, who does the same, and nobody else', async () => {
       const { roomId } = await create(ada, [ben, eve]);
       expect(await ben.device.refusal('remove member', { roomId, userId: eve.id })).to.deep.include({

@@ -159,12 +159,13 @@ export class World {
     return found?.deleted ? undefined : found;
   }
 
-  /** The messages of a room as they are now, sealed. */
-  messages(roomId: RoomId): SealedMessage[] {
+  /** The messages of a room as they are now, sealed; with their texts as of an offset. */
+  messages(roomId: RoomId, textsAt = Number.POSITIVE_INFINITY): SealedMessage[] {
     const found = new Map<number, SealedMessage>();
     for (const event of this.events) {
       if (event.stream !== streamOf('room', roomId)) continue;
       if (event.type === 'MessageSent') found.set(event.data.seq, sealedMessage(event));
+      if (event.type === 'MessageEdited' && event.offset > textsAt) continue;
       const changed = changedBy(event);
       const known = changed && found.get(changed.seq);
       if (known) found.set(known.seq, changeMessage(known, event));
