@@ -1,6 +1,6 @@
 # A Parley node. All settings come from the environment; README.md lists them.
 # bcrypt and SQLite ship binaries for musl too, but glibc is what every figure and test of this project was run on.
-ARG NODE_VERSION=20
+ARG NODE_VERSION=24
 
 FROM node:${NODE_VERSION}-bookworm-slim AS build
 WORKDIR /app
@@ -18,11 +18,9 @@ RUN npx tsc -p tsconfig.json --incremental false --sourceMap false && npx vite b
 FROM node:${NODE_VERSION}-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
+COPY deploy/prune.sh deploy/
 # .npmrc includes packages of development; `--include=prod` takes its place.
-# Of the binaries that packages ship, those of this platform are enough.
-RUN npm ci --omit=dev --include=prod --ignore-scripts \
-  && find node_modules -path '*/prebuilds/*' -name '*.node' \
-    ! -path "*/linux-$(node -p process.arch)/*.glibc.node" -delete
+RUN npm ci --omit=dev --include=prod --ignore-scripts && deploy/prune.sh .
 
 FROM node:${NODE_VERSION}-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data

@@ -47,6 +47,8 @@ export const outline: readonly Part[] = [
     heading: 'Run it',
     pages: [
       { source: 'README.md', url: '/docs/readme', name: 'Settings and commands' },
+      page('small-server', 'One small server'),
+      page('cluster', 'A cluster'),
       page('operations', 'Operations'),
       page('incidents', 'Incidents'),
       page('security', 'Security'),

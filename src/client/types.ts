@@ -215,5 +215,4 @@ interface PushesToCome {
   'remove friend': { readonly userId: string };
   'block user': { readonly userId: string; readonly block: boolean };
   'change preferences': { readonly preferences: PreferencesToCome };
-  'change user': { readonly user: User };
 }

@@ -125,7 +125,7 @@ describe('An installation', function () {
 
   it('of the image has packages of production only', () => {
     const [, options = ''] =
-      /npm ci (--omit=dev[^\\]*)/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8')) ?? [];
+      /npm ci (--omit=dev[^\\&]*)/.exec(readFileSync(join(project, 'Dockerfile'), 'utf8')) ?? [];
     const installed = listInstalled({}, ...options.trim().split(' '));
     const { dependencies, optionalDependencies } = readJson('package.json');
     expect(installed).to.have.members(Object.keys({ ...dependencies, ...optionalDependencies }));

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { readConfig } from '../../src/base/settings.js';
+import { allBlocks } from '../docs/blocks.js';
 import { tempDir } from '../support/tempDir.js';
 import { readDockerfile, repository } from './dockerfile.js';
 
@@ -78,6 +79,15 @@ describe('the manifests for Kubernetes', function () {
     const config = readConfig({ ...readDockerfile().env, ...data, ...secret });
     expect(config).to.include({ PORT: 3000, METRICS_PORT: 9464, HOST: '0.0.0.0', DATA_DIR: '/data' });
     for (const name of Object.keys(data)) expect(Object.keys(config), name).to.include(name);
+  });
+
+  it('are not needed for a cluster: docs/cluster.md has settings that a node takes', () => {
+    const blocks = allBlocks().filter(({ file, info }) => file === 'docs/cluster.md' && info === 'ini');
+    const lines = blocks.flatMap(({ code }) => code.trim().split('\n'));
+    const given = Object.fromEntries(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
+    const config = readConfig({ ...given, MASTER_KEY: Buffer.alloc(32, 7).toString('base64') });
+    expect(config.NATS_URL).to.have.length(3);
+    expect(config).to.include({ TRUST_PROXY: 1, MONGO_URL: given.MONGO_URL });
   });
 
   it('ask for life and readiness where the nodes answer, and give them the time that they need', () => {

@@ -24,12 +24,10 @@ export async function freePort(): Promise<number> {
 /** A program in the foreground. If it fails, what it wrote is printed. */
 export class Program {
   readonly #child: ChildProcess;
-  readonly #name: string;
   #said = '';
 
   constructor(command: readonly [string, ...string[]], env: Readonly<Record<string, string>> = {}) {
     const [name, ...args] = command;
-    this.#name = name;
     this.#child = spawn(name, args, {
       env: { PATH: process.env.PATH, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -49,7 +47,7 @@ export class Program {
 
   async stop(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill(this.#name === 'nginx' ? 'SIGQUIT' : 'SIGTERM');
+    this.#child.kill('SIGTERM');
     await once(this.#child, 'exit');
   }
 }

@@ -59,7 +59,12 @@ describe('The code in the documentation', function () {
       '1 message waits',
       '0 messages wait',
       'stored as number 4, and 0 kept',
-      'Hello, Bob / You were away / Written in a tunnel / Kept over a reload until it was sent / Hello, Ann',
+      'edit 1: Hello, Bob!',
+      'Hello, Bob! / You were away / Written in a tunnel / Kept over a reload until it was sent / Hello, Ann',
+      '2 reactions, being sent: true',
+      'now called Bob B.',
+      '2 members, 0 refused, I am owner',
+      'refused: not_member',
       'friends are not found any more',
     ]);
     expect(said).to.match(/^ann: 4 unread, (?:online|unknown)$/m);

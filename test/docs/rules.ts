@@ -33,6 +33,7 @@ const notRun: Readonly<Record<string, string>> = {
     'installs packages, starts servers, needs Docker or MongoDB; other tests run talk and the verbs',
   'docs/operations.md': 'backs up and restores MongoDB and production data',
   'docs/performance.md': 'occupies a machine for 40 minutes',
+  'docs/cluster.md': 'needs Docker and Kubernetes',
   'docs/testing.md': 'runs the tests, for up to an hour',
 };
 
@@ -44,11 +45,14 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'text output') return 'output';
   if (info === 'ini' && file === 'docs/operations.md') return 'fail2ban';
+  if (info === 'ini' && file === 'docs/cluster.md') return 'deploy';
   if (file === 'docs/log-format.md' && /^text (leaf|commit|commits|head)$/.test(info)) return 'format';
   // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;
   if (file === 'docs/audit.md') return 'walk';
+  if (file === 'docs/small-server.md') return code.startsWith('npm ci') ? 'commands' : 'deploy';
+  if (file === 'docs/cluster.md') return code.startsWith('for node') ? 'deploy' : 'commands';
   if (file === 'docs/incidents.md') return 'deploy';
   if (file === 'docs/index.md') return code.startsWith('npm ci') ? 'commands' : 'pasted';
   if (code.startsWith('npm run talk -- <')) return 'talk';

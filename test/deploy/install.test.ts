@@ -1,0 +1,202 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import { allBlocks } from '../docs/blocks.js';
+import { talk } from '../e2e/newcomer.js';
+import { eventually } from '../support/eventually.js';
+import { tempDir } from '../support/tempDir.js';
+import { repository } from './dockerfile.js';
+import { freePort, Program } from './program.js';
+
+const units = join(repository, 'deploy/systemd');
+const version: string = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')).version;
+
+/** What a unit says of one key, in its order. */
+const valuesOf = (unit: string, key: string): string[] =>
+  [...unit.matchAll(new RegExp(`^${key}=(.*)$`, 'gm'))].map(([, value = '']) => value);
+
+/** The environment that systemd gives the program of a unit. */
+function environmentOf(unit: string): Record<string, string> {
+  const given = valuesOf(unit, 'Environment').flatMap((line) => line.split(' '));
+  const files = valuesOf(unit, 'EnvironmentFile').map((path) => path.replace(/^-/, ''));
+  const lines = files.flatMap((path) => (existsSync(path) ? readFileSync(path, 'utf8').split('\n') : []));
+  return Object.fromEntries(
+    [...given, ...lines].filter((line) => line.includes('=')).map((line) => line.split(/=(.*)/s).slice(0, 2)),
+  );
+}
+
+/** What npm needs of this process, without what the npm that runs the tests says of this project. */
+const environmentOfNpm = (): NodeJS.ProcessEnv =>
+  Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) =>
+        !/^(?:npm_(?:config_(?:include|omit|local_prefix|prefix)|lifecycle.*|package.*)|NODE_ENV)$/.test(
+          name,
+        ),
+    ),
+  );
+
+/** A machine in a directory: the commands of docs/small-server.md run in it, and change nothing outside. */
+class SmallServer {
+  readonly #root = tempDir();
+  readonly #metricsPort: number;
+  #server: Program | undefined;
+  url = '';
+
+  private constructor(metricsPort: number) {
+    this.#metricsPort = metricsPort;
+    for (const path of ['opt', 'etc/systemd/system', 'etc/caddy', 'var/lib/parley', 'var/backups'])
+      mkdirSync(join(this.#root, path), { recursive: true });
+  }
+
+  static async make(): Promise<SmallServer> {
+    return new SmallServer(await freePort());
+  }
+
+  /** A path of this machine as one of the real one. */
+  at(path: string): string {
+    return join(this.#root, path);
+  }
+
+  /** A text with paths of this machine as one with those of the real one. */
+  #located(text: string): string {
+    return text
+      .replaceAll(/(?<![\w.])\/(opt|etc|var)\//g, `${this.#root}/$1/`)
+      .replaceAll('9464', String(this.#metricsPort))
+      .replaceAll(' -o parley -g parley', '');
+  }
+
+  /** Runs the commands of a block. What it would do to the system is only noted; the service of a backup runs. */
+  run(code: string): string {
+    const backup = valuesOf(this.unit('parley-backup.service'), 'ExecStart')[0] ?? 'false';
+    const settings = Object.entries(environmentOf(this.unit('parley-backup.service')));
+    const prelude = `
+apt-get() { :; }
+useradd() { :; }
+systemctl() {
+  if [ "$*" = "start parley-backup.service" ]; then env ${settings.map((pair) => pair.join('=')).join(' ')} ${backup}
+  else echo "systemctl $*"; fi
+}
+`;
+    const env = { ...environmentOfNpm(), npm_config_prefer_offline: 'true' };
+    const { status, stdout, stderr } = spawnSync(
+      'bash',
+      ['--norc', '-euo', 'pipefail', '-c', prelude + this.#located(code)],
+      { cwd: this.#root, env, encoding: 'utf8' },
+    );
+    expect(status, stdout + stderr).to.equal(0);
+    return stdout;
+  }
+
+  /** An installed unit, with the paths of this machine; empty if there is none yet. */
+  unit(name: string): string {
+    const path = this.at(`etc/systemd/system/${name}`);
+    return existsSync(path) ? this.#located(readFileSync(path, 'utf8')) : '';
+  }
+
+  /** Starts what the unit says, in its environment. */
+  async start(): Promise<void> {
+    await this.#server?.stop();
+    const unit = this.unit('parley.service');
+    const [program = '', ...args] = (valuesOf(unit, 'ExecStart')[0] ?? '').split(' ');
+    const port = await freePort();
+    const server = new Program([program, ...args], { ...environmentOf(unit), PORT: String(port) });
+    this.#server = server;
+    await eventually('the server listens', () => server.said.includes('listening on'));
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  async stop(): Promise<void> {
+    await this.#server?.stop();
+  }
+}
+
+describe('An installation from the package', function () {
+  this.timeout(300_000);
+  const blocks = allBlocks().filter(({ file, info }) => file === 'docs/small-server.md' && info === 'sh');
+  const blockWith = (text: string): string => {
+    const found = blocks.filter(({ code }) => code.includes(text));
+    expect(found, text).to.have.length(1);
+    return found[0]?.code ?? '';
+  };
+  let machine: SmallServer;
+  before('pack', async () => {
+    machine = await SmallServer.make();
+    const { status, stderr } = spawnSync('npm', ['pack', '--pack-destination', machine.at('/')], {
+      cwd: repository,
+      env: environmentOfNpm(),
+      encoding: 'utf8',
+    });
+    expect(status, stderr).to.equal(0);
+    cpSync(machine.at(`parley-${version}.tgz`), machine.at('parley-0.2.0.tgz'));
+  });
+  after(() => machine?.stop());
+
+  it('follows docs/small-server.md: it is installed, serves, is backed up and updated', async () => {
+    expect(machine.run(blockWith('useradd'))).to.include(
+      'systemctl enable --now parley.service parley-backup.timer',
+    );
+    expect(readdirSync(machine.at('opt/parley/node_modules'))).to.not.include('pino-pretty');
+    await machine.start();
+    for (const path of ['/', '/audit', '/docs', '/ready'])
+      expect((await fetch(machine.url + path)).status, path).to.equal(200);
+    expect((await fetch(`${machine.url}/metrics`)).status).to.equal(404);
+    await talk({ url: machine.url, wsUrl: `${machine.url.replace('http', 'ws')}/ws` });
+    expect(machine.run(blockWith(':9464/ready'))).to.include('"ready"');
+
+    machine.run(blockWith('caddy.service.d'));
+    expect(readFileSync(machine.at('etc/caddy/Caddyfile'), 'utf8')).to.include('reverse_proxy');
+    expect(Buffer.from(machine.run(blockWith('cat /var/lib/parley/master.key')), 'base64')).to.have.length(
+      32,
+    );
+    expect(machine.run(blockWith('ls /var/backups/parley'))).to.match(/\n\d{8}T\d{6}Z\nerasures\n$/);
+
+    machine.run(blockWith('version=0.2.0'));
+    await machine.start();
+    expect((await fetch(`${machine.url}/ready`)).status).to.equal(200);
+  });
+
+  it('keeps the newest backups only', () => {
+    const to = machine.at('var/backups/old');
+    for (const name of ['20250101T000000Z', '20250102T000000Z', '20250103T000000Z'])
+      mkdirSync(join(to, name), { recursive: true });
+    const { status, stderr } = spawnSync(machine.at('opt/parley/deploy/backup.sh'), [to], {
+      env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley'), KEEP: '2' },
+      encoding: 'utf8',
+    });
+    expect(status, stderr).to.equal(0);
+    const left = readdirSync(to).filter((name) => name.endsWith('Z'));
+    expect(left.sort()[0]).to.equal('20250103T000000Z');
+    expect(left).to.have.length(2);
+  });
+
+  it('has units that systemd takes, and that leave the server few rights', function () {
+    if (spawnSync('systemd-analyze', ['--version']).error) this.skip();
+    const dir = tempDir();
+    const installed = machine.at('opt/parley');
+    const names = readdirSync(units);
+    for (const name of names)
+      writeFileSync(
+        join(dir, name),
+        readFileSync(join(units, name), 'utf8').replaceAll('/opt/parley', installed),
+      );
+    const analyze = (...args: string[]) =>
+      spawnSync('systemd-analyze', args, {
+        cwd: dir,
+        encoding: 'utf8',
+        env: { ...process.env, NO_COLOR: '1' },
+      });
+    const { status, stdout, stderr } = analyze('verify', '--man=no', ...names.map((name) => join(dir, name)));
+    expect([status, stdout, stderr.replaceAll(/^.*(?:Failed to open|SO_PASSCRED).*\n/gm, '')]).to.deep.equal([
+      0,
+      '',
+      '',
+    ]);
+    for (const name of names.filter((each) => each.endsWith('.service'))) {
+      // 0 is no exposure and 100 is that of a program of root without limits.
+      const found = analyze('security', '--offline=true', '--threshold=30', join(dir, name));
+      expect(found.status, found.stdout + found.stderr).to.equal(0);
+    }
+  });
+});
