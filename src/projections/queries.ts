@@ -19,7 +19,7 @@ import {
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
-import { withSettings } from './models/chatSettingRows.js';
+import { filteredChats, withSettings } from './models/chatSettingRows.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
@@ -197,7 +197,9 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
-      return filteredChats(source, userId, page);
+      return filteredChats(rows, userId, page, (some) =>
+        activeRooms(source, userId, some, (pairs) => activeChats(source, userId, pairs)),
+      );
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
@@ -267,28 +269,6 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
 
 /** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
 export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
-
-/** A page of the user's chats that the filter lets pass. It may hold fewer than `limit`, and none only at the end. */
-async function filteredChats(
-  source: ViewSource,
-  userId: UserId,
-  { filter = 'all', ...first }: { limit: number; next?: string; filter?: ChatFilter },
-): Promise<{ chats: Chat[]; next?: string }> {
-  for (let page: { limit: number; next?: string } = first; ; ) {
-    const { chats, next } = await activeRooms(source, userId, page, (pairs) =>
-      activeChats(source, userId, pairs),
-    );
-    const set = await withSettings(source.rows, userId, chats);
-    const kept = set.filter(({ archived, request }) => {
-      if (filter === 'archived') return archived === true;
-      if (archived) return false;
-      return filter === 'all' || (filter === 'requests') === (request === true);
-    });
-    if (next === undefined) return { chats: kept };
-    if (kept.length > 0) return { chats: kept, next };
-    page = { ...page, next };
-  }
-}
 
 /** Reads of single messages. */
 function messageQueries(

@@ -1,4 +1,4 @@
-import { chatSettingsKey } from '../../domain/chats.js';
+import { type ChatFilter, chatSettingsKey } from '../../domain/chats.js';
 import type { Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
 import type { Chat } from '../../domain/userMessageChat.js';
@@ -58,4 +58,32 @@ export async function withSettings(rows: RowReader, userId: UserId, chats: reado
       ...(isArchived(row, chat) ? { archived: true as const } : {}),
     };
   });
+}
+
+interface Page {
+  readonly limit: number;
+  readonly next?: string;
+}
+
+/**
+ * A page of the user's chats that the filter lets pass; `load` reads a page of all chats. The page may hold fewer chats
+ * than `limit`, and none only at the end.
+ */
+export async function filteredChats(
+  rows: RowReader,
+  userId: UserId,
+  { filter = 'all', ...first }: Page & { readonly filter?: ChatFilter },
+  load: (page: Page) => Promise<{ chats: Chat[]; next?: string }>,
+): Promise<{ chats: Chat[]; next?: string }> {
+  for (let page: Page = first; ; ) {
+    const { chats, next } = await load(page);
+    const kept = (await withSettings(rows, userId, chats)).filter(({ archived, request }) => {
+      if (filter === 'archived') return archived === true;
+      if (archived) return false;
+      return filter === 'all' || (filter === 'requests') === (request === true);
+    });
+    if (next === undefined) return { chats: kept };
+    if (kept.length > 0) return { chats: kept, next };
+    page = { ...page, next };
+  }
 }
