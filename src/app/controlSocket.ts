@@ -100,18 +100,12 @@ export function remoteOperator(path: string): Operator {
     const answer: unknown = operations[name].answer.parse(await post(path, name, JSON.stringify(input)));
     return answer as OperationAnswer<N>; // That operation's schema has parsed it.
   }
-  return {
-    role: (input) => ask('role', input),
-    rebuild: (input) => ask('rebuild', input),
-    accept: (input) => ask('accept', input),
-    deleteMessage: (input) => ask('deleteMessage', input),
-    listReports: (input) => ask('listReports', input),
-    showReport: (input) => ask('showReport', input),
-    decideReport: (input) => ask('decideReport', input),
-    recordHistory: (input) => ask('recordHistory', input),
-    eraseAgain: (input) => ask('eraseAgain', input),
-    rotateKey: (input) => ask('rotateKey', input),
-  };
+  // The type of `Object.keys` does not say that these are the keys of `operations`.
+  const names = Object.keys(operations) as OperationName[];
+  // Each operation is asked for under its own name.
+  return Object.fromEntries(
+    names.map((name) => [name, (input: OperationInput<OperationName>) => ask(name, input)]),
+  ) as Operator;
 }
 
 const ProblemAnswer = z.object({

@@ -8,12 +8,12 @@ import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { streamOf } from '../domain/ids.js';
-import type { Erasures } from '../erasure/erasures.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
+import { roleCheck, suspensionCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
-import { roleCheck } from '../projections/queries.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
@@ -22,7 +22,10 @@ export function httpParts(
   host: Host,
   parts: Parts,
   gateway: RunningGateway,
-  { erasures, moderation }: { readonly erasures: Erasures; readonly moderation: Moderation },
+  {
+    administration,
+    moderation,
+  }: { readonly administration: UserAdministration; readonly moderation: Moderation },
 ): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
@@ -39,12 +42,14 @@ export function httpParts(
       sessionRules: {
         lifetimeMs: config.SESSION_TTL,
         announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
+        isSuspended: suspensionCheck({ log, queries, progress }),
       },
     },
     passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
       ...{ queries, reports: reads.reports, revisions: gateway.revisions },
-      erase: (userId, username) => erasures.erase(userId, username),
+      administration,
+      erase: (userId, username) => administration.eraseSelf(userId, username),
       historyOf: (userId) => openHistory(eventsUntil(past, streamOf('user', userId)), vault.keys),
     },
     audit: {

@@ -1,25 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Heads } from '../audit/proof/heads.js';
 import { notFound, ParleyError } from '../base/errors.js';
 import type { CommandRouter } from '../domain/commands.js';
 import { Id } from '../domain/fields.js';
-import type { MessageRef, UserId } from '../domain/ids.js';
+import type { MessageRef } from '../domain/ids.js';
 import { PAGE_ROWS } from '../domain/limits.js';
 import { Note } from '../domain/moderation/reports.js';
 import { ROLES } from '../domain/streams.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
+import type { UserAdministration } from '../http/administration.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
 import { findLostErasures, type LostErasures } from './restore.js';
+import { findUser, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
+  ...userOperations,
   /** Gives a role, or takes it. `not_found`: no user has this name. */
   role: {
     input: z.strictObject({ username: z.string(), role: z.enum(ROLES), give: z.boolean() }),
@@ -94,16 +96,13 @@ export type Operator = {
 /** The socket on which the process that holds this data directory takes operations. */
 export const controlSocketOf = (dataDir: string): string => join(dataDir, 'control.sock');
 
-/** A partition changes hands within about one lease; if it takes commands again later than this, it is an outage. */
-const RETRY_FOR_MS = 30_000;
-const RETRY_EVERY_MS = 250;
-
 interface OperatorParts {
   readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys' | 'holds'>;
   readonly messages: {
     readonly commands: CommandRouter;
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
     readonly erasures: Pick<Erasures, 'eraseAgain'>;
+    readonly administration: UserAdministration;
     readonly moderation: Pick<Moderation, 'list' | 'decide'> & Pick<Moderation, 'view'>;
   };
   readonly projections: Pick<Projections, 'rebuild'>;
@@ -113,9 +112,10 @@ interface OperatorParts {
 
 /** Operates the system that runs in this process. */
 export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
-  const { commands, deletedTexts, erasures, moderation } = messages;
+  const { commands, deletedTexts, erasures, administration, moderation } = messages;
   const { partitions } = log;
   return {
+    ...operateUsers(vault.credentials, administration),
     async role({ username, role, give }) {
       const userId = await findUser(vault.credentials, username);
       const commandId = randomUUID();
@@ -187,13 +187,6 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
   };
 }
 
-/** The user of this name. Throws `not_found` when there is none, or no more. */
-async function findUser(credentials: OpenVault['credentials'], username: string): Promise<UserId> {
-  const found = await credentials.find(username);
-  if (found === undefined || found === 'erased') throw notFound(`no user is called ${username}`);
-  return found.userId;
-}
-
 /** Appends what the log has lost. Returns the number of erased users and deleted messages. */
 async function repeatErasures(
   commands: CommandRouter,
@@ -251,18 +244,4 @@ export async function acceptShortened(
       accepted.push({ partition, size });
     }
   return accepted;
-}
-
-/** Repeats work that is `overloaded` or `unknown`, for up to 30 s; the work must be safe to repeat. */
-async function retry<T>(work: () => Promise<T>): Promise<T> {
-  const giveUpAt = performance.now() + RETRY_FOR_MS;
-  for (;;) {
-    try {
-      return await work();
-    } catch (error) {
-      const canPass = error instanceof ParleyError && ['overloaded', 'unknown'].includes(error.code);
-      if (!canPass || performance.now() > giveUpAt) throw error;
-      await delay(RETRY_EVERY_MS);
-    }
-  }
 }

@@ -9,6 +9,7 @@ import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
@@ -94,11 +95,13 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const erasures = startErasures(host, parts, gateway, broadcast);
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
+  const administration = administrationOf(parts, gateway, erasures);
   const moderation = moderationOf(parts, deletedTexts);
-  const operator = operatorOf(parts, deletedTexts, erasures, moderation);
+  const decisions = { administration, moderation };
+  const operator = operatorOf(parts, { deletedTexts, erasures, ...decisions });
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, { erasures, moderation }), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, decisions), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -147,6 +150,19 @@ async function acceptAll(
   onAccepted(await acceptShortened(audit.heads, stores.engine.log.partitions));
 }
 
+const administrationOf = (
+  { stores, reads, membership }: Parts,
+  gateway: RunningGateway,
+  erasures: Erasures,
+): UserAdministration =>
+  new UserAdministration({
+    vault: stores.vault,
+    commands: membership.commands,
+    queries: reads.queries,
+    announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
+    erase: (userId, username) => erasures.erase(userId, username),
+  });
+
 const moderationOf = (
   { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
   deletedTexts: DeletedTexts,
@@ -158,13 +174,11 @@ const moderationOf = (
 
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
-  deletedTexts: DeletedTexts,
-  erasures: Erasures,
-  moderation: Moderation,
+  messages: Omit<Parameters<typeof systemOperator>[0]['messages'], 'commands'>,
 ): Operator =>
   systemOperator({
     vault: stores.vault,
-    messages: { commands: membership.commands, deletedTexts, erasures, moderation },
+    messages: { commands: membership.commands, ...messages },
     projections: reads.projections,
     heads: audit.heads,
     log: stores.engine.log,

@@ -1,7 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
-import { addReport } from './moderate.js';
+import { addReport, addUser } from './moderate.js';
 import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
@@ -25,7 +25,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     })
     .exitOverride();
   for (const add of [
-    ...[addServe, addRole, addMessage, addReport, addRebuild],
+    ...[addServe, addRole, addUser, addMessage, addReport, addRebuild],
     ...[addBackup, addRestore, addAudit, addKey],
   ])
     add(program, env);

@@ -103,7 +103,7 @@ export function decodeCommit(data: Uint8Array): CommitFrame {
     // Only writers send frames, and they name streams.
     members: new Map(members as [StreamName, Audience][]),
     // Only writers send frames.
-    messages: messages.length > 0 ? new Map(messages as unknown as [number, SealedMessage][]) : undefined,
+    ...(messages.length > 0 ? { messages: new Map(messages as unknown as [number, SealedMessage][]) } : {}),
     get leaves() {
       leaves ??= found < 0 ? [] : text.toString('utf8', end + 1).split('\n');
       return leaves;

@@ -10,17 +10,16 @@ import * as pins from './messages/pins.js';
 import * as reactions from './messages/reactions.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
-import * as profiles from './people/profiles.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
-import * as users from './signUp.js';
+import * as users from './users.js';
 
 /**
  * All features, in the order of the documents. Whatever a feature's file exports as a declaration is part of the
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, profiles, friends, chats, groups, groupEvents] as const),
+  ...([users, friends, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
   ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;

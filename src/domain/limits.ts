@@ -29,6 +29,8 @@ export const SEARCH_CHARACTERS = 32;
 
 /** The most code points of a profile's texts. */
 export const PROFILE_CODE_POINTS = { displayName: 64, about: 500, status: 80 } as const;
+/** The most code points of a reason that a moderator gives. */
+export const REASON_CODE_POINTS = 1000;
 /** The most characters of a language tag. */
 export const LOCALE_CHARACTERS = 35;
 export const TOKEN_CHARACTERS = 1024;

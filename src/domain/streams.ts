@@ -16,6 +16,7 @@ export interface UserState {
   readonly erased?: true;
   /** Absent for a user without a role. */
   readonly roles?: readonly Role[];
+  readonly suspended?: true;
   /** The user's reports of the last day. */
   readonly reports?: readonly ReportMark[];
   /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */

@@ -121,6 +121,8 @@ export interface SessionRules {
   readonly lifetimeMs: number;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
+  /** By everything in the log now. */
+  readonly isSuspended: (userId: string) => Promise<boolean>;
 }
 
 export interface SignedIn {
@@ -168,7 +170,10 @@ export class Accounts {
     }
   }
 
-  /** Makes a new session. Throws `unauthenticated`, alike for an unknown name and a wrong password. */
+  /**
+   * Makes a new session. Throws `unauthenticated`, alike for an unknown name and a wrong password, and `forbidden` for
+   * the right password of a suspended user.
+   */
   async signIn(username: string, password: string, turn: PasswordTurn): Promise<SignedIn> {
     const { vault, passwords, sessionRules } = this.#parts;
     // The vault folds case beyond ASCII (the Kelvin sign equals k): a text that cannot be a name must not find one.
@@ -183,17 +188,19 @@ export class Accounts {
     // The read model may not have the user yet. Register again: it changes nothing and returns the moment to wait for.
     const known = credential.registered ? await this.#find(userId, []) : undefined;
     const at = known ? [] : [await this.#register(credential)];
+    if (known?.suspended) throw suspended();
     // Read before the session is made, so that an `overloaded` here leaves no session behind.
     const mine = { user: known ?? (await this.#user(userId, at)), ...(await this.overview(userId, at)) };
     const { token, session } = await vault.sessions.create(userId, new Date(), sessionRules.lifetimeMs);
-    // A concurrent password change or erasure did not see this new session. So end it here.
-    let isStillRight = false;
+    // A concurrent password change, erasure or suspension did not see this new session. So end it here.
+    let refusal: ParleyError | undefined = wrongNameOrPassword();
     try {
-      isStillRight = (await this.#hashes.current(credential, password)) !== undefined;
+      if ((await this.#hashes.current(credential, password)) !== undefined)
+        refusal = (await sessionRules.isSuspended(userId)) ? suspended() : undefined;
     } finally {
-      if (!isStillRight) await vault.sessions.revoke(session.id);
+      if (refusal) await vault.sessions.revoke(session.id);
     }
-    if (!isStillRight) throw wrongNameOrPassword();
+    if (refusal) throw refusal;
     return { token, expiresAt: session.expiresAt, ...mine };
   }
 
@@ -283,6 +290,7 @@ export class Accounts {
 }
 
 const nameTaken = () => new ParleyError('conflict', 'this name is taken, or was before: choose another');
+const suspended = () => forbidden('this account is suspended', 'suspended');
 const wrongNameOrPassword = () => unauthenticated('wrong user name or password');
 
 /** Signing up, in and out, and changing the password. */

@@ -8,22 +8,25 @@ import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
+import type { UserAdministration } from './administration.js';
+import { mountAdminUsers, mountPasswordReset } from './administration.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
 import { mountDocuments } from './documents/documents.js';
-import { type ExportParts, mountExport } from './export.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
+import { type ExportParts, mountExport, mountProfile, type ProfileParts } from './ownData.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
-import { mountProfile, type ProfileParts } from './profile.js';
 
 /** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
   readonly passwordLimits: PasswordLimits;
-  readonly users: UserParts & Pick<ExportParts, 'historyOf' | 'reports'> & Pick<ProfileParts, 'revisions'>;
+  readonly users: { readonly administration: UserAdministration } & UserParts &
+    Pick<ExportParts, 'historyOf' | 'reports'> &
+    Pick<ProfileParts, 'revisions'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
 }
@@ -45,6 +48,12 @@ export function createApp(
   mountOperations(router, operations);
   const guard = new PasswordGuard(passwordLimits);
   mountAccounts(router, service, { signedIn, guard });
+  mountPasswordReset(router, accounts, guard);
+  mountAdminUsers(router, {
+    roles: auditors,
+    commands: accounts.commands,
+    administration: users.administration,
+  });
   mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);

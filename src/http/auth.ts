@@ -3,9 +3,13 @@ import type { RouterContext } from '@koa/router';
 import { forbidden, ParleyError, unauthenticated } from '../base/errors.js';
 import { networkOf } from '../base/origins.js';
 import { type AttemptLimit, PasswordPlaces } from '../base/rateLimits.js';
-import type { UserId } from '../domain/ids.js';
+import type { Moment } from '../domain/commands.js';
+import { streamOf, type UserId } from '../domain/ids.js';
+import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
-import type { RoleCheck } from '../projections/queries.js';
+import { type EventLog, partitionOf } from '../log/log.js';
+import type { Queries } from '../projections/queries.js';
+import type { Progress } from '../projections/queryWaits.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import { HttpError, STORE_DOWN } from './problems.js';
@@ -53,17 +57,56 @@ export function requireSelf(ctx: RouterContext, { userId }: Session, refusal: st
   return userId;
 }
 
+/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
+export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+
+/** The log and the read models that say what a user is now. */
+export interface PresentSource {
+  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
+  readonly queries: Pick<Queries, 'roles' | 'users'>;
+  readonly progress: Pick<Progress, 'folded'>;
+}
+
+/** Asks for something of a user by everything in the log at the time of the call. */
+async function askAtPresent<T>(
+  { log, progress }: PresentSource,
+  userId: UserId,
+  ask: (at: readonly Moment[]) => Promise<T>,
+): Promise<T> {
+  const partition = partitionOf(streamOf('user', userId), log.partitions);
+  const folded = progress.folded(partition);
+  // Read together: the model has nearly always folded everything that is in the log.
+  const [tail, now] = await Promise.all([log.tail(partition), ask([])]);
+  const size = tail?.size ?? 0;
+  return size <= folded ? now : ask([{ partition, size }]);
+}
+
+export function roleCheck(source: PresentSource): RoleCheck {
+  return async (userId, role) => {
+    const roles = await askAtPresent(source, userId, (at) => source.queries.roles([userId], at));
+    return hasRole(roles.get(userId) ?? [], role);
+  };
+}
+
+/** Checks whether a user is suspended, as `roleCheck` checks a role. */
+export function suspensionCheck(source: PresentSource): (userId: UserId) => Promise<boolean> {
+  return async (userId) => {
+    const found = await askAtPresent(source, userId, (at) => source.queries.users([userId], at));
+    return found.get(userId)?.suspended === true;
+  };
+}
+
 export interface RoleParts {
   readonly sessions: SessionStore;
   readonly hasRole: RoleCheck;
 }
 
 /** Makes a handler that only users with this role reach; others get `forbidden`. */
-export const requireRole = ({ sessions, hasRole }: RoleParts, role: Role): RequireSession => {
-  const signedIn = requireSession(sessions);
+export const requireRole = (parts: RoleParts, role: Role): RequireSession => {
+  const signedIn = requireSession(parts.sessions);
   return (handler) =>
     signedIn(async (ctx, session) => {
-      if (!(await hasRole(session.userId, role)))
+      if (!(await parts.hasRole(session.userId, role)))
         throw forbidden(`this is for users with the role ${role}: an operator can give it to you`);
       return handler(ctx, session);
     });

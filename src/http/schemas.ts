@@ -21,7 +21,10 @@ const commonPasswords = new Set(common.dictionary['passwords-common'].slice(0, C
 export const isCommonPassword = (password: string): boolean => commonPasswords.has(password.toLowerCase());
 
 const codePoints = (text: string): number => Array.from(text).length;
-const hasLength = ({ min, max }: { readonly min: number; readonly max: number }, text: string): boolean => {
+export const hasLength = (
+  { min, max }: { readonly min: number; readonly max: number },
+  text: string,
+): boolean => {
   const n = codePoints(text);
   return n >= min && n <= max;
 };
@@ -68,6 +71,13 @@ export const SignOutQuery = z.strictObject({
 });
 
 export const ChangePassword = z.strictObject({ password: z.string(), newPassword: NewPassword });
+
+/** Any strings are a try, as for a sign-in. */
+export const ResetPassword = z.strictObject({
+  username: z.string(),
+  code: z.string().max(256, 'must be at most 256 characters'),
+  newPassword: NewPassword,
+});
 
 export const EraseUser = z.strictObject({ password: z.string() });
 

@@ -3,12 +3,11 @@ import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import { PROFILE_FIELDS } from '../domain/people/profiles.js';
-import { hasRole } from '../domain/roles.js';
+import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { Role } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
-import { type EventLog, partitionOf } from '../log/log.js';
+import { PROFILE_FIELDS } from '../domain/users.js';
+import { partitionOf } from '../log/log.js';
 import {
   activeRooms,
   cutPage,
@@ -32,7 +31,7 @@ import {
   usersById,
   type ViewSource,
 } from './models/userRows.js';
-import { friendsPage, searchUsers } from './models/userSearch.js';
+import { friendsPage, searchUsers, type UserPageRequest, userPage } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -90,6 +89,8 @@ export interface Queries {
   roles(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, readonly Role[]>>;
   /** Those who know this user: friends, and those for whom a chat with the user is active. */
   peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
+  /** A page of all users, or of those whose names have the part `q`; `next` as of `friends`. */
+  userPage(page: UserPageRequest, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
   /** Friends, and users who share a chat with a message with this user. */
   contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** Presence of these users; offline with `lastSeen: null` if never seen. */
@@ -179,14 +180,6 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
   const { rows, open } = source;
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
   return {
-    async users(ids, at) {
-      await waitFor(at);
-      return usersById(source, ids);
-    },
-    async self(userId, at) {
-      await waitFor(at);
-      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
-    },
     async friends(userId, page, at) {
       await waitFor(at);
       return friendsPage(source, userId, page);
@@ -234,11 +227,8 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       const hasMore = found.hasMore || fitting.length < messages.length;
       return { messages: isForward ? fitting : fitting.reverse(), hasMore };
     },
+    ...userQueries(source, waitFor),
     ...messageQueries(source, waitFor),
-    async roles(ids, at) {
-      await waitFor(at);
-      return rolesOf(rows, ids);
-    },
     async peers(userId, at) {
       await waitFor(at);
       return peerIds(rows, userId);
@@ -267,8 +257,31 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
   };
 }
 
-/** Returns whether a user may do what a role permits, by everything in the log at the time of the call. */
-export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
+/** Reads of users by themselves. */
+function userQueries(
+  source: ViewSource,
+  waitFor: (at: readonly Moment[]) => Promise<unknown>,
+): Pick<Queries, 'users' | 'self'> & Pick<Queries, 'userPage' | 'roles'> {
+  const { rows } = source;
+  return {
+    async users(ids, at) {
+      await waitFor(at);
+      return usersById(source, ids);
+    },
+    async self(userId, at) {
+      await waitFor(at);
+      return (await usersById(source, [userId], PROFILE_FIELDS)).get(userId);
+    },
+    async userPage(page, at) {
+      await waitFor(at);
+      return userPage(source, page);
+    },
+    async roles(ids, at) {
+      await waitFor(at);
+      return rolesOf(rows, ids);
+    },
+  };
+}
 
 /** Reads of single messages. */
 function messageQueries(
@@ -316,24 +329,5 @@ function groupQueries(
       await waitFor(at);
       return readersPage(source, me, page);
     },
-  };
-}
-
-/** The log and the read model that decide which roles a user has. */
-export interface RoleSource {
-  readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles'>;
-  readonly progress: Pick<Progress, 'folded'>;
-}
-
-export function roleCheck({ log, queries, progress }: RoleSource): RoleCheck {
-  return async (userId, role) => {
-    const partition = partitionOf(streamOf('user', userId), log.partitions);
-    const folded = progress.folded(partition);
-    // Read together: the model has nearly always folded everything that is in the log.
-    const [tail, now] = await Promise.all([log.tail(partition), queries.roles([userId], [])]);
-    const size = tail?.size ?? 0;
-    const roles = size <= folded ? now : await queries.roles([userId], [{ partition, size }]);
-    return hasRole(roles.get(userId) ?? [], role);
   };
 }

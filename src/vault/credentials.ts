@@ -35,6 +35,22 @@ export function createCredentialStore(
     }
   }
 
+  /** Replaces the content of a claim. Returns false if there is none, or `change` gives none. */
+  async function replaceSecret(
+    id: string,
+    change: (secret: ClaimSecret) => ClaimSecret | undefined,
+  ): Promise<boolean> {
+    for (let tries = 1; tries <= MAX_REPLACE_TRIES; tries++) {
+      const row = await store.findClaim(id);
+      if (row === undefined || row.sealed === null) return false;
+      const { registered: _, ...secret } = openSecret(id, { ...row, sealed: row.sealed });
+      const changed = change(secret);
+      if (!changed) return false;
+      if (await store.replaceClaim(id, row.sealed, sealSecret(id, changed))) return true;
+    }
+    throw overloaded('the password is being changed by others; try again');
+  }
+
   return {
     idOf,
     claim(name, { registered: _, ...secret }) {
@@ -52,15 +68,25 @@ export function createCredentialStore(
       const id = idOf(name);
       const row = await store.findClaim(id);
       if (row === undefined || row.sealed === null) return false;
-      const { registered: _, ...secret } = openSecret(id, { ...row, sealed: row.sealed });
+      const { registered: _, reset: __, ...secret } = openSecret(id, { ...row, sealed: row.sealed });
       if (secret.passwordHash !== oldHash) return false;
       // Each seal is a different string. So comparing the sealed text compares the hash and the rest of the
       // claim.
       return store.replaceClaim(id, row.sealed, sealSecret(id, { ...secret, passwordHash: newHash }));
     },
+    setReset: (name, reset) => replaceSecret(idOf(name), (secret) => ({ ...secret, reset })),
+    useReset: (name, codeHash, newHash, now) =>
+      replaceSecret(idOf(name), ({ reset, ...secret }) =>
+        reset?.codeHash === codeHash && now < new Date(reset.expiresAt)
+          ? { ...secret, passwordHash: newHash }
+          : undefined,
+      ),
     erase: (name) => store.eraseClaim(idOf(name)),
   };
 }
+
+/** Each try loses to another change of the same claim. */
+const MAX_REPLACE_TRIES = 8;
 
 /** Changes the hash of a claim, by somebody who knows the password. Sign-ins may renew the same hash meanwhile. */
 export class PasswordHashes {

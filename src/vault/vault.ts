@@ -21,6 +21,16 @@ export interface Credential {
   readonly passwordHash: string;
   /** False until `UserRegistered` is known to be in the log. A sign-in then completes the sign-up. */
   readonly registered: boolean;
+  /** A code that sets a new password once. */
+  readonly reset?: PasswordReset;
+}
+
+/** A code with which a user sets a new password. */
+export interface PasswordReset {
+  /** The SHA-256 of the code, in hex. */
+  readonly codeHash: string;
+  /** ISO 8601. */
+  readonly expiresAt: string;
 }
 
 export interface Session {
@@ -104,8 +114,12 @@ export interface CredentialStore {
   /** Identifies the claim to a name, whether it was made or not, without revealing the name. */
   idOf(name: string): string;
   markRegistered(name: string): Promise<void>;
-  /** Compares and sets. Returns false if the hash has changed. */
+  /** Compares and sets. Returns false if the hash has changed. A code that was issued before sets nothing more. */
   changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;
+  /** Stores a code in place of an earlier one. Returns false if the name has no claim. */
+  setReset(name: string, reset: PasswordReset): Promise<boolean>;
+  /** Uses the code up and sets the hash, in one step. Returns false unless the code is right and valid at `now`. */
+  useReset(name: string, codeHash: string, newHash: string, now: Date): Promise<boolean>;
   /** Keeps the claim to the name and erases its content. */
   erase(name: string): Promise<void>;
 }

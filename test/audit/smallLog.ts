@@ -3,7 +3,7 @@ import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import { type EventLog, partitionOf } from '../../src/log/log.js';
 import { allProjections } from '../../src/projections/allProjections.js';

@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
+import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { newDevice, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -38,6 +39,52 @@ for (const engine of commandEngines)
       ] as const)
         expect((await parley(['role', role, 'ann'], env)).out).to.equal(`ann is ${noun} now\n`);
       (await newDevice(server, ann)).close();
+    });
+
+    it('list, suspend, restore, reset and erase users, with and without a server', async () => {
+      const [zoe, yan] = [await signUp(server, 'zoe'), await signUp(server, 'yan')];
+      const user = (...args: string[]) => parley(['user', ...args], env);
+      const signIn = (password = zoe.password) =>
+        ask(server.url, 'POST /user/signin', { json: { username: 'zoe', password } });
+      const device = await newDevice(server, zoe);
+      expect((await user('sessions', 'zoe')).out).to.match(/^signed in \S+, open until \S+\n$/);
+      const { out: listed } = await user('list', 'ZOE');
+      expect(listed.split('\t').slice(0, 3)).to.deep.equal(['zoe', zoe.user.userId, zoe.user.createdAt]);
+      expect(listed).to.match(/\t1 sessions\t-\n$/);
+      expect((await user('list')).out.split('\n')).to.have.length.above(2);
+      expect((await user('suspend', 'ZOE', '--reason', 'spam')).out).to.equal('ZOE is suspended now\n');
+      expect((await user('suspend', 'zoe', '--reason', 'spam')).out).to.equal('zoe is already suspended\n');
+      expect((await user('list', 'zoe')).out).to.match(/\t0 sessions\tsuspended\n$/);
+      expect((await signIn()).body).to.include({ code: 'forbidden', reason: 'suspended' });
+      await server.stop();
+      expect(await user('restore', 'zoe', '--reason', 'a mistake')).to.deep.equal({
+        ...{ code: 0, err: '', out: 'zoe is no longer suspended\n' },
+      });
+      const { out: issued } = await user('reset-password', 'zoe');
+      await server.start();
+      expect((await user('restore', 'zoe', '--reason', 'x')).out).to.equal('zoe is not suspended\n');
+      expect((await signIn()).status).to.equal(200);
+      const [code] = issued.split(' ');
+      const json = { username: 'zoe', code, newPassword: 'another mild evening' };
+      expect((await ask(server.url, 'POST /user/password-reset', { json })).status).to.equal(204);
+      expect((await signIn()).status).to.equal(401);
+      expect((await signIn(json.newPassword)).status).to.equal(200);
+      expect((await user('sessions', 'zoe', '--end')).out).to.match(/^signed in \S+, ended now\n$/);
+      expect((await user('sessions', 'zoe')).out).to.equal('zoe has no open session\n');
+      // Who holds a role is for the command line alone.
+      expect(await parley(['role', 'admin', 'yan'], env)).to.include({ code: 0 });
+      expect((await user('suspend', 'yan', '--reason', 'left')).out).to.equal('yan is suspended now\n');
+      expect((await user('erase', 'yan')).out).to.equal('yan is erased\n');
+      expect((await user('list')).out).to.match(new RegExp(`^-\\t${yan.user.userId}\\t.*\\terased$`, 'm'));
+      device.close();
+      for (const verb of ['suspend', 'restore', 'reset-password', 'erase', 'sessions']) {
+        const reason = verb === 'suspend' || verb === 'restore' ? ['--reason', 'x'] : [];
+        expect(await user(verb, 'yan', ...reason), verb).to.deep.equal({
+          ...{ code: 1, out: '', err: 'parley: no user is called yan\n' },
+        });
+      }
+      expect(await user('suspend', 'zoe')).to.include({ code: 2, out: '' });
+      expect(await user('suspend', 'zoe', '--reason', ' ')).to.include({ code: 2, out: '' });
     });
 
     it('exit with 2 for a role that does not exist', async () => {

@@ -36,6 +36,7 @@ describe('A command that cannot write what it was asked for', function () {
     const server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
     env = { DATA_DIR: server.dataDir };
     const [ann, bob] = [await signUp(server, 'ann'), await signUp(server, 'bob')];
+    await signUp(server, 'cid');
     userId = ann.user.userId;
     const { token } = await new Rest(server.url).signIn(ann.username, ann.password);
     const device = await RawSocket.open(server.wsUrl, token);
@@ -80,6 +81,12 @@ describe('A command that cannot write what it was asked for', function () {
   const verbs: Record<string, (() => readonly string[]) | undefined> = {
     serve: undefined,
     role: () => ['auditor', 'bob'],
+    'user list': () => [],
+    'user suspend': () => ['bob', '--reason', 'spam'],
+    'user restore': () => ['bob', '--reason', 'a mistake'],
+    'user reset-password': () => ['bob'],
+    'user erase': () => ['cid'],
+    'user sessions': () => ['ann'],
     'message delete': () => [roomId, messageId],
     'report list': () => [],
     'report show': () => [reportId],

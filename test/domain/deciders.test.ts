@@ -27,6 +27,10 @@ type UserCommand = CommandOf<
   | 'give role'
   | 'take role'
   | 'record audit read'
+  | 'suspend user'
+  | 'restore user'
+  | 'administer user'
+  | 'change profile'
 >;
 
 function deepFreeze<T>(value: T): T {
@@ -387,8 +391,12 @@ describe('a user with a role', () => {
     const kinds = [
       ...(['register user', 'go online', 'go offline', 'erase user'] as const),
       ...(['give role', 'take role', 'record audit read'] as const),
+      ...(['suspend user', 'restore user', 'administer user'] as const),
     ];
-    const commandOf = (kind: (typeof kinds)[number], role: Role): UserCommand => {
+    const commandOf = (kind: (typeof kinds)[number], role: Role, by: string): UserCommand => {
+      if (kind === 'suspend user' || kind === 'restore user')
+        return { kind, userId: ada, by, reason: 'because' };
+      if (kind === 'administer user') return { kind, userId: ada, by, action: 'erasure' };
       if (kind === 'give role' || kind === 'take role') return { kind, userId: ada, role };
       if (kind === 'record audit read') return read;
       if (kind === 'go offline') return { kind, userId: ada, lastSeen: now };
@@ -399,20 +407,24 @@ describe('a user with a role', () => {
     /** What must not come twice without its opposite in between. */
     const opposites: Record<string, string> = {
       UserWentOnline: 'UserWentOffline',
+      UserSuspended: 'UserRestored',
       ...Object.fromEntries(ROLES.map((role) => [`RoleGiven ${role}`, `RoleTaken ${role}`])),
     };
     const command = fc.record({
       kind: fc.constantFrom(...kinds),
       role: fc.constantFrom(...ROLES),
+      by: fc.constantFrom(bob, 'system'),
       isActive: fc.boolean(),
     });
+    /** Decisions that are recorded each time. */
+    const eachTime: readonly string[] = ['record audit read', 'administer user'];
     fc.assert(
       fc.property(fc.array(command, { maxLength: 40 }), (commands) => {
         const stream = newUser();
-        for (const { kind, role, isActive } of commands) {
-          stream.run(ada, commandOf(kind, role), factsOf({ isActive: () => isActive }));
-          const again = stream.run(ada, commandOf(kind, role), factsOf({ isActive: () => isActive }));
-          if (kind !== 'record audit read') expect(again.made).to.equal(0);
+        for (const { kind, role, by, isActive } of commands) {
+          stream.run(ada, commandOf(kind, role, by), factsOf({ isActive: () => isActive }));
+          const again = stream.run(ada, commandOf(kind, role, by), factsOf({ isActive: () => isActive }));
+          if (!eachTime.includes(kind)) expect(again.made).to.equal(0);
         }
         const types = stream.types();
         expect(types.filter((type) => type === 'UserRegistered').length).to.equal(Math.min(1, types.length));
@@ -423,6 +435,12 @@ describe('a user with a role', () => {
         for (const [on, off] of Object.entries(opposites)) {
           const turns = turned.filter((type) => type === on || type === off);
           expect(turns).to.deep.equal(turns.map((_, i) => (i % 2 === 0 ? on : off)));
+        }
+        const held = new Set<string>();
+        for (const { type, data } of stream.events) {
+          if (type === 'RoleGiven') held.add(data.role);
+          if (type === 'RoleTaken') held.delete(data.role);
+          if ('by' in data && data.by === bob) expect(held.size, `${type} of who holds a role`).to.equal(0);
         }
         let isAuditor = false;
         for (const type of turned) {

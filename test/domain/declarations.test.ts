@@ -31,6 +31,9 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     about: null,
     status: 'here',
   },
+  'suspend user': { kind: 'suspend user', userId: ada, by: bob, reason: 'spam' },
+  'restore user': { kind: 'restore user', userId: ada, by: 'system', reason: 'a mistake' },
+  'administer user': { kind: 'administer user', userId: ada, by: bob, action: 'erasure' },
   'go online': { kind: 'go online', userId: ada },
   'go offline': { kind: 'go offline', userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' },
   'erase user': { kind: 'erase user', userId: ada },
@@ -160,6 +163,8 @@ describe('the declarations', () => {
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
+      UserSuspended: { userId: ada, by: ada, reason: '' },
+      UserRestored: { userId: ada, by: ada, reason: '' },
       ProfileChanged: { userId: ada, displayName: '', about: '', status: '', locale: '' },
       MessageSent: { roomId, messageId, seq: 1, text: '', data: '{}' },
       MessageEdited: { roomId, messageId, seq: 1, editId: ada, rev: 1, text: '' },

@@ -163,13 +163,16 @@ for (const engine of allKinds) {
       await device.request('add friend', { friendId: me.userId });
       const { cursor } = device;
       await device.close();
+      // One on each node: what is pushed there has been pushed when they have it.
+      const witnesses = [await me.device(), await me.device()];
       await change(me, { displayName: 'Meanwhile' });
+      for (const witness of witnesses) await pushOf(witness, 'Meanwhile');
       const again = await friend.device(cursor);
       await again.push('identity', ({ caughtUp }) => caughtUp);
       expect(again.pushed('change user')).to.deep.equal([]);
       const { friends } = await again.request('get friends', {});
       expect(friends[0]).to.include({ displayName: 'Meanwhile' });
-      await again.close();
+      await Promise.all([again, ...witnesses].map((device) => device.close()));
     });
 
     it('are exported with all their changes', async () => {

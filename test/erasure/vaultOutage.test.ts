@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { VaultUnavailable } from '../../src/base/errors.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { createKeyStore } from '../../src/vault/keyStore.js';
 import { createPlaintextCache, createTextOpener } from '../../src/vault/textOpener.js';

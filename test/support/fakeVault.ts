@@ -17,6 +17,7 @@ import type {
   DataKey,
   ErasureStore,
   KeyStore,
+  PasswordReset,
   Passwords,
   Session,
   SessionStore,
@@ -118,8 +119,19 @@ class FakeCredentials implements CredentialStore {
   async changePassword(name: string, oldHash: string, newHash: string): Promise<boolean> {
     const found = this.#claims.get(name.toLowerCase());
     if (found === undefined || found === 'erased' || found.passwordHash !== oldHash) return false;
-    this.#change(name, (credential) => ({ ...credential, passwordHash: newHash }));
+    this.#change(name, ({ reset: _, ...credential }) => ({ ...credential, passwordHash: newHash }));
     return true;
+  }
+  async setReset(name: string, reset: PasswordReset): Promise<boolean> {
+    const found = this.#claims.get(name.toLowerCase());
+    this.#change(name, (credential) => ({ ...credential, reset }));
+    return found !== undefined && found !== 'erased';
+  }
+  async useReset(name: string, codeHash: string, newHash: string, now: Date): Promise<boolean> {
+    const found = this.#claims.get(name.toLowerCase());
+    if (found === undefined || found === 'erased' || found.reset?.codeHash !== codeHash) return false;
+    if (now >= new Date(found.reset.expiresAt)) return false;
+    return this.changePassword(name, found.passwordHash, newHash);
   }
   async erase(name: string): Promise<void> {
     this.#claims.set(name.toLowerCase(), 'erased');

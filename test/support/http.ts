@@ -8,6 +8,7 @@ import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import type { Moderation } from '../../src/erasure/reportDecisions.js';
+import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
 import type { Queries } from '../../src/projections/queries.js';
@@ -106,7 +107,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
-      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {} },
+      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {}, isSuspended: async () => false },
     },
     passwordLimits: { attemptLimit, trustedProxies },
     users: {
@@ -117,6 +118,11 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
         revision: ({ size }) => String(size),
       },
       erase: async () => {},
+      administration: new UserAdministration({
+        ...{ vault, commands, queries },
+        announceEnds: async () => {},
+        erase: async () => {},
+      }),
       reports: { async *of() {} },
       async *historyOf() {},
     },

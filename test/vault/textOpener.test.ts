@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
-import { usernameContext } from '../../src/domain/signUp.js';
+import { usernameContext } from '../../src/domain/users.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { RoomKeys, roomKeysId, sealText } from '../../src/vault/textKeys.js';

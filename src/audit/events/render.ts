@@ -2,7 +2,7 @@ import { LRUCache } from 'lru-cache';
 import { withTransferList } from '../../base/workerThreads.js';
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { UserId } from '../../domain/ids.js';
-import { usernameContext } from '../../domain/signUp.js';
+import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import type { UserRow } from '../../projections/models/userNames.js';

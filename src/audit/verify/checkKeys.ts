@@ -4,7 +4,7 @@ import type { Sealed } from '../../domain/fields.js';
 import { parseStream, type RoomId, type UserId } from '../../domain/ids.js';
 import { textContext } from '../../domain/messages/sealedMessages.js';
 import { reportName } from '../../domain/moderation/reports.js';
-import { usernameContext } from '../../domain/signUp.js';
+import { usernameContext } from '../../domain/users.js';
 import { readRange } from '../../log/checkLog.js';
 import { decodeCommit } from '../../projections/commitBuffer.js';
 import { foldEvents, type Projection, type Rows } from '../../projections/projection.js';

@@ -1,11 +1,12 @@
 import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
-import { ProfileChange } from '../../domain/people/profiles.js';
+import { ProfileChange } from '../../domain/users.js';
 import {
   ChangePassword,
   EraseUser,
   type Json,
   ProfileAnswer,
+  ResetPassword,
   RevisionQuery,
   SearchAnswer,
   SearchQuery,
@@ -16,8 +17,8 @@ import {
   SignUpAnswer,
   UserAnswer,
 } from '../schemas.js';
+import { adminPaths, reportPaths } from './adminRoutes.js';
 import { auditPaths, id, inPath } from './auditRoutes.js';
-import { reportPaths } from './reportRoutes.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
@@ -98,6 +99,19 @@ export const paths: Record<
       errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
   },
+  '/user/password-reset': {
+    post: {
+      id: 'resetPassword',
+      summary: 'Set a new password with a code',
+      about:
+        'Sets a new password with the code that an admin has issued, once, and ends all sessions of the user. A try counts as a sign-in.',
+      tag: 'Users',
+      open: true,
+      body: ResetPassword,
+      status: 204,
+      errors: ['bad_request', 'unauthenticated', 'rate_limited', 'overloaded', 'unknown'],
+    },
+  },
   '/user/me': {
     patch: {
       id: 'changeProfile',
@@ -161,6 +175,7 @@ export const paths: Record<
   },
   ...auditPaths,
   ...reportPaths,
+  ...adminPaths,
   '/health': {
     get: {
       id: 'health',

@@ -2,8 +2,7 @@ import type { SealedNote } from '../../domain/defineEvent.js';
 import type { Recorded } from '../../domain/events.js';
 import type { Sealed, Time } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
-import { type ProfileField, profileContext } from '../../domain/people/profiles.js';
-import { usernameContext } from '../../domain/signUp.js';
+import { type ProfileField, profileContext, usernameContext } from '../../domain/users.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import { elementAt, type IndexEntry } from '../store/rowStore.js';
 
@@ -15,6 +14,7 @@ export interface UserRow extends Partial<Readonly<Record<ProfileField, Sealed>>>
   readonly username: Sealed;
   readonly backgroundColor: string;
   readonly createdAt: Time;
+  readonly suspended?: true;
   readonly erased?: true;
 }
 

@@ -1,9 +1,9 @@
 import { overloaded } from '../../base/errors.js';
 import type { Recorded } from '../../domain/events.js';
 import type { UserId } from '../../domain/ids.js';
-import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/people/profiles.js';
 import type { Role } from '../../domain/streams.js';
 import type { OnlineInfo, User } from '../../domain/userMessageChat.js';
+import { PROFILE_FIELDS, type ProfileField, PUBLIC_PROFILE_FIELDS } from '../../domain/users.js';
 import type { TextOpener } from '../../vault/textOpener.js';
 import type { Projection } from '../projection.js';
 import {
@@ -52,6 +52,8 @@ export function usersProjection(names: NameOpener): Projection<UserRow> {
       switch (event.type) {
         case 'UserRegistered':
         case 'ProfileChanged':
+        case 'UserSuspended':
+        case 'UserRestored':
         case 'UserErased':
           return [event.data.userId];
         default:
@@ -66,6 +68,7 @@ export function usersProjection(names: NameOpener): Projection<UserRow> {
       if (event.type === 'UserRegistered') return registeredRow(event);
       if (!value) return null;
       if (event.type === 'ProfileChanged') return changedRow(value, event);
+      if (event.type === 'UserSuspended' || event.type === 'UserRestored') return suspendedRow(value, event);
       if (event.type !== 'UserErased') return value;
       const { userId, username, backgroundColor, createdAt } = value;
       return { userId, username, backgroundColor, createdAt, erased: true };
@@ -77,6 +80,13 @@ function registeredRow(event: Recorded<'UserRegistered'>): UserRow {
   const { userId, username, backgroundColor } = event.data;
   const row: UserRow = { userId, username, backgroundColor, createdAt: event.recordedAt };
   passNames(row, event);
+  return row;
+}
+
+function suspendedRow(value: UserRow, event: Recorded<'UserSuspended' | 'UserRestored'>): UserRow {
+  const { suspended: _, ...rest } = value;
+  const row: UserRow = event.type === 'UserSuspended' ? { ...rest, suspended: true } : rest;
+  passNames(row, event, value);
   return row;
 }
 
@@ -118,6 +128,8 @@ export async function openUsers(
   ]);
   const opened = (texts.length === 0 ? [] : await open.notes(texts)).values();
   return users.map((row) => {
+    // Without fields the users are shown by their names alone.
+    const isSuspended = fields.length > 0 && row.suspended;
     const { userId, backgroundColor, createdAt, erased } = row;
     const name = opened.next().value ?? null;
     const profile: { [F in ProfileField]?: string } = {};
@@ -128,7 +140,14 @@ export async function openUsers(
     // The row can tell of the erasure before or after the key is destroyed.
     return erased || name === null
       ? { userId, username: null, backgroundColor, createdAt, erased: true }
-      : { userId, username: name, backgroundColor, createdAt, ...profile };
+      : {
+          userId,
+          username: name,
+          backgroundColor,
+          createdAt,
+          ...profile,
+          ...(isSuspended && { suspended: true }),
+        };
   });
 }
 

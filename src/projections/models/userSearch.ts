@@ -1,9 +1,10 @@
+import { badRequest } from '../../base/errors.js';
 import { canBeInName } from '../../domain/fields.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
 import type { User } from '../../domain/userMessageChat.js';
-import { type RowReader, valuesOf } from '../store/rowStore.js';
+import { type Row, type RowReader, valuesOf } from '../store/rowStore.js';
 import { chatsModel, friendIds } from './chatRows.js';
-import { foldCase, searchPrefixes, type UserRow } from './userNames.js';
+import { foldCase, searchPrefixes, searchTerms, type UserRow } from './userNames.js';
 import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
@@ -31,6 +32,63 @@ export async function friendsPage(
   const { ids, ...rest } = await friendIds(source.rows, userId, page);
   const friends = [...(await usersById(source, ids)).values()];
   return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
+}
+
+export interface UserPageRequest {
+  readonly q?: string | undefined;
+  readonly limit: number;
+  readonly next?: string | undefined;
+}
+
+/**
+ * A page of all users, erased ones included, by id; or of those with `q` in a name, each once. `next` is the id of the
+ * last user: no part of a name leaves in it. Throws `bad_request` if that user cannot be found by `q` any more.
+ */
+export async function userPage(
+  source: ViewSource,
+  { q, limit, next }: UserPageRequest,
+): Promise<{ users: User[]; next?: string }> {
+  if (q !== undefined && !canBeInName(q)) return { users: [] };
+  const rows =
+    q === undefined
+      ? await source.rows.range(usersModel, {
+          ...(next === undefined ? {} : { after: next }),
+          limit: limit + 1,
+        })
+      : await findNamed(source, foldCase(q), limit + 1, next);
+  const page = valuesOf(rows.slice(0, limit));
+  const users = await openUsers(source.open, page);
+  const last = page.at(-1);
+  const found = q === undefined ? users : users.filter((user) => hasPart(user, foldCase(q)));
+  return { users: found, ...(rows.length > limit && last ? { next: last.userId } : {}) };
+}
+
+async function findNamed(
+  source: ViewSource,
+  part: string,
+  limit: number,
+  next: string | undefined,
+): Promise<Row<UserRow>[]> {
+  const from = next === undefined ? undefined : await placeOf(source, part, next);
+  const found = await source.rows.findPrefix(usersModel, 'suffix', part, limit, from);
+  return found.map(({ row }) => row);
+}
+
+/** Where a user comes among those with this part in a name: by the first of their terms, in the order of UTF-8. */
+async function placeOf(
+  source: ViewSource,
+  part: string,
+  userId: UserId,
+): Promise<{ term: string; key: string }> {
+  const user = (await usersById(source, [userId])).get(userId);
+  const names = [user?.username, user?.displayName].filter((name) => name != null);
+  const terms = names
+    .flatMap((name) => searchTerms(name, 'username'))
+    .filter((term) => term.startsWith(part));
+  const [term] = terms.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  if (term !== undefined) return { term, key: userId };
+  const message = 'is of a page that has changed: begin with the first page again';
+  throw badRequest(`next ${message}`, [{ path: 'next', message }]);
 }
 
 /** Returns true if the user name or the display name has this part, which is folded. */

@@ -73,6 +73,7 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('profile' as const), pair, change: profile }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('suspend' as const), pair, on: fc.boolean() }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -106,7 +107,13 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'profile') world.changeProfile(me, act.change);
-      else if (act.does === 'role') world.setRole(me, act.role, act.give);
+      else if (act.does === 'suspend') {
+        // Users do not decide about those who hold a role.
+        const holdsRole = world.events.some(
+          ({ type, data }) => type === 'RoleGiven' && data.userId === other,
+        );
+        world.setSuspended(holdsRole ? 'system' : me, other, act.on);
+      } else if (act.does === 'role') world.setRole(me, act.role, act.give);
       else if (act.does === 'offline') world.goOffline(me, '2026-02-03T04:05:06.007Z');
       else if (act.does === 'decide') {
         const open = reports.shift();

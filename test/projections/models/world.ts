@@ -106,6 +106,10 @@ export class World {
     this.#run({ kind: 'change profile', userId, ...change });
   }
 
+  setSuspended(by: UserId, userId: UserId, isSuspended: boolean): void {
+    this.#run({ kind: isSuspended ? 'suspend user' : 'restore user', userId, by, reason: 'because' });
+  }
+
   setRole(userId: UserId, role: Role, give: boolean): void {
     this.#run({ kind: give ? 'give role' : 'take role', userId, role });
   }

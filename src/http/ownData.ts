@@ -1,15 +1,51 @@
+import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
-import type { Moment } from '../domain/commands.js';
+import { overloaded, unauthenticated } from '../base/errors.js';
+import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
-import type { Message } from '../domain/userMessageChat.js';
+import type { Message, User } from '../domain/userMessageChat.js';
+import { PROFILE_FIELDS, ProfileChange } from '../domain/users.js';
 import type { Revisions } from '../gateway/cursor.js';
 import { type GroupView, type Queries, viewOf } from '../projections/queries.js';
 import type { Report, Reports } from '../projections/reportQueries.js';
 import type { SessionStore } from '../vault/vault.js';
 import { type RequireSession, requireSelf, serveResource } from './auth.js';
-import { readQuery, sendLines } from './problems.js';
+import { readBody, readQuery, sendLines } from './problems.js';
 import { NoFields } from './schemas.js';
+
+export interface ProfileParts {
+  readonly commands: CommandRouter;
+  readonly queries: Pick<Queries, 'self'>;
+  readonly revisions: Pick<Revisions, 'revision'>;
+}
+
+/** The change without what is so already, so that a repeat records nothing. */
+function selectChanges(user: User, change: ProfileChange): ProfileChange {
+  const isNews = (field: (typeof PROFILE_FIELDS)[number]) =>
+    change[field] !== undefined && change[field] !== (user[field] ?? null);
+  return Object.fromEntries(PROFILE_FIELDS.filter(isNews).map((field) => [field, change[field]]));
+}
+
+/** Changing one's own profile. */
+export function mountProfile(
+  router: Router,
+  { commands, queries, revisions }: ProfileParts,
+  signedIn: RequireSession,
+): void {
+  serveResource(router, '/user/me', {
+    PATCH: signedIn(async (ctx, { userId }) => {
+      readQuery(ctx, NoFields);
+      const change = await readBody(ctx, ProfileChange);
+      const known = await queries.self(userId, []);
+      if (!known) throw overloaded('the read models are behind the log: try again');
+      if (known.erased) throw unauthenticated('this account was deleted');
+      const command = { kind: 'change profile', userId, ...selectChanges(known, change) } as const;
+      const { moment } = await commands.execute<'change profile'>(command, randomUUID());
+      ctx.body = { user: await queries.self(userId, [moment]), revision: revisions.revision(moment) };
+    }),
+  });
+}
 
 /** Rooms and messages of one query. */
 const PAGE_ROWS = 200;
@@ -39,7 +75,7 @@ async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<
   for await (const line of exportLines(userId, parts)) yield [line];
 }
 
-/** Profile, friends, sessions, rooms with their messages, reports, presence, changes of the profile; `kind` names each. */
+/** Profile, friends, sessions, rooms with their messages, reports, presence, suspensions, changes of the profile; `kind` names each. */
 async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<object, void> {
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
@@ -64,6 +100,8 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
     if (type === 'UserWentOnline') yield { kind: 'presence', isOnline: true, at: recordedAt };
     if (type === 'UserWentOffline')
       yield { kind: 'presence', isOnline: false, at: recordedAt, lastSeen: data.lastSeen };
+    if (type === 'UserSuspended' || type === 'UserRestored')
+      yield { kind: 'suspension', at: recordedAt, suspended: type === 'UserSuspended', reason: data.reason };
     if (type === 'ProfileChanged') {
       const { userId: _, ...change } = data;
       yield { kind: 'profile change', at: recordedAt, change };

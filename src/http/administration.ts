@@ -1,0 +1,297 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import type Router from '@koa/router';
+import { z } from 'zod';
+import { notFound, unauthenticated } from '../base/errors.js';
+import type { CommandRouter } from '../domain/commands.js';
+import { Time, textOf } from '../domain/fields.js';
+import type { Actor, UserId } from '../domain/ids.js';
+import { PAGE_ROWS, REASON_CODE_POINTS, SEARCH_CHARACTERS } from '../domain/limits.js';
+import type { AdminAction } from '../domain/roles.js';
+import { ROLES, type Role } from '../domain/streams.js';
+import { User } from '../domain/userMessageChat.js';
+import type { UserPageRequest } from '../projections/models/userSearch.js';
+import type { Queries } from '../projections/queries.js';
+import type { Passwords, Session, Vault } from '../vault/vault.js';
+import type { SessionRules } from './accounts.js';
+import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
+import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import { hasLength, NoFields, ResetPassword, Username } from './schemas.js';
+
+/** The life of a code that sets a new password. */
+const CODE_LIFE_MS = 24 * 60 * 60_000;
+const CODE_BYTES = 16;
+
+/** A code of 128 bits, in groups that people can read to each other. */
+function newCode(): string {
+  const digits = randomBytes(CODE_BYTES).toString('hex');
+  return digits.match(/.{4}/g)?.join('-') ?? digits;
+}
+
+/** The hash of a code, however it was typed. */
+const hashCode = (code: string): string =>
+  createHash('sha256').update(code.toLowerCase().replace(/[\s-]/g, '')).digest('hex');
+
+export interface AdministrationParts {
+  readonly vault: Pick<Vault, 'credentials' | 'sessions'>;
+  readonly commands: CommandRouter;
+  readonly queries: Queries;
+  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
+  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
+  /** See `Erasures.erase`. */
+  readonly erase: (userId: UserId, username: string) => Promise<void>;
+}
+
+/** A user as admins see them. */
+export interface AdministeredUser {
+  readonly user: User;
+  readonly isOnline: boolean;
+  readonly lastSeen: Time | null;
+  /** The number of sessions that are open. */
+  readonly sessions: number;
+  readonly roles: readonly Role[];
+}
+
+/**
+ * What moderators, admins and operators do to users. `by` is who decides, whose role the caller has checked; `system`
+ * for an operator. Each decision is in the log before it is carried out. Each may be repeated. Throws `not_found` for an
+ * unknown or erased user, and `forbidden` for one who holds a role unless an operator decides.
+ */
+export class UserAdministration {
+  readonly #parts: AdministrationParts;
+
+  constructor(parts: AdministrationParts) {
+    this.#parts = parts;
+  }
+
+  /** Ends all sessions, and lets nobody sign in as this user. Resolves with false if it was so before. */
+  async suspend(by: Actor, userId: UserId, reason: string): Promise<boolean> {
+    const { commands, queries } = this.#parts;
+    const command = { kind: 'suspend user', userId, by, reason } as const;
+    const { changed, moment } = await commands.execute<'suspend user'>(command, randomUUID());
+    await queries.users([userId], [moment]);
+    // A sign-in looks into the log after it has made its session: either it finds the suspension, or this its session.
+    await this.#endSessions(userId);
+    return changed;
+  }
+
+  /** Ends a suspension. Resolves with false if there was none. */
+  async restore(by: Actor, userId: UserId, reason: string): Promise<boolean> {
+    const { commands, queries } = this.#parts;
+    const command = { kind: 'restore user', userId, by, reason } as const;
+    const { changed, moment } = await commands.execute<'restore user'>(command, randomUUID());
+    await queries.users([userId], [moment]);
+    return changed;
+  }
+
+  /** Issues a code with which the user sets a new password once. An earlier code is good no more. */
+  async issueCode(by: Actor, userId: UserId): Promise<{ code: string; expiresAt: Time }> {
+    const { credentials } = this.#parts.vault;
+    const username = await this.#decide(by, userId, 'password reset');
+    const code = newCode();
+    const expiresAt = new Date(Date.now() + CODE_LIFE_MS).toISOString();
+    if (!(await credentials.setReset(username, { codeHash: hashCode(code), expiresAt })))
+      throw notFound(`user ${userId} is erased`);
+    return { code, expiresAt };
+  }
+
+  /** Erases the user, as the user can. */
+  async erase(by: Actor, userId: UserId): Promise<void> {
+    await this.#parts.erase(userId, await this.#decide(by, userId, 'erasure'));
+  }
+
+  /** Erases a user who has confirmed it. */
+  eraseSelf(userId: UserId, username: string): Promise<void> {
+    return this.#parts.erase(userId, username);
+  }
+
+  /** The user's open sessions, the newest first. */
+  async sessionsOf(userId: UserId): Promise<Session[]> {
+    const now = new Date();
+    const sessions = await this.#parts.vault.sessions.list(userId);
+    return sessions.filter(({ endedAt, expiresAt }) => endedAt === undefined && now < new Date(expiresAt));
+  }
+
+  /** Ends all sessions of the user on every node. Resolves with their number. */
+  async endSessions(by: Actor, userId: UserId): Promise<number> {
+    await this.#decide(by, userId, 'sessions ended');
+    return this.#endSessions(userId);
+  }
+
+  /** A page of users, with what the log and the vault say of them. */
+  async list(page: UserPageRequest): Promise<{ users: AdministeredUser[]; next?: string }> {
+    const { queries } = this.#parts;
+    const { users, ...rest } = await queries.userPage(page, []);
+    const ids = users.map(({ userId }) => userId);
+    const [roles, presence, sessions] = await Promise.all([
+      queries.roles(ids, []),
+      queries.presence(ids, []),
+      Promise.all(ids.map((id) => this.sessionsOf(id))),
+    ]);
+    const listed = users.map((user, i): AdministeredUser => {
+      const { isOnline = false, lastSeen = null } = presence.get(user.userId) ?? {};
+      const open = sessions[i]?.length ?? 0;
+      return { user, isOnline, lastSeen, sessions: open, roles: roles.get(user.userId) ?? [] };
+    });
+    return { users: listed, ...rest };
+  }
+
+  /** Records the decision. Resolves with the user's name. */
+  async #decide(by: Actor, userId: UserId, action: AdminAction): Promise<string> {
+    const { commands, queries } = this.#parts;
+    const command = { kind: 'administer user', userId, by, action } as const;
+    const { moment } = await commands.execute<'administer user'>(command, randomUUID());
+    const username = (await queries.users([userId], [moment])).get(userId)?.username;
+    if (username == null) throw notFound(`user ${userId} is erased`);
+    return username;
+  }
+
+  async #endSessions(userId: UserId): Promise<number> {
+    const ended = await this.#parts.vault.sessions.revokeAll(userId);
+    await this.#parts.announceEnds(ended);
+    return ended.length;
+  }
+}
+
+/** Moderators suspend users, and admins manage them. Each look and each decision is in the log. */
+
+export const UserListQuery = z.strictObject({
+  q: z
+    .string()
+    .refine(
+      (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
+      `must have 1–${SEARCH_CHARACTERS} characters`,
+    )
+    .exactOptional()
+    .meta({
+      minLength: 1,
+      maxLength: SEARCH_CHARACTERS,
+      description: 'Any part of a user name or display name, taken literally, without regard to case.',
+    }),
+  limit: z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(PAGE_ROWS.max))
+    .default(PAGE_ROWS.default),
+  next: z
+    .string()
+    .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the next of an earlier page')
+    .exactOptional()
+    .meta({ description: 'The `next` of the page before.' }),
+});
+
+export const UserListAnswer = z.strictObject({
+  users: z.array(
+    z.strictObject({
+      user: User,
+      isOnline: z.boolean(),
+      lastSeen: Time.nullable(),
+      sessions: z.int().min(0).meta({ description: 'The number of open sessions.' }),
+      roles: z.array(z.enum(ROLES)),
+    }),
+  ),
+  next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
+});
+
+export const SuspensionBody = z.strictObject({ reason: textOf(REASON_CODE_POINTS) });
+
+export const ResetCodeAnswer = z.strictObject({
+  code: z.string().meta({ description: 'For `POST /user/password-reset`: it sets a new password once.' }),
+  expiresAt: Time,
+});
+
+export interface AdminParts {
+  readonly roles: RoleParts;
+  readonly commands: CommandRouter;
+  readonly administration: UserAdministration;
+}
+
+export function mountAdminUsers(router: Router, { roles, commands, administration }: AdminParts): void {
+  const moderated = requireRole(roles, 'moderator');
+  const administered = requireRole(roles, 'admin');
+
+  serveResource(router, '/admin/users', {
+    GET: administered(async (ctx, { userId }) => {
+      const page = readQuery(ctx, UserListQuery);
+      const query = ctx.query as Record<string, string>; // A checked query has strings only.
+      const command = { kind: 'record audit read', userId, resource: 'users', query } as const;
+      await commands.execute<'record audit read'>(command, randomUUID());
+      ctx.body = await administration.list(page);
+    }),
+  });
+
+  serveResource(router, '/admin/users/:userId', {
+    DELETE: administered(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      await administration.erase(session.userId, userId);
+      ctx.status = 204;
+    }),
+  });
+
+  serveResource(router, '/admin/users/:userId/suspension', {
+    PUT: moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration.suspend(session.userId, userId, reason);
+      ctx.status = 204;
+    }),
+    DELETE: moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration.restore(session.userId, userId, reason);
+      ctx.status = 204;
+    }),
+  });
+
+  serveResource(router, '/admin/users/:userId/password', {
+    POST: administered(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      ctx.body = await administration.issueCode(session.userId, userId);
+      ctx.status = 201;
+    }),
+  });
+}
+
+export interface ResetParts {
+  readonly vault: Pick<Vault, 'credentials' | 'sessions'>;
+  readonly passwords: Passwords;
+  readonly sessionRules: Pick<SessionRules, 'announceEnds'>;
+}
+
+/** Setting a new password with the code that an admin or an operator has issued. */
+export function mountPasswordReset(router: Router, parts: ResetParts, guard: PasswordGuard): void {
+  serveResource(router, '/user/password-reset', {
+    POST: async (ctx) => {
+      const turn = await guard.admit(ctx);
+      readQuery(ctx, NoFields);
+      await resetPassword(await readBody(ctx, ResetPassword), turn, parts);
+      ctx.status = 204;
+    },
+  });
+}
+
+/** Uses the code up, sets the password and ends all sessions. Throws `unauthenticated`, alike for whatever is wrong. */
+async function resetPassword(
+  { username, code, newPassword }: z.infer<typeof ResetPassword>,
+  turn: PasswordTurn,
+  { vault, passwords, sessionRules }: ResetParts,
+): Promise<void> {
+  const { credentials, sessions } = vault;
+  const userId = await turn(credentials.idOf(username), async () => {
+    // Before the code is looked at, so that the time tells nobody whether there is one.
+    const newHash = await passwords.hash(newPassword);
+    // The vault folds case beyond ASCII: a text that cannot be a name must not find one.
+    if (!Username.safeParse(username).success) return undefined;
+    if (!(await credentials.useReset(username, hashCode(code), newHash, new Date()))) return undefined;
+    const found = await credentials.find(username);
+    return found === undefined || found === 'erased' ? undefined : found.userId;
+  });
+  if (userId === undefined) throw unauthenticated('wrong user name or code, or the code is good no more');
+  await sessionRules.announceEnds(await sessions.revokeAll(userId));
+}

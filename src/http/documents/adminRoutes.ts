@@ -1,0 +1,123 @@
+import { ResetCodeAnswer, SuspensionBody, UserListAnswer, UserListQuery } from '../administration.js';
+import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
+import type { Json } from '../schemas.js';
+import { id, inPath } from './auditRoutes.js';
+
+const tag = 'Administration' as const;
+const report: Json[] = [
+  {
+    ...{ name: 'id', in: 'path', required: true },
+    schema: { type: 'string', format: 'uuid' },
+    description: 'The id of the report, in any case.',
+  },
+];
+const errors = ['bad_request', 'forbidden', 'overloaded', 'unknown'] as const;
+
+/** The paths of reports, for moderators, in OpenAPI's notation. */
+export const reportPaths = {
+  '/admin/reports': {
+    get: {
+      id: 'listReports',
+      summary: 'List reports',
+      about:
+        'Returns one page of reports for moderators: open ones oldest first, closed ones newest first. The log records the look before the answer.',
+      tag,
+      query: ReportsQuery,
+      status: 200,
+      answer: ReportsAnswer,
+      errors,
+    },
+  },
+  '/admin/reports/{id}': {
+    get: {
+      id: 'getReport',
+      summary: 'Get a report',
+      about:
+        'Returns a report with the reported messages, and the 5 before and after each that the reporter could see. The log records the look before the answer.',
+      tag,
+      path: report,
+      status: 200,
+      answer: ReportAnswer,
+      errors: [...errors, 'not_found'] as const,
+    },
+  },
+  '/admin/reports/{id}/decision': {
+    post: {
+      id: 'decideReport',
+      summary: 'Decide a report',
+      about:
+        'Closes the report, deletes messages of it, and destroys the texts that it kept. After a failure, the same decision again finishes it; another one is a `conflict`.',
+      tag,
+      path: report,
+      body: Decision,
+      status: 204,
+      errors: [...errors, 'not_found', 'conflict'] as const,
+    },
+  },
+};
+
+const userId = inPath('userId', id, 'The id of the user, in any case.');
+
+/** What moderators and admins are served. */
+export const adminPaths = {
+  '/admin/users': {
+    get: {
+      id: 'listUsers',
+      summary: 'List users',
+      about:
+        'For admins: users by id, or those with `q` in a name. Each request is in the log as `AuditRead`.',
+      tag,
+      query: UserListQuery,
+      status: 200,
+      answer: UserListAnswer,
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/users/{userId}': {
+    delete: {
+      id: 'eraseUserAsAdmin',
+      summary: 'Erase a user',
+      about: 'For admins: erases a user for ever, as the user can. Not one who holds a role.',
+      tag,
+      path: userId,
+      status: 204,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/users/{userId}/suspension': {
+    put: {
+      id: 'suspendUser',
+      summary: 'Suspend a user',
+      about:
+        'For moderators: ends all sessions of a user within a second. Nobody can sign in as the user; what they have sent stays. Not one who holds a role.',
+      tag,
+      path: userId,
+      body: SuspensionBody,
+      status: 204,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+    delete: {
+      id: 'restoreUser',
+      summary: 'End a suspension',
+      about: 'For moderators: the user can sign in again.',
+      tag,
+      path: userId,
+      body: SuspensionBody,
+      status: 204,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/users/{userId}/password': {
+    post: {
+      id: 'issueResetCode',
+      summary: 'Issue a code for a new password',
+      about:
+        'For admins: a code with which the user sets a new password once, within 24 hours. An earlier code is good no more. Not for one who holds a role.',
+      tag,
+      path: userId,
+      status: 201,
+      answer: ResetCodeAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+} as const;
