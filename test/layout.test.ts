@@ -11,8 +11,8 @@ const ROOMS = [
   ...['base', 'domain', 'client', 'log', 'vault', 'cluster', 'projections', 'writer'],
   ...['gateway', 'audit', 'erasure', 'http', 'app', 'cli'],
 ];
-const MOST_FILES = 240;
-const MOST_FILES_A_FOLDER = 25;
+const MOST_FILES = 260;
+const MOST_FILES_A_FOLDER = 28;
 const LINES = { fewest: 40, most: 350 } as const;
 /** Ports and the entries of threads and programs may be short. */
 const MAY_BE_SHORT = /(Worker|Thread|main|bin|Ports|allProjections)\.ts$/;

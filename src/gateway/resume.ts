@@ -170,7 +170,9 @@ async function walkStream(
         .filter(({ readBy }) => readBy === undefined || node.isToldReads(user, readBy))
         .map((push) => ({ event, push })),
     );
-    const shown = new PushContent(content, undefined, [{ partition: place.partition, size: upTo + 1 }]);
+    const shown = new PushContent(content, undefined, () => [
+      ...place.to.map((size, partition) => ({ partition, size })),
+    ]);
     for (const { push } of missed) shown.want(push);
     if (shown.missing > 0) await shown.load();
     let bytes = 0;

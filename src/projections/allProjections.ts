@@ -1,5 +1,6 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
+import { chatSettingsProjection } from './models/chatSettingRows.js';
 import { preferencesProjection } from './models/contacts.js';
 import { editsProjection, mentionsProjection } from './models/editsAndMentions.js';
 import { groupsProjection } from './models/groupRows.js';
@@ -26,6 +27,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     groupsProjection,
     membershipsProjection,
     messagesProjection,
+    chatSettingsProjection,
     editsProjection,
     mentionsProjection,
     messageIdsProjection,

@@ -1,5 +1,4 @@
 import { badRequest, notFound } from '../base/errors.js';
-import type { ChatFilter } from '../domain/chats.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import { groupNote } from '../domain/groups/groupEvents.js';
 import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
@@ -240,12 +239,10 @@ const byActivity = (a: PageEnd, b: PageEnd): number =>
 export async function activeRooms(
   source: ViewSource,
   viewer: Viewer,
-  page: Page & { readonly filter?: ChatFilter },
+  page: Page,
   pairs: (page: Page) => Promise<Chats>,
 ): Promise<Chats> {
-  const { filter = 'all' } = page;
-  const hasGroups = filter === 'all' || filter === 'active';
-  const [found, groups] = await Promise.all([pairs(page), hasGroups ? groupsOf(source.rows, viewer.me) : []]);
+  const [found, groups] = await Promise.all([pairs(page), groupsOf(source.rows, viewer.me)]);
   const from = page.next === undefined ? undefined : parseNext('chats', page.next);
   // What lies behind the end of the page of pairs waits for the next page.
   const end = found.next === undefined ? undefined : parseNext('chats', found.next);

@@ -2,18 +2,18 @@ import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
 import { wasSent } from '../domain/groups/groupState.js';
-import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { chatsModel, isMember } from './models/chatRows.js';
+import { chatsModel } from './models/chatRows.js';
+import { chatSettingsModel } from './models/chatSettingRows.js';
 import { preferencesOf } from './models/contacts.js';
 import { asOfOffset } from './models/editsAndMentions.js';
 import { groupRows, isGroupStream } from './models/groupRows.js';
 import {
-  type MembershipRow,
+  lastLeft,
   membershipIn,
   membershipOf,
-  membershipsOf,
   periodsOf,
   type ReadOffsets,
   toldOffset,
@@ -21,76 +21,18 @@ import {
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel } from './models/messageRows.js';
 import {
-  type ChangedStream,
   indexedEvents,
   type MissedEvent,
   type MissedEvents,
   type OffsetRange,
-  statesModel,
 } from './models/streamIndex.js';
-import { elementAt, findChecked, type RowReader } from './store/rowStore.js';
+import { elementAt, type RowReader } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
 
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
-
-/**
- * The user's streams of a partition whose row lies above an offset, by key, from behind `after`: those of pairs, then the
- * user's own.
- */
-export async function changedStreams(
-  rows: RowReader,
-  userId: UserId,
-  partition: number,
-  above: number,
-  { after, limit }: { after?: string; limit: number },
-): Promise<ChangedStream[]> {
-  const terms = [`${userId}/${partition}`];
-  const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const [pairs, groups] = await Promise.all([
-    findChecked(rows, chatsModel, 'changed', {
-      find: { terms, above, limit, ...from },
-      isWanted: (row) =>
-        row.partition === partition &&
-        row.offset > above &&
-        row.value !== null &&
-        isMember(row.value, userId),
-    }),
-    changedGroups(rows, userId, partition, above, after),
-  ]);
-  const keys: string[] = [...pairs.map(({ key }) => key), ...groups].sort();
-  const own = streamOf('user', userId);
-  // A full page is not the last one. Names of users' streams come behind those of rooms.
-  if (keys.length < limit && (after === undefined || after < own)) {
-    const row = (await rows.get(statesModel, [own])).get(own);
-    if (row && row.partition === partition && row.offset > above) keys.push(own);
-  }
-  return keys.slice(0, limit).map((key) => ({ key }));
-}
-
-/** The user's groups of a partition, behind `after`, in which something may have happened for them above an offset. */
-async function changedGroups(
-  rows: RowReader,
-  userId: UserId,
-  partition: number,
-  above: number,
-  after: string | undefined,
-): Promise<StreamName[]> {
-  // The key of a stream that was visited is its name.
-  const behind = after === undefined ? undefined : parseStream(after as StreamName).id;
-  const mine = (await membershipsOf(rows, userId, behind)).filter(
-    (row) => row.partition === partition && row.value && (row.value.role || lastLeft(row.value) > above),
-  );
-  const rooms = mine.map(({ key }) => membershipIn(key).roomId);
-  const found = await groupRows(rows, rooms);
-  const changed = rooms.filter((room) => (found.get(room)?.offset ?? -1) > above);
-  return changed.map((room) => streamOf('room', room));
-}
-
-/** The offset at which somebody left who is no member any more. */
-const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 /**
  * Reads from the log the events that a user has missed of one stream. What each means to the user follows from its
@@ -115,7 +57,7 @@ export class MissedEventReader {
     const partition = partitionOf(stream, this.log.partitions);
     const [after, seen] = await Promise.all([
       this.#placeBelow(partition, above),
-      isGroupStream(stream) ? seenInGroup(this.rows, userId, stream) : seenInPair(this.rows, userId, stream),
+      seenIn(this.rows, userId, stream),
     ]);
     const { scene } = seen;
     const events: Recorded[] = [];
@@ -259,6 +201,20 @@ interface Seen {
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
+
+function seenIn(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> | Seen {
+  if (parseStream(stream).kind === 'user') return seenByUser(rows);
+  return isGroupStream(stream) ? seenInGroup(rows, userId, stream) : seenInPair(rows, userId, stream);
+}
+
+/** Of a user's own stream: of what was set of a chat, only the newest. */
+const seenByUser = (rows: RowReader): Seen => ({
+  scene: { members: nobody },
+  newestMark: async (key) => (await rows.get(chatSettingsModel, [key])).get(key)?.offset,
+  changedAt: -1,
+  wasSent: () => true,
+  upTo: Number.POSITIVE_INFINITY,
+});
 
 async function seenInPair(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
   const pair = (await rows.get(chatsModel, [stream])).get(stream)?.value ?? undefined;

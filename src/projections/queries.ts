@@ -9,9 +9,11 @@ import type { Role, Ties } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, Preferences, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS } from '../domain/users.js';
 import { partitionOf } from '../log/log.js';
+import { changedStreams } from './changedStreams.js';
 import { activeRooms, groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
-import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
+import { MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
+import { filteredChats, withSettings } from './models/chatSettingRows.js';
 import { activeChats, openChats } from './models/chatViews.js';
 import { cutPage, type PageAsked } from './models/contacts.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
@@ -183,17 +185,23 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
     async activeChats(userId, page, at) {
       await waitFor(at);
       const viewer = { me: userId, rule };
-      const { filter = 'all' } = page;
-      return activeRooms(source, viewer, page, (pairs) => activeChats(source, viewer, { ...pairs, filter }));
+      return filteredChats(rows, userId, page, (some) =>
+        activeRooms(source, viewer, some, (pairs) => activeChats(source, viewer, pairs)),
+      );
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
       if (isGroupId(roomId)) {
         const seen = await seenGroup(rows, roomId, userId);
-        return seen && (await openGroups(source, { me: userId, rule }, [seen]))[0];
+        return (
+          seen &&
+          (await withSettings(rows, userId, await openGroups(source, { me: userId, rule }, [seen])))[0]
+        );
       }
       const chat = await chatRowOf(rows, roomId, userId);
-      return chat && (await openChats(source, { me: userId, rule }, [chat]))[0];
+      return (
+        chat && (await withSettings(rows, userId, await openChats(source, { me: userId, rule }, [chat])))[0]
+      );
     },
     async members(roomId, at) {
       await waitFor(at);

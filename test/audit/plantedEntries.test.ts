@@ -3,7 +3,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Document } from 'mongodb';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
-import { changedStreams } from '../../src/projections/missedEvents.js';
+import { changedStreams } from '../../src/projections/changedStreams.js';
 import { activeChats } from '../../src/projections/models/chatViews.js';
 import { blockedIds, friendIds, tiesOf } from '../../src/projections/models/contacts.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';

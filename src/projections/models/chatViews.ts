@@ -1,5 +1,3 @@
-import { assertNever } from '../../base/errors.js';
-import type { ChatFilter } from '../../domain/chats.js';
 import { streamOf, type UserId } from '../../domain/ids.js';
 import { isContact } from '../../domain/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
@@ -70,47 +68,23 @@ export async function openChats(
   }));
 }
 
-/** The most pages that one answer looks through for the chats of a filter. */
-const MAX_READS = 20;
-
 /** A page of the user's active chats, newest activity first. Throws `bad_request` if `next` was altered. */
 export async function activeChats(
   source: ViewSource,
   viewer: Viewer,
-  { limit, next, filter = 'all' }: PageAsked & { readonly filter?: ChatFilter },
+  { limit, next }: PageAsked,
 ): Promise<{ chats: Chat[]; next?: string }> {
-  const wanted: OpenChatRow[] = [];
-  let { from } = fromNext('chats', next);
-  let isEnd = false;
-  for (let reads = 0; !isEnd && wanted.length < limit && reads < MAX_READS; reads++) {
-    const left = limit - wanted.length;
-    const found = await source.rows.find(chatsModel, 'activity', {
-      ...{ terms: [viewer.me], reverse: true, limit: left + 1 },
-      ...(from === undefined ? {} : { from }),
-    });
-    isEnd = found.length <= left;
-    const page = valuesOf(found.slice(0, left));
-    wanted.push(...page.filter(hasChat).filter((chat) => isShown(chat, viewer, filter)));
-    const last = page.at(-1);
-    if (last !== undefined) from = { sort: activityOf(last), key: streamOf('room', last.roomId) };
-  }
-  const chats = await openChats(source, viewer, wanted);
-  return isEnd || from === undefined ? { chats } : { chats, next: writeNext('chats', from) };
-}
-
-function isShown(chat: OpenChatRow, viewer: Viewer, filter: ChatFilter): boolean {
+  const { me } = viewer;
+  const found = await source.rows.find(chatsModel, 'activity', {
+    ...{ terms: [me], reverse: true, limit: limit + 1 },
+    ...fromNext('chats', next),
+  });
+  const rows = valuesOf(found.slice(0, limit));
   // An index is not trusted, and a chat is active only once it was created.
-  if (!isMember(chat, viewer.me) || !(viewer.me in chat.active)) return false;
-  switch (filter) {
-    case 'all':
-      return true;
-    case 'active':
-      return !isRequest(chat, viewer);
-    case 'requests':
-      return isRequest(chat, viewer);
-    case 'archived':
-      return false;
-    default:
-      return assertNever(filter);
-  }
+  const page = rows.filter(hasChat).filter((chat) => isMember(chat, me) && me in chat.active);
+  const chats = await openChats(source, viewer, page);
+  const last = rows.at(-1);
+  if (found.length <= limit || last === undefined) return { chats };
+  const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
+  return { chats, next: writeNext('chats', end) };
 }

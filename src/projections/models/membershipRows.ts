@@ -136,6 +136,9 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
   }
 }
 
+/** The offset at which somebody left who is no member any more. */
+export const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
+
 export const periodsOf = ({ periods }: MembershipRow): Period[] =>
   periods.map(([from, to, joined, left, at]) => ({ from, to, joined, left, at }));
 
