@@ -199,15 +199,6 @@ interface Page {
 }
 
 interface RequestsToCome {
-  'change chat': {
-    input: {
-      readonly roomId: string;
-      readonly mutedUntil?: string | null;
-      readonly pinned?: boolean;
-      readonly archived?: boolean;
-    };
-    answer: Done & { readonly chat: Chat };
-  };
   'accept chat': { input: { readonly roomId: string }; answer: Done };
   'remove friend': { input: { readonly friendId: string }; answer: Done };
   'block user': { input: { readonly userId: string; readonly block: boolean }; answer: Done };
@@ -220,7 +211,6 @@ interface RequestsToCome {
 }
 
 interface PushesToCome {
-  'change chat': { readonly chat: Chat };
   'accept chat': { readonly roomId: string };
   'remove friend': { readonly userId: string };
   'block user': { readonly userId: string; readonly block: boolean };

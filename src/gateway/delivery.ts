@@ -54,7 +54,7 @@ export class PushContent implements Shown {
   constructor(
     sources: ContentSources,
     known = noTexts,
-    private readonly at: readonly Moment[] = [],
+    private readonly at: () => readonly Moment[] = () => [],
   ) {
     this.#sources = sources;
     this.#known = known;
@@ -140,7 +140,7 @@ export class PushContent implements Shown {
   async #loadChats(): Promise<void> {
     const missing = [...(this.#chats?.values() ?? [])].filter(({ chat }) => !chat);
     const load = async (one: (typeof missing)[number]) => {
-      const chat = await this.#sources.chats.chat(one.roomId, one.userId, this.at);
+      const chat = await this.#sources.chats.chat(one.roomId, one.userId, this.at());
       if (!chat) throw new Error(`the read models do not have room ${one.roomId} of ${one.userId} yet`);
       one.chat = chat;
     };

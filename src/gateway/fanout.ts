@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { Logger } from 'pino';
 import type { Metrics } from '../base/metrics.js';
 import { type CommitFrame, commitFrame, type Receivers, type RoomsOfCommit } from '../cluster/bus.js';
+import type { Moment } from '../domain/commands.js';
 import {
   type Audience,
   isGroupAudience,
@@ -242,7 +243,7 @@ export class Fanout {
     const events: PushedEvent[] = [];
     let isOurs = false;
     const { partition, size } = frame;
-    const content = new PushContent(this.#deps.content, frame.texts, [{ partition, size }]);
+    const content = new PushContent(this.#deps.content, frame.texts, () => this.#moments(partition, size));
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
       const message = frame.messages?.get(event.offset);
@@ -258,6 +259,14 @@ export class Fanout {
         }
     }
     return isOurs ? { frame, events, content } : undefined;
+  }
+
+  /** What chats are shown as of: what was pushed, and the commit itself. */
+  #moments(of: number, size: number): Moment[] {
+    return this.#vector.map((pushed, partition) => ({
+      partition,
+      size: partition === of ? Math.max(pushed, size) : pushed,
+    }));
   }
 
   #isForAnyHere({ to }: StoredPush): boolean {

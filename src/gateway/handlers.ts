@@ -39,6 +39,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     ...plainHandlers(deps.commands),
     ...deletionHandler(deps.commands),
+    ...chatSettingHandler(deps),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
@@ -80,6 +81,24 @@ function deletionHandler(commands: CommandRunner): Only<'delete message'> {
       const { moment } = await commands.run(connection, command);
       await completeAnswer(() => commands.destroyed(moment));
       return { revision: commands.cursors.revision(moment) };
+    },
+  };
+}
+
+/** What a member sets of a chat for themselves. The read models say whether the chat is theirs, and how it is set. */
+function chatSettingHandler({ commands, queries }: HandlerDeps): Only<'change chat'> {
+  return {
+    'change chat': async (connection, me, { roomId, ...changes }) => {
+      const chat = await queries.chat(roomId, me, connection.seenMoments());
+      if (!chat) throw notFound('there is no such room among yours');
+      const { mutedUntil = null, pinned = false, archived = false } = chat;
+      const seq = chat.lastMessage?.seq ?? 0;
+      const before = { mutedUntil, pinned, archived };
+      const command = { kind: 'change chat', actor: me, roomId, seq, before, ...changes } as const;
+      const { moment } = await commands.run(connection, command);
+      const changed = await completeAnswer(() => queries.chat(roomId, me, connection.seenMoments()));
+      if (!changed) throw notFound('there is no such room among yours');
+      return { chat: changed, revision: commands.cursors.revision(moment) };
     },
   };
 }

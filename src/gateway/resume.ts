@@ -161,7 +161,9 @@ async function walkStream(
     const missed = page.events.flatMap(({ event, scene }) =>
       pushesTo(user, event, scene).map((push) => ({ event, push })),
     );
-    const shown = new PushContent(content, undefined, [{ partition: place.partition, size: upTo + 1 }]);
+    const shown = new PushContent(content, undefined, () => [
+      ...place.to.map((size, partition) => ({ partition, size })),
+    ]);
     for (const { push } of missed) shown.want(push);
     if (shown.missing > 0) await shown.load();
     let bytes = 0;

@@ -4,7 +4,7 @@ import { overloaded, unauthenticated } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import type { Recorded } from '../domain/events.js';
 import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
-import type { User } from '../domain/userMessageChat.js';
+import type { Message, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS, ProfileChange } from '../domain/users.js';
 import type { Revisions } from '../gateway/cursor.js';
 import { type GroupView, type Queries, viewOf } from '../projections/queries.js';
@@ -140,6 +140,9 @@ async function viewIn(
   return viewOf((await groups.membership(roomId, userId, at)) ?? { isMember: false, periods: [] });
 }
 
+const place = ({ roomId, messageId, seq }: Message) => ({ roomId, messageId, seq });
+
+/** The messages of a room, each with its earlier texts. */
 async function* messagesOf(
   roomId: RoomId,
   at: readonly Moment[],
@@ -148,7 +151,12 @@ async function* messagesOf(
 ): AsyncGenerator<object> {
   for (let after = 0; ; ) {
     const { messages, hasMore } = await queries.messages(roomId, { after, limit: PAGE_ROWS }, at, view);
-    for (const message of messages) yield { kind: 'message', message };
+    for (const message of messages) {
+      yield { kind: 'message', message };
+      if (message.rev === undefined) continue;
+      for (const { rev, message: text, at: when } of await queries.edits(roomId, message.seq, at))
+        if (rev < message.rev) yield { kind: 'edit', ...place(message), rev, message: text, at: when };
+    }
     after = messages.at(-1)?.seq ?? after;
     if (!hasMore) return;
   }

@@ -1,9 +1,9 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
-import { editsProjection } from './models/editRows.js';
+import { chatSettingsProjection } from './models/chatSettingRows.js';
+import { editsProjection, mentionsProjection } from './models/editsAndMentions.js';
 import { groupsProjection } from './models/groupRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
-import { mentionsProjection } from './models/mentionRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
 import { messagesProjection } from './models/messageRows.js';
@@ -26,6 +26,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     groupsProjection,
     membershipsProjection,
     messagesProjection,
+    chatSettingsProjection,
     editsProjection,
     mentionsProjection,
     messageIdsProjection,

@@ -6,7 +6,7 @@ import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
-import { asOfOffset } from './models/editRows.js';
+import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -16,7 +16,6 @@ import {
   membershipsOf,
   periodsOf,
 } from './models/membershipRows.js';
-import { mentionsOf } from './models/mentionRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
 import { requireUser, usersById, type ViewSource } from './models/userRows.js';

@@ -6,7 +6,8 @@ import { parseStream, type StreamName, streamOf, type UserId } from '../domain/i
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
 import { chatsModel, isMember } from './models/chatRows.js';
-import { asOfOffset } from './models/editRows.js';
+import { chatSettingsModel } from './models/chatSettingRows.js';
+import { asOfOffset } from './models/editsAndMentions.js';
 import { groupRows, isGroupStream } from './models/groupRows.js';
 import {
   type MembershipRow,
@@ -24,6 +25,7 @@ import {
   type MissedEvent,
   type MissedEvents,
   type OffsetRange,
+  statesModel,
 } from './models/streamIndex.js';
 import { elementAt, findChecked, type RowReader } from './store/rowStore.js';
 
@@ -33,7 +35,10 @@ export type ReplayedLog = LogSource & { readonly partitions: number };
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
 
-/** The user's streams of a partition whose row lies above an offset, by key, from behind `after`. */
+/**
+ * The user's streams of a partition whose row lies above an offset, by key, from behind `after`: those of pairs, then the
+ * user's own.
+ */
 export async function changedStreams(
   rows: RowReader,
   userId: UserId,
@@ -54,7 +59,13 @@ export async function changedStreams(
     }),
     changedGroups(rows, userId, partition, above, after),
   ]);
-  const keys = [...pairs.map(({ key }) => key), ...groups].sort();
+  const keys: string[] = [...pairs.map(({ key }) => key), ...groups].sort();
+  const own = streamOf('user', userId);
+  // A full page is not the last one. Names of users' streams come behind those of rooms.
+  if (keys.length < limit && (after === undefined || after < own)) {
+    const row = (await rows.get(statesModel, [own])).get(own);
+    if (row && row.partition === partition && row.offset > above) keys.push(own);
+  }
   return keys.slice(0, limit).map((key) => ({ key }));
 }
 
@@ -103,7 +114,7 @@ export class MissedEventReader {
     const partition = partitionOf(stream, this.log.partitions);
     const [after, seen] = await Promise.all([
       this.#placeBelow(partition, above),
-      isGroupStream(stream) ? seenInGroup(this.rows, userId, stream) : seenInPair(this.rows, stream),
+      seenIn(this.rows, userId, stream),
     ]);
     const { scene } = seen;
     const events: Recorded[] = [];
@@ -247,6 +258,20 @@ interface Seen {
   /** Nothing behind this offset is for the user. */
   readonly upTo: number;
 }
+
+function seenIn(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> | Seen {
+  if (parseStream(stream).kind === 'user') return seenByUser(rows);
+  return isGroupStream(stream) ? seenInGroup(rows, userId, stream) : seenInPair(rows, stream);
+}
+
+/** Of a user's own stream: of what was set of a chat, only the newest. */
+const seenByUser = (rows: RowReader): Seen => ({
+  scene: { members: nobody },
+  newestMark: async (key) => (await rows.get(chatSettingsModel, [key])).get(key)?.offset,
+  changedAt: -1,
+  wasSent: () => true,
+  upTo: Number.POSITIVE_INFINITY,
+});
 
 async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
   const pair = (await rows.get(chatsModel, [stream])).get(stream)?.value ?? undefined;

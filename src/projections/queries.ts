@@ -1,3 +1,4 @@
+import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
@@ -17,7 +18,8 @@ import {
 } from './groupQueries.js';
 import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
-import { asOfOffset, type OpenedEdit, openEdits } from './models/editRows.js';
+import { filteredChats, withSettings } from './models/chatSettingRows.js';
+import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -54,7 +56,7 @@ export interface Queries {
    */
   activeChats(
     userId: UserId,
-    page: { limit: number; next?: string },
+    page: { limit: number; next?: string; filter?: ChatFilter },
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
@@ -188,16 +190,18 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     async activeChats(userId, page, at) {
       await waitFor(at);
-      return activeRooms(source, userId, page, (pairs) => activeChats(source, userId, pairs));
+      return filteredChats(rows, userId, page, (some) =>
+        activeRooms(source, userId, some, (pairs) => activeChats(source, userId, pairs)),
+      );
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
       if (isGroupId(roomId)) {
         const seen = await seenGroup(rows, roomId, userId);
-        return seen && (await openGroups(source, [seen]))[0];
+        return seen && (await withSettings(rows, userId, await openGroups(source, [seen])))[0];
       }
       const chat = await chatRowOf(rows, roomId, userId);
-      return chat && (await openChats(source, userId, [chat]))[0];
+      return chat && (await withSettings(rows, userId, await openChats(source, userId, [chat])))[0];
     },
     async members(roomId, at) {
       await waitFor(at);

@@ -6,7 +6,7 @@ import type { Devices } from '../cluster/nodes.js';
 import type { DecisionLimits } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
-import { editsModel } from '../projections/models/editRows.js';
+import { editsModel } from '../projections/models/editsAndMentions.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
   type FilterPlace,

@@ -54,6 +54,10 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     ...{ message: 'Ho', mentions: ['all'] },
   },
   react: { kind: 'react', actor: ada, roomId, messageId, emoji: '👍', on: true },
+  'change chat': {
+    ...{ kind: 'change chat', actor: ada, roomId, seq: 3, archived: true, mutedUntil: null },
+    before: { mutedUntil: '2026-01-02T03:04:05.678Z', pinned: false, archived: false },
+  },
   'pin message': { kind: 'pin message', actor: ada, roomId, messageId, on: false },
   'find messages': { kind: 'find messages', actor: ada, roomId, messageIds: [messageId] },
   'delete reported message': { kind: 'delete reported message', roomId, messageId, by: bob },

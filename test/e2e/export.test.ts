@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
@@ -28,6 +29,10 @@ for (const engine of allKinds) {
       await phone.request('add friend', { friendId: ben.userId });
       for (let n = 0; n < MANY; n += 50)
         await Promise.all(Array.from({ length: 50 }, (_, i) => say(phone, roomId, `message ${n + i}`)));
+      const { message: edited } = await phone.request('edit message', {
+        ...{ roomId, messageId: (await say(phone, roomId, 'one more')).messageId },
+        ...{ editId: randomUUID(), message: 'one more, edited' },
+      });
       const cem = await Newcomer.at(server);
       const cems = await cem.device();
       await chatOf(cems, ada);
@@ -40,8 +45,14 @@ for (const engine of allKinds) {
       // Cem's is not active for her: nobody has said anything in it.
       expect(of('room').map(({ room }) => (room as { roomId: string }).roomId)).to.deep.equal([roomId]);
       const messages = of('message').map(({ message }) => message as { seq: number; message: string });
-      expect(messages.map(({ seq }) => seq)).to.deep.equal(Array.from({ length: MANY + 1 }, (_, i) => i + 1));
+      expect(messages.map(({ seq }) => seq)).to.deep.equal(Array.from({ length: MANY + 2 }, (_, i) => i + 1));
       expect(messages[0]?.message).to.equal('hello');
+      expect(of('edit')).to.deep.equal([
+        {
+          ...{ kind: 'edit', roomId, messageId: edited.messageId, seq: edited.seq },
+          ...{ rev: 0, message: 'one more', at: edited.sentAt },
+        },
+      ]);
       expect(of('presence')[0]).to.include({ isOnline: true });
       await Promise.all([phone, tablet, cems].map((device) => device.close()));
     });

@@ -1,6 +1,13 @@
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import type { Place } from '../support/people.js';
-import { bodies, changesMissed, deletions, edits, reactionsAndPins } from './contract/changedMessages.js';
+import {
+  bodies,
+  changesMissed,
+  chatSettings,
+  deletions,
+  edits,
+  reactionsAndPins,
+} from './contract/changedMessages.js';
 import { activeChats, chats } from './contract/chats.js';
 import { cursors } from './contract/cursors.js';
 import { frames } from './contract/frames.js';
@@ -50,6 +57,7 @@ for (const engine of allKinds) {
     describe('deletions', () => deletions(place));
     describe('reactions and pins', () => reactionsAndPins(place));
     describe('changes that were missed', () => changesMissed(place, async () => {}));
+    describe('settings of a chat', () => chatSettings(place));
     describe('read marks', () => readMarks(place));
     describe('joined', () => joined(place));
     describe('groups', () => groups(place));

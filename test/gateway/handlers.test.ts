@@ -314,7 +314,7 @@ describe('the handlers', () => {
         await ask('fetch messages', { roomId, limit: 50 });
         expect(world.asked.at(-1)).deep.equal(['messages', [seen]]);
       }
-      await ask('get active chats', { limit: 50, revision });
+      await ask('get active chats', { filter: 'all', limit: 50, revision });
       expect(world.asked.find(([name]) => name === 'activeChats')?.[1]).deep.equal([
         { partition: 0, size: 4 },
         { partition: 1, size: 6 },
@@ -338,10 +338,12 @@ describe('the handlers', () => {
       world.hub.watchers.acquaint('ann', 'bob');
       world.hub.watchers.acquaint('ann', 'erased');
       world.chats = [chatOf(near, 'ann', 'bob'), chatOf(far, 'ann', 'cem'), chatOf('r', 'ann', 'erased')];
-      const { chats, presence, next } = await ask('get active chats', { limit: 50 });
+      const { chats, presence, next } = await ask('get active chats', { filter: 'all', limit: 50 });
       expect([chats, next]).deep.equal([world.chats, 'more']);
       expect(presence).deep.equal({ bob: { isOnline: true, lastSeen: null } });
-      expect(await ask('get active chats', { limit: 50, next: 'more' })).not.to.have.property('next');
+      expect(await ask('get active chats', { filter: 'all', limit: 50, next: 'more' })).not.to.have.property(
+        'next',
+      );
     });
   });
 

@@ -130,8 +130,10 @@ async function comeBack(user: UserId, since: readonly number[], ring: Ring, node
 function byStream(me: UserId, pushes: readonly Seen[]): Map<string, Seen[]> {
   const streams = new Map<string, Seen[]>();
   for (const push of pushes) {
-    const { roomId, room, message, friend } = push.data as Record<string, Record<string, string>>;
-    const stream = roomId ?? room?.roomId ?? message?.roomId ?? roomIdOf(me, String(friend?.userId));
+    const { roomId, room, message, friend, chat } = push.data as Record<string, Record<string, string>>;
+    // What a user sets of a chat is in the user's own stream, which comes last.
+    const own = chat && `user:${me}`;
+    const stream = own ?? roomId ?? room?.roomId ?? message?.roomId ?? roomIdOf(me, String(friend?.userId));
     streams.set(String(stream), [...(streams.get(String(stream)) ?? []), push]);
   }
   return new Map([...streams].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -139,10 +141,11 @@ function byStream(me: UserId, pushes: readonly Seen[]): Map<string, Seen[]> {
 
 /** What was pushed live, with of each member's read marks only the newest. */
 function withNewestMarks(pushes: readonly Seen[]): Seen[] {
-  const keyOf = ({ data }: Seen) => `${data.roomId}/${data.userId}`;
+  const keyOf = ({ data }: Seen) =>
+    `${data.roomId}/${data.userId}/${(data.chat as { roomId: string } | undefined)?.roomId}`;
   return pushes.filter(
     (push, i) =>
-      push.event !== 'read messages' ||
+      !['read messages', 'change chat'].includes(push.event) ||
       !pushes.slice(i + 1).some((later) => later.event === push.event && keyOf(later) === keyOf(push)),
   );
 }

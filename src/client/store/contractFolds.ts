@@ -90,7 +90,7 @@ const applyPresences = (
 export function applyChatPage(
   state: State,
   { chats, presence, next: nextPage }: RequestAnswer<'get active chats'>,
-  { next: asked, filter }: { readonly next?: string; readonly filter?: string },
+  { next: asked, filter }: RequestInput<'get active chats'>,
 ): State {
   const next = applyPresences(chats.reduce(applyChat, state), presence);
   if (filter === 'archived') return { ...next, nextArchived: nextPage };

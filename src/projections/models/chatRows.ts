@@ -9,8 +9,8 @@ import { changePins } from '../../domain/messages/pins.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
+import { mentionsOf } from './editsAndMentions.js';
 import { isGroupStream } from './groupRows.js';
-import { mentionsOf } from './mentionRows.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
 

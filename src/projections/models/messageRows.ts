@@ -8,7 +8,7 @@ import { messageTerm, openedMessage, partsOf } from '../../domain/messages/seale
 import type { Message } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
 import { elementAt, type Model, type Row, type RowReader } from '../store/rowStore.js';
-import { editsModel } from './editRows.js';
+import { editsModel } from './editsAndMentions.js';
 import { messageIdsModel } from './messageIdIndex.js';
 import { editKey, longId, MAX_SEQ, messageKey, shortId } from './messageKeys.js';
 import type { ContentOpener } from './userRows.js';

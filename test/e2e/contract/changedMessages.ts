@@ -467,3 +467,103 @@ export function changesMissed(place: Place, pause: () => Promise<void>): void {
     await phone.close();
   });
 }
+
+/** `change chat`, and the filters of `get active chats`. */
+export function chatSettings(place: Place): void {
+  const world = pair(place);
+  const change = (changes: object) =>
+    world.tablet.request('change chat', { roomId: world.roomId, ...changes });
+  const listed = async (filter?: 'all' | 'active' | 'archived') => {
+    const { chats } = await world.tablet.request('get active chats', filter ? { filter } : {});
+    return chats.map(({ roomId }) => roomId);
+  };
+
+  it('are mine alone, told to my other devices, and may be repeated', async () => {
+    const { ben, phone, tablet, roomId } = world;
+    const watch = await ben.device();
+    const mutedUntil = '2030-01-02T03:04:05.000Z';
+    const { chat, revision } = await change({ mutedUntil: '2030-01-02T03:04:05Z', pinned: true });
+    expect(chat).to.deep.include({ roomId, mutedUntil, pinned: true });
+    expect(chat).to.not.have.property('archived');
+    expect((await tablet.request('get chat', { roomId, revision })).chat).to.deep.equal(chat);
+    expect((await tablet.request('get active chats', { revision })).chats).to.deep.equal([chat]);
+    const push = await watch.push('change chat');
+    expect(push.data).to.deep.equal({ chat });
+    expect(push.cursor).to.be.a('string');
+    expect((await change({ mutedUntil, pinned: true })).chat).to.deep.equal(chat);
+    expect((await change({})).chat).to.deep.equal(chat);
+    const undone = await change({ mutedUntil: null, pinned: false });
+    expect(undone.chat).to.not.have.any.keys('mutedUntil', 'pinned');
+    await watch.push('change chat', (data) => data.chat.pinned === undefined);
+    expect(watch.pushed('change chat'), 'a repeat is not told').to.have.length(2);
+    expect(tablet.pushed('change chat')).to.deep.equal([]);
+    expect((await phone.request('get chat', { roomId })).chat, 'the other’s').to.not.have.any.keys('pinned');
+    expect(phone.pushed('change chat')).to.deep.equal([]);
+    await watch.close();
+  });
+
+  it('archive a chat until a new message comes, unless it is muted', async () => {
+    const { phone, roomId } = world;
+    expect([await listed(), await listed('archived')]).to.deep.equal([[roomId], []]);
+    expect((await change({ archived: true })).chat.archived).to.equal(true);
+    expect([await listed(), await listed('active'), await listed('archived')]).to.deep.equal([
+      [],
+      [],
+      [roomId],
+    ]);
+    await say(phone, roomId, 'wake up');
+    await hear(world.tablet, 'wake up');
+    expect([await listed('all'), await listed('archived')]).to.deep.equal([[roomId], []]);
+    await change({ archived: true, mutedUntil: '2030-01-01T00:00:00.000Z' });
+    await say(phone, roomId, 'sleep on');
+    await hear(world.tablet, 'sleep on');
+    expect([await listed(), await listed('archived')]).to.deep.equal([[], [roomId]]);
+    await change({ mutedUntil: null });
+    expect([await listed(), await listed('archived')], 'said while it was muted').to.deep.equal([
+      [],
+      [roomId],
+    ]);
+    await say(phone, roomId, 'now');
+    await hear(world.tablet, 'now');
+    expect([await listed(), await listed('archived')]).to.deep.equal([[roomId], []]);
+    await change({ archived: true });
+    expect((await change({ archived: false })).chat).to.not.have.property('archived');
+  });
+
+  it('come to a device that was away, as they are now', async () => {
+    const { ben, tablet, roomId } = world;
+    const watch = await ben.device();
+    const { cursor } = watch;
+    await watch.close();
+    for (const pinned of [true, false, true]) await change({ pinned });
+    const back = await ben.device(cursor);
+    await back.push('identity', ({ caughtUp }) => caughtUp);
+    // Its node may hear of the last change only now.
+    await back.push('change chat', ({ chat }) => chat.pinned === true);
+    const { chat } = await tablet.request('get chat', { roomId });
+    expect(back.pushed('change chat').at(-1)).to.deep.equal({ chat });
+    expect(back.pushed('change chat').length).to.be.at.most(2);
+    await back.close();
+  });
+
+  it('are of a chat of mine, and times, booleans and filters of the contract', async () => {
+    const { tablet, roomId } = world;
+    const stranger = await (await Newcomer.at(place)).device();
+    for (const room of [roomId, unknown])
+      expect(await stranger.refusal('change chat', { roomId: room, pinned: true })).to.include({
+        code: 'not_found',
+      });
+    const wrong = [
+      ['mutedUntil', 'tomorrow'],
+      ['mutedUntil', '2026-02-30T00:00:00.000Z'],
+      ['pinned', 'yes'],
+      ['archived', null],
+    ] as const;
+    for (const [path, value] of wrong) {
+      const { code, fields } = await tablet.refusal('change chat', { roomId, [path]: value });
+      expect({ code, path: fields?.[0]?.path }).to.deep.equal({ code: 'bad_request', path });
+    }
+    expect(await tablet.refusal('get active chats', { filter: 'none' })).to.include({ code: 'bad_request' });
+    await stranger.close();
+  });
+}

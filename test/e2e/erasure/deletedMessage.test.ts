@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Message } from '../../../src/client/types.js';
 import { allKinds, hasEngine, leftOutOnNodes } from '../../support/engines.js';
@@ -82,6 +83,47 @@ for (const kind of allKinds) {
       ]);
       expect(back.pushed('delete message')).to.deep.equal([]);
       await back.close();
+    });
+
+    it('is destroyed with its earlier texts and its data when its sender deletes it', async () => {
+      const cem = await Newcomer.at(system.server);
+      const [phone, tablet] = [await cem.device(), await ben.device()];
+      const roomId = await chatOf(phone, ben);
+      const { messageId } = await say(phone, roomId, 'the first text, which nobody shall read again');
+      const body = {
+        roomId,
+        messageId: randomUUID(),
+        message: 'text beside data',
+        data: { of: 'nobody else' },
+      };
+      await phone.request('send message', body);
+      for (const message of ['the second text', 'the third text'])
+        await phone.request('edit message', { roomId, messageId, editId: randomUUID(), message });
+      const before = await system.textSecretsOf(cem.userId);
+      expect(await system.tracesOf(before), 'a control').to.deep.equal(before);
+      await phone.request('delete message', { roomId, messageId });
+      await phone.request('delete message', { roomId, messageId: body.messageId });
+      expect(await system.tracesOf(before), 'what held their keys').to.deep.equal([]);
+      const { out } = await run('audit', 'replay', '--stream', `room:${roomId}`);
+      const said = out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line))
+        .filter(({ data }) => [messageId, body.messageId].includes(data.messageId) && 'text' in data);
+      expect(
+        said.map(({ type, erased, data }) => [type, erased, data.text, data.data ?? null]),
+      ).to.deep.equal([
+        ...['MessageSent', 'MessageSent', 'MessageEdited', 'MessageEdited'].map((type) => [
+          type,
+          true,
+          null,
+          null,
+        ]),
+      ]);
+      const { messages } = await tablet.request('fetch messages', { roomId, limit: 2 });
+      for (const message of messages)
+        expect(message).to.deep.include({ message: null, deleted: { by: cem.userId } });
+      await Promise.all([phone, tablet].map((device) => device.close()));
     });
 
     it('stays in the log, which verifies, says who deleted it, and opens every other text', async () => {

@@ -93,13 +93,19 @@ export function expectedChanges(
 ): Record<string, ChangeName[]> {
   const newestRead = new Map<string, number>();
   for (const event of events)
-    if (event.type === 'MessagesRead') newestRead.set(`${event.stream}/${event.data.userId}`, event.offset);
+    if (event.type === 'ChatChanged') newestRead.set(`${event.stream}/${event.data.roomId}`, event.offset);
+    else if (event.type === 'MessagesRead')
+      newestRead.set(`${event.stream}/${event.data.userId}`, event.offset);
   const streams: Record<string, ChangeName[]> = {};
   for (const event of events) {
     if (event.partition !== partition || event.offset <= above || event.offset > upTo) continue;
-    const isOld =
-      event.type === 'MessagesRead' &&
-      newestRead.get(`${event.stream}/${event.data.userId}`) !== event.offset;
+    const of =
+      event.type === 'MessagesRead'
+        ? event.data.userId
+        : event.type === 'ChatChanged'
+          ? event.data.roomId
+          : undefined;
+    const isOld = of !== undefined && newestRead.get(`${event.stream}/${of}`) !== event.offset;
     if (isOld) continue;
     const periods = periodsOf(events, event.stream, userId);
     const shown = shownChange(events, event, { above, upTo }, userId);

@@ -61,6 +61,7 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ does: fc.constant('react' as const), pair, seq, emoji, on: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('archive' as const), pair, on: fc.boolean() }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('pin' as const), pair, seq, on: fc.boolean() }) },
   {
     weight: 1,
@@ -125,6 +126,7 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'edit')
         world.edit(room, act.seq, `edited ${world.events.length}`, act.mentions ? [other] : undefined);
       else if (act.does === 'react') world.react(me, room, act.seq, act.emoji, act.on);
+      else if (act.does === 'archive') world.archive(me, room, act.on);
       else if (act.does === 'pin') world.pin(me, room, act.seq, act.on);
       else if (act.does === 'delete') world.deleteMessage(room, act.seq);
       else if (act.does === 'read') world.read(me, room, Math.min(act.upTo, world.lastSeq(room)));

@@ -152,6 +152,12 @@ export class World {
     if (found) this.#run({ kind: 'pin message', actor, roomId, messageId: found.messageId, on });
   }
 
+  /** Archives the chat, or takes it out of the archive. */
+  archive(actor: UserId, roomId: RoomId, archived: boolean): void {
+    const before = { mutedUntil: null, pinned: false, archived: !archived };
+    this.#run({ kind: 'change chat', actor, roomId, seq: this.lastSeq(roomId), before, archived });
+  }
+
   #messageAt(roomId: RoomId, seq: number): SealedMessage | undefined {
     const found = this.messages(roomId).find((message) => message.seq === seq);
     return found?.deleted ? undefined : found;
