@@ -9,7 +9,6 @@ import { roomIdOf, type StreamName, type UserId } from '../../src/domain/ids.js'
 import { DEFAULT_PREFERENCES, type Preferences } from '../../src/domain/userMessageChat.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
-import { invitationsOf } from '../../src/projections/models/contacts.js';
 import {
   countGroups,
   membershipsModel,
@@ -193,7 +192,8 @@ export class World<L extends EventLog = MemoryLog> {
               Promise.resolve(new Map(users.map((user) => [user, { ...DEFAULT_PREFERENCES, whoWrites }]))),
             );
           },
-          invitations: (asked, rule) => late(invitationsOf(this.rows, asked, rule)),
+          invitations: async ({ users }) =>
+            new Map(users.map((user) => [user, this.existing.has(user) ? 'taken' : 'not_found'] as const)),
           groupsOf: (users) => countGroups(this.rows, users),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
