@@ -3,9 +3,9 @@ import type { SealedMessage } from '../domain/defineEvent.js';
 import { groupNote } from '../domain/groups/groupEvents.js';
 import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
-import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
+import { SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
-import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
+import { cutPage, type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
 import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
@@ -158,7 +158,11 @@ async function mentionsSeen(
 }
 
 /** Opens groups as their members see them. Profiles and texts take one read each, for all groups. */
-export async function openGroups(source: ViewSource, groups: readonly SeenGroup[]): Promise<Chat[]> {
+export async function openGroups(
+  source: ViewSource,
+  viewer: Viewer,
+  groups: readonly SeenGroup[],
+): Promise<Chat[]> {
   const { rows, open } = source;
   const [marks, newest, mentions] = await Promise.all([
     shownMarks(rows, groups),
@@ -169,11 +173,10 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
     groupNote(roomId, 'name', texts.name),
     ...(texts.about === undefined ? [] : [groupNote(roomId, 'about', texts.about)]),
   ]);
-  const [users, opened, messages] = await Promise.all([
-    usersById(
-      source,
-      marks.flatMap((shown) => shown.map(([member]) => member)),
-    ),
+  const shownUsers = marks.flatMap((shown) => shown.map(([member]) => member));
+  const [isTold, users, opened, messages] = await Promise.all([
+    toldReadsOf(rows, viewer, [...new Set(shownUsers)]),
+    usersById(source, shownUsers),
     open.notes(notes),
     openMessages(
       open,
@@ -188,7 +191,8 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
     const about = group.texts.about === undefined ? undefined : texts.get(group.texts.about);
     const windows = windowsOfGroup(seen);
     // In a large group marks are each one's own.
-    const told = group.members > SHOWN_MEMBERS ? shown.filter(([member]) => member === seen.userId) : shown;
+    const isLarge = group.members > SHOWN_MEMBERS;
+    const told = shown.filter(([member]) => (isLarge ? member === seen.userId : isTold(member)));
     return {
       roomId: seen.roomId,
       roomType: 'GROUP',
@@ -221,11 +225,11 @@ const byActivity = (a: PageEnd, b: PageEnd): number =>
  */
 export async function activeRooms(
   source: ViewSource,
-  userId: UserId,
+  viewer: Viewer,
   page: Page,
   pairs: (page: Page) => Promise<Chats>,
 ): Promise<Chats> {
-  const [found, groups] = await Promise.all([pairs(page), placedGroups(source.rows, userId)]);
+  const [found, groups] = await Promise.all([pairs(page), placedGroups(source.rows, viewer.me)]);
   const from = page.next === undefined ? undefined : parseNext('chats', page.next);
   // What lies behind the end of the page of pairs waits for the next page.
   const end = found.next === undefined ? undefined : parseNext('chats', found.next);
@@ -240,12 +244,13 @@ export async function activeRooms(
   const shown = all.slice(0, page.limit);
   const seen = await seenGroups(
     source.rows,
-    userId,
+    viewer.me,
     shown.flatMap(({ roomId, chat }) => (chat ? [] : [roomId])),
   );
   // An index is not trusted, and they may have left one meanwhile.
   const opened = await openGroups(
     source,
+    viewer,
     seen.filter(({ membership }) => membership.role !== null),
   );
   const groupChats = new Map(opened.map((chat) => [chat.roomId, chat]));
@@ -260,16 +265,6 @@ export async function activeRooms(
   const isWhole = !isCut && all.length <= page.limit;
   const next = isWhole ? found.next : last && writeNext('chats', last.place);
   return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
-}
-
-/** The first of these rows that fit into a page, at least one. */
-export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
-  let bytes = 0;
-  const end = rows.findIndex((row, i) => {
-    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
-    return i > 0 && bytes > PAGE_BYTES;
-  });
-  return end < 0 ? [...rows] : rows.slice(0, end);
 }
 
 /** The group of a member. Throws `not_found` for anybody else. */
@@ -312,10 +307,10 @@ const MEMBERS_PER_READ = 256;
 /** A page of the members who could see a message and whose marks have reached it. */
 export async function readersPage(
   { rows }: ViewSource,
-  me: UserId,
+  viewer: Viewer,
   { roomId, seq, limit, next }: Page & { readonly roomId: RoomId; readonly seq: number },
 ): Promise<{ readers: { userId: UserId; upTo: number }[]; next?: string }> {
-  const mine = await groupOfMember(rows, roomId, me);
+  const mine = await groupOfMember(rows, roomId, viewer.me);
   if (seq > lastSeqIn(mine.group)) {
     const message = `must be at most the newest seq, ${lastSeqIn(mine.group)}`;
     throw badRequest(`seq ${message}`, [{ path: 'seq', message }]);
@@ -325,8 +320,13 @@ export async function readersPage(
   let from = next === undefined ? undefined : parseNext('readers', next);
   for (;;) {
     const page = await membersByJoining(rows, roomId, MEMBERS_PER_READ, from);
+    const isTold = await toldReadsOf(
+      rows,
+      viewer,
+      page.map(({ userId }) => userId),
+    );
     for (const { key, userId, value } of page) {
-      const isReader = value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
+      const isReader = isTold(userId) && value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
       if (isReader && readers.length === limit && from) return { readers, next: writeNext('readers', from) };
       if (isReader) readers.push({ userId, upTo: value.mark });
       from = { sort: joinedIn(value), key };

@@ -7,6 +7,24 @@ import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
 import { groupsModel } from './groupRows.js';
 
+/** The place of a member's newest `MessagesRead`. */
+export interface ReadOffsets {
+  readonly offset: number;
+  /** If it was for the member's own devices only: the newest that others were told of, null if there is none. */
+  readonly told?: number | null;
+}
+
+/** The offset of a member's newest mark that others were told of; null: there is none. */
+export const toldOffset = (read: ReadOffsets | undefined): number | null =>
+  read === undefined ? null : read.told === undefined ? read.offset : read.told;
+
+/** What a `MessagesRead` at this offset makes of the member's newest mark. */
+export const readAt = (
+  offset: number,
+  { own }: { readonly own?: true },
+  before: ReadOffsets | undefined,
+): ReadOffsets => (own ? { offset, told: toldOffset(before) } : { offset });
+
 /** Somebody's membership of a group, from their first joining on. Those who have left keep it. */
 export interface MembershipRow {
   /** Null of somebody who has left. */
@@ -16,8 +34,8 @@ export interface MembershipRow {
   /** In the order of joining, each as `Period`. */
   readonly periods: readonly PeriodRow[];
   readonly mark: number;
-  /** The offset of the newest `MessagesRead`. A mark that was moved by sending was not pushed. */
-  readonly read?: number;
+  /** The newest `MessagesRead`. A mark that was moved by sending was not pushed. */
+  readonly read?: ReadOffsets;
   readonly hasWritten?: true;
 }
 
@@ -101,7 +119,11 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
     case 'MessageSent':
       return { ...row, mark: event.data.seq, hasWritten: true };
     case 'MessagesRead':
-      return { ...row, mark: Math.max(row.mark, event.data.upTo), read: event.offset };
+      return {
+        ...row,
+        mark: Math.max(row.mark, event.data.upTo),
+        read: readAt(event.offset, event.data, row.read),
+      };
     case 'MemberRoleChanged':
       return { ...row, role: event.data.role };
     case 'MemberLeft': {
@@ -117,6 +139,9 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
       return row;
   }
 }
+
+/** The offset at which somebody left who is no member any more. */
+export const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 export const periodsOf = ({ periods }: MembershipRow): Period[] =>
   periods.map(([from, to, joined, left, at]) => ({ from, to, joined, left, at }));
