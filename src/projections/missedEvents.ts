@@ -46,6 +46,9 @@ export async function changedStreams(
   above: number,
   { after, limit }: { after?: string; limit: number },
 ): Promise<ChangedStream[]> {
+  const own = streamOf('user', userId);
+  // Names of users' streams come behind those of rooms.
+  if (after !== undefined && after >= own) return [];
   const terms = [`${userId}/${partition}`];
   const from = after === undefined ? {} : { from: { sort: 0, key: after } };
   const [pairs, groups] = await Promise.all([
@@ -60,9 +63,8 @@ export async function changedStreams(
     changedGroups(rows, userId, partition, above, after),
   ]);
   const keys: string[] = [...pairs.map(({ key }) => key), ...groups].sort();
-  const own = streamOf('user', userId);
-  // A full page is not the last one. Names of users' streams come behind those of rooms.
-  if (keys.length < limit && (after === undefined || after < own)) {
+  // A full page is not the last one.
+  if (keys.length < limit) {
     const row = (await rows.get(statesModel, [own])).get(own);
     if (row && row.partition === partition && row.offset > above) keys.push(own);
   }
