@@ -26,7 +26,7 @@ async function standBy(url: string, servers: string, masterKey: string): Promise
       interest: {
         groups: { hasMembers: nobody, fold: idle },
         ring: { hosts: nobody },
-        watchers: { isWatched: nobody },
+        relations: { isWatched: nobody },
       },
       content: {
         profiles: { known: idle, load: async () => new Map() },

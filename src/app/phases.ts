@@ -97,7 +97,7 @@ export async function connectBus(
 
 /** Starts the projections, which follow the log from here on. */
 export async function startReads(
-  { logger, closers, retirement }: Host,
+  { config, logger, closers, retirement }: Host,
   { engine: { location, log }, texts, vault: { keys } }: Stores,
   bus: Bus,
 ): Promise<Reads> {
@@ -118,7 +118,8 @@ export async function startReads(
   bus.subscribe(projections.publish);
   bus.onNote((note) => projections.receive(note));
   const { reader, progress } = projections;
-  const queries = createQueries({ rows: reader, progress, open: texts.opener, log });
+  const source = { rows: reader, progress, open: texts.opener, log, contactRule: config.CONTACTS };
+  const queries = createQueries(source);
   return { projections, queries, reports: new Reports({ rows: reader, progress, keys }) };
 }
 

@@ -2,8 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
 import type { Time } from '../domain/fields.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
-import type { OnlineInfo, User } from '../domain/userMessageChat.js';
-import { chatsModel, chatsProjection, hasChat, type OpenChatRow } from '../projections/models/chatRows.js';
+import {
+  DEFAULT_PREFERENCES,
+  type OnlineInfo,
+  type Preferences,
+  type User,
+} from '../domain/userMessageChat.js';
+import {
+  type ChatRow,
+  chatsModel,
+  chatsProjection,
+  hasChat,
+  type OpenChatRow,
+} from '../projections/models/chatRows.js';
+import { preferencesModel, preferencesProjection } from '../projections/models/contacts.js';
 import { membershipsModel } from '../projections/models/membershipRows.js';
 import {
   messageOf,
@@ -67,34 +79,49 @@ const atTime = (time: Time | undefined): At | undefined => (time === undefined ?
 // No names: they are for searches, which do not exist here.
 const profiles = usersProjection({ notes: async () => [] });
 
-/** Folds a user's profile, presence and decision state at a time, from the user's own stream. */
+/** Folds a user's profile, presence, preferences and decision state at a time, from the user's own stream. */
 async function foldUserRows(
   source: StreamSource,
   userId: UserId,
   time: Time | undefined,
 ): Promise<RowsInMemory> {
-  const rows = new RowsInMemory([profiles, presenceProjection, statesProjection]);
+  const rows = new RowsInMemory([profiles, presenceProjection, preferencesProjection, statesProjection]);
   for await (const event of eventsUntil(source, streamOf('user', userId), atTime(time))) rows.fold(event);
   return rows;
 }
 
-/** The ids of the user's friends at that time, without friends who were erased by then. */
-async function readFriendsAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<UserId[]> {
+/** What a user and another one were to each other at that time. */
+interface TieThen {
+  readonly other: UserId;
+  readonly isFriend: boolean;
+  readonly isBlocked: boolean;
+}
+
+/** The user's friends and those whom the user blocked at that time, by id; without friends who were erased by then. */
+async function readTiesAt(source: UserSource, userId: UserId, time: Time | undefined): Promise<TieThen[]> {
   const { rows } = source;
-  const friendAt = async ({ key }: Row<unknown>): Promise<UserId | undefined> => {
+  const tieAt = async ({ key, value: now }: Row<ChatRow>): Promise<TieThen | undefined> => {
+    if (now === null || !now.members.includes(userId)) return undefined;
+    // A pair that has no such tie now, and of which none has ended, never had one.
+    if (!now.hasEnded && now.added.length + now.blocks.length === 0) return undefined;
     const then = new RowsInMemory([chatsProjection]);
     for await (const event of eventsUntil(source, streamNamed(key), atTime(time))) {
       then.fold(event);
-      // Who was added once stays a friend.
-      if (event.type === 'FriendAdded') break;
+      // Ties of which none has ended only grow: what is there by now stays so.
+      const pair = then.get(chatsModel, key);
+      const isFriend = now.added.length === 0 || (pair?.added.length ?? 0) > 0;
+      if (!now.hasEnded && isFriend && pair?.blocks.length === now.blocks.length) break;
     }
     const pair = then.get(chatsModel, key);
-    const friend = pair?.members.find((member) => member !== userId);
-    if (friend === undefined || pair?.added.length === 0) return undefined;
-    const now = (await rows.get(usersModel, [friend])).get(friend)?.value;
-    return now?.erased && (await wasErased(source, friend, time)) ? undefined : friend;
+    const other = pair?.members.find((member) => member !== userId);
+    if (pair === undefined || other === undefined) return undefined;
+    const profile = (await rows.get(usersModel, [other])).get(other)?.value;
+    const isErased = profile?.erased === true && (await wasErased(source, other, time));
+    const isFriend = pair.added.length > 0 && !isErased;
+    return { other, isFriend, isBlocked: pair.blocks.includes(userId) };
   };
-  return (await mapRows(rowsUnder(rows, chatsModel, 'friends', userId), friendAt)).sort();
+  const ties = await mapRows(rowsUnder(rows, chatsModel, 'members', userId), tieAt);
+  return ties.sort((a, b) => (a.other < b.other ? -1 : 1));
 }
 
 /** The private rooms that were active for the user at that time. */
@@ -141,6 +168,9 @@ async function mapRows<R, T>(
 export interface UserSnapshot extends OnlineInfo {
   readonly user: User;
   readonly friends: readonly User[];
+  /** The users whom this user blocked. */
+  readonly blocked: readonly User[];
+  readonly preferences: Preferences;
   readonly rooms: readonly RoomInfo[];
 }
 
@@ -189,10 +219,18 @@ export async function readUserAt(
   const [user] = row ? await openUsers(source.open, [row]) : [];
   if (!user) throw notFound('the user did not exist then');
   const { isOnline, lastSeen } = rows.get(presenceModel, userId) ?? { isOnline: false, lastSeen: null };
-  const friendIds = await readFriendsAt(source, userId, time);
+  const ties = await readTiesAt(source, userId, time);
+  const named = (isWanted: (tie: TieThen) => boolean) =>
+    requireUsers(
+      source,
+      ties.filter(isWanted).map(({ other }) => other),
+      NAMES_ONLY,
+    );
   return {
     user,
-    friends: await requireUsers(source, friendIds, NAMES_ONLY),
+    friends: await named(({ isFriend }) => isFriend),
+    blocked: await named(({ isBlocked }) => isBlocked),
+    preferences: rows.get(preferencesModel, userId) ?? DEFAULT_PREFERENCES,
     rooms: [
       ...(await readRoomsAt(source, userId, time)),
       ...(await readGroupsOf(source, userId, atTime(time))),

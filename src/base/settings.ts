@@ -129,6 +129,7 @@ const nats = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+const CONTACT_RULES = ['open', 'consent'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const FORMATS = ['json', 'pretty'] as const;
 
@@ -151,6 +152,7 @@ const Settings = z.object({
   DELETE_WINDOW: windowOf('3650d').default(UNIT_MS.d),
   GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
+  CONTACTS: z.enum(CONTACT_RULES, `must be one of ${CONTACT_RULES.join(', ')}`).default('open'),
   LOG_ORIGIN: z
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
@@ -167,10 +169,11 @@ const Settings = z.object({
 export type Config = z.infer<typeof Settings>;
 
 /** The settings that decisions follow. */
-export const limitsIn = ({ GROUP_SIZE, EDIT_WINDOW, DELETE_WINDOW }: Config) => ({
+export const limitsIn = ({ GROUP_SIZE, EDIT_WINDOW, DELETE_WINDOW, CONTACTS }: Config) => ({
   groupSize: GROUP_SIZE,
   editWindowMs: EDIT_WINDOW,
   deleteWindowMs: DELETE_WINDOW,
+  contactRule: CONTACTS,
 });
 
 /** Reads the settings from the environment. An empty variable counts as unset. Throws `ConfigError`. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decodeLeaf } from '../domain/codec.js';
 import { type Audience, isGroupAudience, type SealedMessage } from '../domain/defineEvent.js';
-import { pushesOf, type Recorded } from '../domain/events.js';
+import { pushesOf, type Recorded, tieOf } from '../domain/events.js';
 import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
 
@@ -24,7 +24,10 @@ export interface CommitFrame extends Commit {
 
 /** The users whom a commit's pushes are for. */
 export interface Receivers {
-  /** The users whom its events are pushed to, and the groups whose members they are pushed to, each once. */
+  /**
+   * The users whom its events are pushed to, or make something to each other, and the groups whose members they are
+   * pushed to. Each is named once.
+   */
   readonly concerns: readonly (UserId | RoomId)[];
   /** The users whose presence its events change, for those who watch them. */
   readonly subjects: readonly UserId[];
@@ -102,14 +105,18 @@ export function receiversOf(frame: CommitFrame): Receivers {
   const concerns = new Set<UserId | RoomId>();
   const subjects = new Set<UserId>();
   const profiles = new Set<UserId>();
-  for (const event of events)
-    for (const push of pushesOf(event, { members: members.get(event.stream) ?? nobody }))
+  for (const event of events) {
+    const scene = { members: members.get(event.stream) ?? nobody };
+    const tie = tieOf(event, scene);
+    if (tie) concerns.add(tie.by).add(tie.other);
+    for (const push of pushesOf(event, scene))
       if ('about' in push) subjects.add(push.about);
       else if ('profileOf' in push) profiles.add(push.profileOf);
       else if (isGroupAudience(push.to)) {
         concerns.add(push.to.group);
         for (const user of push.to.and ?? nobody) concerns.add(user);
       } else for (const user of push.to) concerns.add(user);
+  }
   return { concerns: [...concerns], subjects: [...subjects], profiles: [...profiles] };
 }
 

@@ -27,9 +27,9 @@ export const RoomCreated = event('RoomCreated', roomStream, {
   evolve(state, { data: { roomId, members }, recordedAt }): RoomState {
     if (state.exists) return state;
     const marks = { [members[0]]: 0, [members[1]]: 0 };
-    const { added } = state;
+    const { added, contacts, blocks } = pairIn(state);
     const room = { roomId, members, createdAt: recordedAt, active: [], lastSeq: 0, marks };
-    return { exists: true, roomType: 'PRIVATE', ...room, erased: [], added, pins: [] };
+    return { exists: true, roomType: 'PRIVATE', ...room, erased: [], added, contacts, blocks, pins: [] };
   },
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });
@@ -80,13 +80,14 @@ export const initChat = completedCommand('init chat', roomStream, {
   answer: z.strictObject({ room: Chat, isNewActive: z.boolean(), friendId: z.string(), revision: Revision }),
   note: 'Opens the one room of the pair. `isNewActive`: this call made it active for me.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
-  wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
+  // The first message is often sent together with this command, and asks for the preferences.
+  wants: ({ actor, friendId }) => ({ users: [friendId, actor], preferences: [friendId] }),
   decide({ actor, friendId }, room, { now, exists }) {
     const state = pairIn(room);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (actor === friendId) return { refused: badRequest('you cannot start a chat with yourself') };
-    if (!exists(friendId) || (state.exists && state.erased.length > 0))
+    if (!exists(friendId) || (state.exists && state.erased.length > 0) || state.blocks.length > 0)
       return { refused: notFound(`there is no user ${friendId}`) };
     const roomId = roomIdOf(actor, friendId);
     if (state.exists && state.active.includes(actor))

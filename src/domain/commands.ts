@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { Decision, Facts, Wants } from './defineCommand.js';
-import type { StreamDeclaration } from './defineEvent.js';
+import type { ContactRule, Decision, Facts, Wants } from './defineCommand.js';
+import type { StreamDeclaration, Tie } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
-import type { Actor, StreamName, UserId } from './ids.js';
+import type { Actor, StreamName } from './ids.js';
 
 /** Derived from the declared commands: their types, and how each is decided, routed and sent to another node. */
 
@@ -50,14 +50,11 @@ export interface AnyCommand {
   readonly fields: z.ZodRawShape;
   readonly actor: string;
   readonly streamId: (command: Command) => string;
-  readonly wants?: (command: Command) => Wants;
+  readonly wants?: (command: Command, state?: State, rule?: ContactRule) => Wants;
   readonly text?: string;
   readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
   readonly isRepeatable?: (command: Command) => boolean;
-  readonly contacts?: (
-    command: Command,
-    answer: Answers[CommandKind],
-  ) => readonly [UserId, UserId] | undefined;
+  readonly tie?: (command: Command, answer: Answers[CommandKind]) => Tie | undefined;
   readonly reply?: (command: Command, answer: Answers[CommandKind], revision: string) => unknown;
 }
 

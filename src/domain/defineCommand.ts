@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
-import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration } from './defineEvent.js';
+import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration, Tie } from './defineEvent.js';
 import type { Time } from './fields.js';
 import type { MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
-import type { Message } from './userMessageChat.js';
+import type { Message, Preferences } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
 export type Decision<A> =
@@ -31,7 +31,17 @@ export interface Wants {
   readonly groupsOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
+  /** Users for `Facts.preferencesOf`. */
+  readonly preferences?: readonly UserId[];
+  /** Users for `Facts.invitation`, whom `by` adds to a group. */
+  readonly invited?: { readonly by: UserId; readonly users: readonly UserId[] };
 }
+
+/** Who are contacts: `open`: two if either has the other as a contact; `consent`: those whom I have. */
+export type ContactRule = 'open' | 'consent';
+
+/** What comes of adding a user to a group: `not_taken` if either blocks the other, or the user takes no such invitations. */
+export type Invitation = 'taken' | 'not_taken' | 'not_found';
 
 /** What a message said in one of its revisions. */
 export interface MessageBody {
@@ -60,6 +70,13 @@ export interface Facts {
   isActive(user: UserId): boolean;
   /** A wanted message, if it exists. */
   message(ref: MessageRef): EarlierMessage | undefined;
+  /**
+   * A user's preferences, of at most 2 s ago. If they were not wanted, they are looked up now and the command is
+   * decided again, which stops its partition meanwhile: want them where the state tells that they will be needed.
+   */
+  preferencesOf(user: UserId): Preferences;
+  /** Whether a wanted user may be added to a group by the actor, as of at most 2 s ago: also whether the user exists. */
+  invitation(user: UserId): Invitation;
   /** The number of groups that a wanted user is in. It may be some seconds old. */
   groupsOf(user: UserId): number;
   /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
@@ -67,10 +84,12 @@ export interface Facts {
   readonly limits: DecisionLimits;
 }
 
-/** Limits that are settings of the server. */
+/** Settings of the server that decisions depend on. */
 export interface DecisionLimits {
   /** The most members of a group. */
   readonly groupSize: number;
+  /** Who are contacts. */
+  readonly contactRule: ContactRule;
   /** For how long after its sending a message can be edited; 0: never. */
   readonly editWindowMs: number;
   /** For how long after its sending its sender can delete it; 0: never. */
@@ -80,7 +99,8 @@ export interface DecisionLimits {
 interface Deciding<C, S, A> {
   /** The id of the stream that the command is decided against. */
   readonly streamId: (command: C) => string;
-  readonly wants?: (command: C) => Wants;
+  /** `state` and `rule` are given when the stream's state is in memory. It may change before the decision. */
+  readonly wants?: (command: C, state?: S, rule?: ContactRule) => Wants;
   /** The field with the text that an event of the command seals. */
   readonly text?: keyof C & string;
   /** Pure: time, ids and facts come in. */
@@ -143,11 +163,8 @@ interface ClientCommandSpec<N extends string, Z extends z.ZodRawShape, S, A, R e
   readonly data: Z;
   readonly answer: R;
   readonly note: string;
-  /** Two users whom the command has made contacts of each other. */
-  readonly contacts?: (
-    command: CommandShape<N, WithActor<Z>>,
-    answer: A,
-  ) => readonly [UserId, UserId] | undefined;
+  /** What the command has made two users to each other: true for requests from its answer on. */
+  readonly tie?: (command: CommandShape<N, WithActor<Z>>, answer: A) => Tie | undefined;
 }
 
 interface PlainCommandSpec<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>
@@ -164,7 +181,7 @@ export interface ClientCommandDeclaration<
   R extends z.ZodType,
 > extends CommandDeclaration<N, WithActor<Z>, S, A> {
   readonly request: RequestDeclaration<N, z.ZodObject<Z, z.core.$strict>, R>;
-  readonly contacts: ClientCommandSpec<N, Z, S, A, R>['contacts'];
+  readonly tie: ClientCommandSpec<N, Z, S, A, R>['tie'];
 }
 
 /** A client's command whose answer follows from its decision, so that it needs no handler. */
@@ -187,7 +204,7 @@ export function clientCommand<N extends string, Z extends z.ZodRawShape, S, A, R
 export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>(
   name: N,
   stream: StreamDeclaration<S>,
-  { data, answer, note, contacts, ...deciding }: ClientCommandSpec<N, Z, NoInfer<S>, A, R>,
+  { data, answer, note, tie, ...deciding }: ClientCommandSpec<N, Z, NoInfer<S>, A, R>,
 ): ClientCommandDeclaration<N, Z, S, A, R> {
   const { streamId, wants, text, decide, isRepeatable } = deciding;
   return {
@@ -197,7 +214,7 @@ export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A
     fields: { ...data, actor: z.string() },
     actor: 'actor',
     request: request(name, { data: z.strictObject(data), answer, note }),
-    contacts,
+    tie,
     streamId,
     decide,
     ...(wants ? { wants } : {}),

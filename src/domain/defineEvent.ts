@@ -74,6 +74,16 @@ export interface Sealing {
   readonly place?: TextPlace;
 }
 
+/**
+ * What an event makes two users to each other. `contact`: `by` has `other` as a contact. `parted`: neither has the
+ * other. `blocked` parts them, and `by` has blocked `other`.
+ */
+export interface Tie {
+  readonly by: UserId;
+  readonly other: UserId;
+  readonly is: 'contact' | 'parted' | 'blocked' | 'unblocked';
+}
+
 /** What an event's pushes need beside the event. */
 export interface Scene {
   /** The members of the event's room at its place in the log; empty for another kind of stream. */
@@ -95,6 +105,8 @@ interface EventSpec<T extends string, D, S> {
   readonly evolve?: (state: S, event: RecordedOf<T, D>) => S;
   /** The event's pushes: live, after a gap and in a replay. Pure. Without it the event has none. */
   readonly push?: (event: RecordedOf<T, D>, scene: Scene) => readonly Push[];
+  /** What the event makes two users to each other: each gateway knows it of its users. Pure. */
+  readonly tie?: (event: RecordedOf<T, D>, scene: Scene) => Tie | undefined;
   /**
    * The event's effect on the message that its data names by `roomId`, `messageId` and `seq`. Pure. Rows of messages,
    * the last message of a chat, and the facts of deciders follow it.
@@ -200,8 +212,8 @@ export interface StoredPush {
   readonly notes?: readonly SealedNote[];
   /** The chat that `data` shows to the one user whom the push is for. */
   readonly chat?: { readonly roomId: RoomId; readonly userId: UserId };
-  /** These two have become contacts of each other. */
-  readonly contacts?: readonly [UserId, UserId];
+  /** It tells what this user has read: others receive it only while they are told of this user's activity. */
+  readonly readBy?: UserId;
   /** This user stops typing in `room`, without a push that says so. */
   readonly endsTypingOf?: UserId;
   /** A replay sends another push instead: the message as it is now. */

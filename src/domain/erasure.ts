@@ -4,7 +4,7 @@ import { command } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { membersOf } from './groups/groupState.js';
 import { leave } from './groups/groups.js';
-import { UserWentOffline } from './onlineStatus.js';
+import { hiddenIn, UserWentOffline } from './onlineStatus.js';
 import { changed, isGroup, type RoomState, roomStream, unchanged, userStream } from './streams.js';
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
@@ -46,7 +46,7 @@ export const eraseUser = command('erase user', userStream, {
     if (state.erased) return unchanged;
     const erased = UserErased.of(userId, { userId });
     return state.online
-      ? changed(UserWentOffline.of(userId, { userId, lastSeen: now }), erased)
+      ? changed(UserWentOffline.of(userId, { userId, lastSeen: now, ...hiddenIn(state) }), erased)
       : changed(erased);
   },
 });

@@ -13,6 +13,7 @@ import {
   type Sealing,
   type StoredPush,
   type StreamDeclaration,
+  type Tie,
   type Words,
 } from './defineEvent.js';
 import { declaredEvents, type EventDeclared } from './features.js';
@@ -47,6 +48,7 @@ export interface AnyEvent {
   readonly sealed?: readonly SealedField<Recorded>[];
   readonly evolve?: (state: State, event: Recorded) => State;
   readonly push?: (event: Recorded, scene: Scene) => readonly Push[];
+  readonly tie?: (event: Recorded, scene: Scene) => Tie | undefined;
   readonly changes?: (message: SealedMessage, event: Recorded) => SealedMessage;
   readonly showsMessage?: true;
   readonly line: (event: Recorded, words: Words) => string;
@@ -103,6 +105,10 @@ export function foldFor(stream: StreamName): Fold {
 /** The pushes of an event: the same live, after a gap and in a replay. */
 export const pushesOf = (event: Recorded, scene: Scene): readonly Push[] =>
   declarationOf(event.type).push?.(event, scene) ?? [];
+
+/** What an event makes two users to each other; undefined: nothing new. */
+export const tieOf = (event: Recorded, scene: Scene): Tie | undefined =>
+  declarationOf(event.type).tie?.(event, scene);
 
 /** The stored pushes of an event to one user: at most one, or a client cut off between two would lose the second. */
 export const pushesTo = (user: UserId, event: Recorded, scene: Scene): StoredPush[] =>

@@ -1,6 +1,5 @@
 import * as chats from './chats.js';
 import * as erasure from './erasure.js';
-import * as friends from './friends.js';
 import * as groupEvents from './groups/groupEvents.js';
 import * as groups from './groups/groups.js';
 import * as history from './history.js';
@@ -12,6 +11,7 @@ import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
+import * as safety from './safety.js';
 import * as users from './users.js';
 
 /**
@@ -19,7 +19,7 @@ import * as users from './users.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, friends, chats, groups, groupEvents] as const),
+  ...([users, safety, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
   ...([onlineStatus, erasure, reports, roles, history] as const),
 ] as const;

@@ -41,6 +41,8 @@ export const REVISION_CHARACTERS = 256;
 export const PAGE_ROWS = { default: 50, max: 200 } as const;
 /** The most participants that a chat shows, and marks of members that are told to others. */
 export const SHOWN_MEMBERS = 32;
+/** The users whom one user has blocked. */
+export const MOST_BLOCKS = 10_000;
 /** Users whom one command adds to a group. */
 export const ADDED_MEMBERS = 100;
 export const GROUP_NAME_CODE_POINTS = 100;

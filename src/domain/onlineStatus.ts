@@ -3,7 +3,7 @@ import { command, request } from './defineCommand.js';
 import { type ContactsPush, event, push } from './defineEvent.js';
 import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
-import { changed, existingUser, unchanged, userStream } from './streams.js';
+import { changed, existingUser, type UserState, unchanged, userStream } from './streams.js';
 
 /** Who is online. Presence events go to the contacts of their subject and are not replayed. */
 
@@ -19,30 +19,42 @@ export const onlineInfoPush = push('get online info', {
   note: 'A contact has come or gone.',
 });
 
-const tellContacts = (about: UserId, isOnline: boolean, lastSeen: Time | null): readonly ContactsPush[] => [
+/** The pushes that tell the user's contacts of their presence. */
+export const tellContacts = (
+  about: UserId,
+  isOnline: boolean,
+  lastSeen: Time | null,
+): readonly ContactsPush[] => [
   { name: onlineInfoPush.name, about, data: { recipientId: about, isOnline, lastSeen } },
 ];
 
+/** `hidden`: the user had `visible` off, so that nobody is told. */
+const Hidden = z.literal(true).exactOptional();
+
 export const UserWentOnline = event('UserWentOnline', userStream, {
-  data: z.strictObject({ userId: z.string() }),
+  data: z.strictObject({ userId: z.string(), hidden: Hidden }),
   evolve: (state) => ({ ...state, online: true }),
-  push: ({ data }) => tellContacts(data.userId, true, null),
+  push: ({ data }) => (data.hidden ? [] : tellContacts(data.userId, true, null)),
   line: ({ data }, { who }) => `${who(data.userId)} went online`,
 });
 
 export const UserWentOffline = event('UserWentOffline', userStream, {
-  data: z.strictObject({ userId: z.string(), lastSeen: Time }),
+  data: z.strictObject({ userId: z.string(), lastSeen: Time, hidden: Hidden }),
   evolve: (state) => ({ ...state, online: false }),
-  push: ({ data }) => tellContacts(data.userId, false, data.lastSeen),
+  push: ({ data }) => (data.hidden ? [] : tellContacts(data.userId, false, data.lastSeen)),
   line: ({ data }, { who }) => `${who(data.userId)} went offline, last seen ${data.lastSeen}`,
 });
+
+/** `hidden`, if nobody is told of a user in this state. */
+export const hiddenIn = ({ preferences }: UserState): { readonly hidden?: true } =>
+  preferences?.visible === false ? { hidden: true } : {};
 
 export const goOnline = command('go online', userStream, {
   fields: { userId: z.string() },
   actor: 'userId',
   streamId: ({ userId }) => userId,
-  decide: existingUser(({ userId }, { online }) =>
-    online ? unchanged : changed(UserWentOnline.of(userId, { userId })),
+  decide: existingUser(({ userId }, state) =>
+    state.online ? unchanged : changed(UserWentOnline.of(userId, { userId, ...hiddenIn(state) })),
   ),
 });
 
@@ -52,9 +64,11 @@ export const goOffline = command('go offline', userStream, {
   actor: 'userId',
   streamId: ({ userId }) => userId,
   wants: ({ userId }) => ({ devices: [userId] }),
-  decide: existingUser(({ userId, lastSeen }, { online }, { isActive }) =>
+  decide: existingUser(({ userId, lastSeen }, state, { isActive }) =>
     // Who becomes active on another node says so there first, and goes online after this.
-    online && !isActive(userId) ? changed(UserWentOffline.of(userId, { userId, lastSeen })) : unchanged,
+    state.online && !isActive(userId)
+      ? changed(UserWentOffline.of(userId, { userId, lastSeen, ...hiddenIn(state) }))
+      : unchanged,
   ),
 });
 

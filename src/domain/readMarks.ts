@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badRequest } from '../base/errors.js';
-import { clientCommand, type Decision } from './defineCommand.js';
+import { command, type Decision, request } from './defineCommand.js';
 import { event, push } from './defineEvent.js';
 import { Id, Revision, Seq } from './fields.js';
 import { countInWindows, type Group, membersOf, windowsOf } from './groups/groupState.js';
@@ -16,7 +16,9 @@ export const readMessagesPush = push('read messages', {
   note: 'A member’s read mark has moved.',
 });
 
-/** `own`: the group is so large that a mark is told to the member's own devices only. */
+/**
+ * `own`: the mark goes to the member's own devices only, as the group is so large or the member had `receipts` off.
+ */
 export const MessagesRead = event('MessagesRead', roomStream, {
   data: z.strictObject({
     roomId: z.string(),
@@ -34,6 +36,7 @@ export const MessagesRead = event('MessagesRead', roomStream, {
     readMessagesPush.of({
       to: own ? [data.userId] : members,
       room: data.roomId,
+      readBy: data.userId,
       onlyNewest: `${data.roomId}/${data.userId}`,
       data: () => data,
     }),
@@ -50,8 +53,8 @@ function unreadIn(room: Room | Group, user: UserId, mark: number): number {
   return member ? countInWindows(windowsOf(member), mark, room.lastSeq) : 0;
 }
 
-export const readMessages = clientCommand('read messages', roomStream, {
-  data: { roomId: Id, upTo: Seq.exactOptional() },
+export const readMessagesRequest = request('read messages', {
+  data: z.strictObject({ roomId: Id, upTo: Seq.exactOptional() }),
   answer: z.strictObject({
     roomId: z.string(),
     userId: z.string(),
@@ -60,6 +63,17 @@ export const readMessages = clientCommand('read messages', roomStream, {
     revision: Revision,
   }),
   note: 'Moves my read mark up to `upTo`, or the newest; it never goes back.',
+});
+
+/** `hidden`: the gateway found that the reader has `receipts` off, a preference that lies in another stream. */
+export const readMessages = command('read messages', roomStream, {
+  fields: {
+    roomId: z.string(),
+    upTo: Seq.exactOptional(),
+    actor: z.string(),
+    hidden: z.literal(true).exactOptional(),
+  },
+  actor: 'actor',
   streamId: ({ roomId }) => roomId,
   decide(command, state): Decision<{ readonly upTo: number; readonly unread: number }> {
     const found = roomOfMember(state, command);
@@ -76,17 +90,10 @@ export const readMessages = clientCommand('read messages', roomStream, {
     const now = Math.max(mark, upTo);
     const answer = { upTo: now, unread: unreadIn(room, actor, now) };
     if (upTo <= mark) return { events: [], answer };
-    const isOwn = room.roomType === 'GROUP' && membersOf(room).count > SHOWN_MEMBERS;
+    const isOwn = command.hidden || (room.roomType === 'GROUP' && membersOf(room).count > SHOWN_MEMBERS);
     const data = { roomId, userId: actor, upTo };
     return { events: [MessagesRead.of(roomId, isOwn ? { ...data, own: true } : data)], answer };
   },
-  reply: ({ roomId, actor: userId }, { upTo, unread }, revision) => ({
-    roomId,
-    userId,
-    upTo,
-    unread,
-    revision,
-  }),
   // Without `upTo`, a repeat could mark newer messages as read that the user has not seen.
   isRepeatable: ({ upTo }) => upTo !== undefined,
 });

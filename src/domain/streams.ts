@@ -4,6 +4,7 @@ import type { NewEventOf, StreamDeclaration } from './defineEvent.js';
 import type { Time } from './fields.js';
 import { type Group, isAdminRole, isInWindows, membersOf, windowsOf } from './groups/groupState.js';
 import type { MessageRef, RoomId, UserId } from './ids.js';
+import type { Preferences } from './userMessageChat.js';
 
 /** What a user may be permitted beside the rights of every user. */
 export const ROLES = ['auditor', 'moderator', 'admin'] as const;
@@ -16,6 +17,8 @@ export interface UserState {
   readonly erased?: true;
   /** Absent for a user without a role. */
   readonly roles?: readonly Role[];
+  /** Absent for a user who has changed none. */
+  readonly preferences?: Preferences;
   readonly suspended?: true;
   /** The user's reports of the last day. */
   readonly reports?: readonly ReportMark[];
@@ -36,8 +39,18 @@ export const userStream: StreamDeclaration<UserState> = {
   initial: { registered: false, online: false },
 };
 
+/** What the two users of a pair are to each other, with or without a chat. */
+export interface Ties {
+  /** The users who have added the other one as a friend. Once one has, both are friends. */
+  readonly added: readonly UserId[];
+  /** The users who have the other one as a contact: they have added them, written to them or accepted their chat. */
+  readonly contacts: readonly UserId[];
+  /** The users who have blocked the other one. */
+  readonly blocks: readonly UserId[];
+}
+
 /** A private room: its members never change, marks and `lastSeq` never go back. */
-export interface Room {
+export interface Room extends Ties {
   readonly exists: true;
   readonly roomType: 'PRIVATE';
   readonly roomId: RoomId;
@@ -52,25 +65,23 @@ export interface Room {
   readonly marks: Readonly<Record<UserId, number>>;
   /** Members who have been erased. */
   readonly erased: readonly UserId[];
-  /** The members who have added the other one as a friend. */
-  readonly added: readonly UserId[];
   /** The ids of the pinned messages, in the order of pinning. */
   readonly pins: readonly string[];
 }
 
-/** The state of a pair. They can be friends before they have a chat. */
-export type PairState = { readonly exists: false; readonly added: readonly UserId[] } | Room;
+/** The state of a pair, which has ties before it has a chat. */
+export type PairState = (Ties & { readonly exists: false }) | Room;
 
 /** The state of a room that decisions use. */
 export type RoomState = PairState | Group;
 
 export const isGroup = (state: object): state is Group => 'roomType' in state && state.roomType === 'GROUP';
 
-/** `room:<id>`: a pair's chat and friendship or a group, its messages and read marks. */
+/** `room:<id>`: a pair's chat, friendship, contact and blocks or a group, its messages and read marks. */
 export const roomStream: StreamDeclaration<RoomState> = {
   kind: 'room',
   idField: 'roomId',
-  initial: { exists: false, added: [] },
+  initial: { exists: false, added: [], contacts: [], blocks: [] },
   // A row for each member holds the members.
   stored: (state) => (isGroup(state) && state.members ? { ...state, members: undefined } : state),
 };
@@ -97,6 +108,10 @@ export function pairIn(state: RoomState): PairState {
   return state;
 }
 
+/** The users with this one among them. */
+export const withUser = (users: readonly UserId[], user: UserId): readonly UserId[] =>
+  users.includes(user) ? users : [...users, user];
+
 type Changed = Decision<{ readonly changed: boolean }>;
 
 /** `changed`: this command changed the state. */
@@ -116,6 +131,9 @@ export const existingUser =
     if (state.erased) return { refused: notFound(`user ${command.userId} is erased`) };
     return decide(command, state, facts);
   };
+
+/** The other member of a private room. */
+export const otherOf = ({ members: [a, b] }: Room, member: UserId): UserId => (member === a ? b : a);
 
 type InRoom = { readonly actor: UserId; readonly roomId: RoomId };
 type Refused = { readonly refused: ParleyError };
@@ -182,8 +200,15 @@ export function messageOfMember(
   return { room, message };
 }
 
-/** The refusal of anything new in a private room whose other member was erased; undefined in any other room. */
-export const refusalIfEnded = (room: Room | Group): Refused | undefined =>
-  room.roomType === 'PRIVATE' && room.erased.length > 0
-    ? { refused: forbidden('the other member has been erased') }
-    : undefined;
+/** The refusal of anything new in a private room where a member was erased or blocks the other; undefined elsewhere. */
+export function refusalIfEnded(room: Room | Group, actor: UserId): Refused | undefined {
+  if (room.roomType === 'GROUP') return undefined;
+  if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
+  if (room.blocks.length === 0) return undefined;
+  const isMine = room.blocks.includes(actor);
+  return { refused: isMine ? forbidden('you have blocked the other member', 'blocked') : notTaken() };
+}
+
+/** The refusal to a user whom the other member does not take this from. */
+export const notTaken = (): ParleyError =>
+  forbidden('the other member does not take this from you', 'not_taken');

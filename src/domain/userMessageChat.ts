@@ -4,6 +4,8 @@ import { GroupSettings, RoleName } from './groups/groupState.js';
 import { SHOWN_MEMBERS } from './limits.js';
 
 const ROOM_TYPES = ['PRIVATE', 'GROUP'] as const;
+const EVERYONE_OR_CONTACTS = ['everyone', 'contacts'] as const;
+const WHO_INVITES = [...EVERYONE_OR_CONTACTS, 'nobody'] as const;
 
 export const User = z
   .strictObject({
@@ -22,6 +24,29 @@ export const User = z
   .meta({ id: 'User' });
 
 export type User = z.infer<typeof User>;
+
+export const Preferences = z
+  .strictObject({
+    whoWrites: z.enum(EVERYONE_OR_CONTACTS).meta({ description: 'Who may begin a private chat with me.' }),
+    whoInvites: z.enum(WHO_INVITES).meta({ description: 'Who may add me to a group.' }),
+    findable: z.boolean().meta({ description: 'False: a search finds me by my whole name only.' }),
+    visible: z
+      .boolean()
+      .meta({ description: 'False: nobody is told whether I am online, nor am I of others.' }),
+    receipts: z.boolean().meta({ description: 'False: read marks are told neither of me nor to me.' }),
+  })
+  .meta({ id: 'Preferences' });
+
+export type Preferences = z.infer<typeof Preferences>;
+
+/** The preferences of a user who has changed none. */
+export const DEFAULT_PREFERENCES: Preferences = {
+  whoWrites: 'everyone',
+  whoInvites: 'everyone',
+  findable: true,
+  visible: true,
+  receipts: true,
+};
 
 /** Who reacted to a message with one emoji: the first 20 users, and how many there are. */
 export const Reaction = z

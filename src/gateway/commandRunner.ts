@@ -82,9 +82,9 @@ export class CommandRunner {
     if ((fanout.vector[partition] ?? 0) >= size) forget();
     else void fanout.reached(partition, size).promise.then(forget);
     connection.recordSeen(partition, size);
-    // The fan-out makes them contacts too, but may be late. A request after the answer must find them as contacts.
-    const contacts = commandDeclaration(command.kind).contacts?.(command, answer);
-    if (contacts) hub.watchers.acquaint(...contacts);
+    // The fan-out applies it too, but may be late. A request after the answer must find it.
+    const tie = commandDeclaration(command.kind).tie?.(command, answer);
+    if (tie) hub.relations.apply(tie);
     return answer;
   }
 }

@@ -7,10 +7,12 @@ import {
   type SealedNote,
   type Shown,
   type StoredPush,
+  type Tie,
 } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { RoomId, UserId } from '../domain/ids.js';
 import { dataPart, type SealedPart } from '../domain/messages/sealedMessages.js';
+import { preferencesIn } from '../domain/safety.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
 import type { Queries } from '../projections/queries.js';
 import type { Cursors, Vector } from './cursor.js';
@@ -182,6 +184,8 @@ export interface DeliveryDeps {
 export interface PushedEvent {
   readonly event: Recorded;
   readonly pushes: readonly Push[];
+  /** What it makes two users to each other. */
+  readonly tie: Tie | undefined;
 }
 
 /** An event, its pushes, and the content of those to users of this node. */
@@ -198,7 +202,10 @@ export class Delivery {
   }
 
   /** `vector` is the node's, including this event. */
-  deliver({ event, pushes, content }: Delivered, vector: Vector): void {
+  deliver({ event, pushes, tie, content }: Delivered, vector: Vector): void {
+    const { relations } = this.#deps.hub;
+    if (tie) relations.apply(tie);
+    if (event.type === 'PreferencesChanged') relations.prefer(event.data.userId, preferencesIn(event.data));
     if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
     if (event.type === 'MemberLeft' && event.data.last) this.#deps.ring.forgetRoom(event.data.roomId);
     for (const push of pushes)
@@ -208,7 +215,7 @@ export class Delivery {
 
   #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {
     let text: string | undefined;
-    for (const user of this.#deps.hub.watchers.watchersOf(about)) {
+    for (const user of this.#deps.hub.relations.watchersOf(about)) {
       // An event's pushes are made by declarations, which have no other names.
       text ??= pushText(name as PushName, JSON.stringify(data));
       for (const connection of this.#deps.hub.connectionsOf(user))
@@ -222,9 +229,8 @@ export class Delivery {
   #stored(event: Recorded, push: StoredPush, vector: Vector, content: Shown): void {
     const { hub, ring, cursors, typing, groups } = this.#deps;
     const { partition, offset, commandId } = event;
-    const { room, contacts, endsTypingOf } = push;
+    const { room, readBy, endsTypingOf } = push;
     const to = groups.receiversOf(push, offset);
-    if (contacts) hub.watchers.acquaint(...contacts);
     if (typing.timers.size > 0 && endsTypingOf !== undefined && room !== undefined)
       typing.endByMessage(room, endsTypingOf);
     let frame: Buffer | undefined;
@@ -232,6 +238,8 @@ export class Delivery {
       // A push that concerns no user of this node is not serialised.
       if (!ring.hosts(user)) continue;
       frame ??= pushFrame(push, content, cursors.live(vector));
+      // The ring keeps it for all: whether they are told is asked again when they come back.
+      if (readBy !== undefined && !hub.relations.isToldReads(user, readBy)) continue;
       for (const connection of hub.connectionsOf(user))
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);

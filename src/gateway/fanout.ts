@@ -10,16 +10,16 @@ import {
   type SealedMessage,
   type StoredPush,
 } from '../domain/defineEvent.js';
-import { pushesOf, type Recorded, shownBy } from '../domain/events.js';
+import { pushesOf, type Recorded, shownBy, tieOf } from '../domain/events.js';
 import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { Queries } from '../projections/queries.js';
-import type { PresenceWatchers } from './contactIndex.js';
 import type { Vector } from './cursor.js';
 import { type ContentSources, type Delivery, PushContent, type PushedEvent } from './delivery.js';
 import type { GroupIndex } from './groupIndex.js';
 import type { RoomMembers } from './membersAndProfiles.js';
+import type { Relations } from './relations.js';
 import type { Ring } from './ring.js';
 
 /** Callers that wait until a vector reaches a size. */
@@ -51,7 +51,7 @@ class SizeWaiters {
 export interface Interest {
   readonly groups: Pick<GroupIndex, 'hasMembers' | 'fold'>;
   readonly ring: Pick<Ring, 'hosts'>;
-  readonly watchers: Pick<PresenceWatchers, 'isWatched'>;
+  readonly relations: Pick<Relations, 'isWatched'>;
 }
 
 /** Receives reports of the fan-out. */
@@ -229,17 +229,17 @@ export class Fanout {
   }
 
   #isAnyHere({ concerns, subjects, profiles }: Receivers): boolean {
-    const { ring, watchers, groups } = this.#deps.interest;
+    const { ring, relations, groups } = this.#deps.interest;
     return (
       profiles.length > 0 ||
       concerns.some((id) => ring.hosts(id) || groups.hasMembers(id)) ||
-      subjects.some((user) => watchers.isWatched(user) || ring.hosts(user))
+      subjects.some((user) => relations.isWatched(user) || ring.hosts(user))
     );
   }
 
   /** The pushes of a commit, and their content as far as it is in memory. Undefined: none is for a user of this node. */
   #derive(frame: CommitFrame, members: RoomsOfCommit): DerivedCommit | undefined {
-    const { ring, watchers } = this.#deps.interest;
+    const { ring, relations } = this.#deps.interest;
     const events: PushedEvent[] = [];
     let isOurs = false;
     const { partition, size } = frame;
@@ -248,10 +248,12 @@ export class Fanout {
       // A push shows a message as its event says: whatever changes it later is pushed later.
       const message = frame.messages?.get(event.offset);
       const room = members.get(event.stream) ?? nobody;
-      const pushes = pushesOf(event, message ? { members: room, message } : { members: room });
-      events.push({ event, pushes });
+      const scene = message ? { members: room, message } : { members: room };
+      const [pushes, tie] = [pushesOf(event, scene), tieOf(event, scene)];
+      events.push({ event, pushes, tie });
+      if (tie) isOurs ||= ring.hosts(tie.by) || ring.hosts(tie.other);
       for (const push of pushes)
-        if ('about' in push) isOurs ||= watchers.isWatched(push.about) || ring.hosts(push.about);
+        if ('about' in push) isOurs ||= relations.isWatched(push.about) || ring.hosts(push.about);
         else if ('profileOf' in push) isOurs = true;
         else if (this.#isForAnyHere(push)) {
           content.want(push);
@@ -307,12 +309,12 @@ export class Fanout {
     if (this.#ending.signal.aborted) return;
     const { delivery, observer, interest } = this.#deps;
     const { groups } = interest;
-    for (const { event, pushes } of events) {
+    for (const { event, pushes, tie } of events) {
       // Who has just joined gets this event, and who has left gets no later one.
       groups.fold(event);
       this.#vector[frame.partition] = event.offset + 1;
       if (event.type === 'UserWentOffline') observer.onOffline(event.data.userId);
-      delivery.deliver({ event, pushes, content }, this.#vector);
+      delivery.deliver({ event, pushes, tie, content }, this.#vector);
       for (const push of pushes) if ('profileOf' in push) observer.onProfileChange(push.profileOf, event);
     }
     this.#move(frame);

@@ -3,6 +3,7 @@ import { type Command, commandDeclaration, type Moment } from '../domain/command
 import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
+import { MOST_BLOCKS } from '../domain/limits.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import { type Queries, viewOf } from '../projections/queries.js';
@@ -44,6 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...membershipHandlers(lookUps),
     ...queryHandlers(deps, lookUps),
     ...presenceHandlers(deps, lookUps),
+    ...privacyHandlers(deps, lookUps),
     report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
       ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
@@ -160,9 +162,10 @@ function queryHandlers(
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
       .flatMap(({ participants }) => participants)
-      .filter(({ userId, erased }) => !erased && hub.watchers.isContact(me, userId));
+      .filter(({ userId, erased }) => !erased && hub.relations.isShown(me, userId));
     return Object.fromEntries(
       await queries.presence(
+        me,
         contacts.map(({ userId }) => userId),
         moments,
       ),
@@ -238,18 +241,58 @@ function presenceHandlers(
     'get online info': async (connection, me, { recipientId }) => {
       const isKnown =
         recipientId === me ||
-        (hub.watchers.isContact(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
+        (hub.relations.isShown(me, recipientId) && (await lookUps.erasedAmong([recipientId])).size === 0);
       if (!isKnown) throw notFound('there is no such contact of yours');
       // The log may not have it yet.
       if (recipientId === me && presence.isOnlineHere(me))
         return { recipientId, isOnline: true, lastSeen: null };
-      const found = (await queries.presence([recipientId], connection.seenMoments())).get(recipientId);
+      const found = (await queries.presence(me, [recipientId], connection.seenMoments())).get(recipientId);
       return { recipientId, isOnline: found?.isOnline ?? false, lastSeen: found?.lastSeen ?? null };
     },
 
     'notify online': (connection, me) => seen(connection, presence.setActive(me, connection)),
     'active app': (connection, me) => seen(connection, presence.setActive(me, connection)),
     'background app': (connection, me) => seen(connection, presence.setInBackground(me, connection)),
+  };
+}
+
+/** Read marks, blocks and preferences. */
+function privacyHandlers(
+  { commands, queries, live: { hub } }: HandlerDeps,
+  lookUps: LookUps,
+): Only<'read messages' | 'block user' | 'get blocked' | 'get preferences' | 'change preferences'> {
+  const { relations } = hub;
+  return {
+    'read messages': async (connection, me, { roomId, upTo }) => {
+      const { moment, ...marks } = await commands.run(connection, {
+        ...{ kind: 'read messages', actor: me, roomId },
+        ...(upTo === undefined ? {} : { upTo }),
+        ...(relations.preferencesOf(me).receipts ? {} : { hidden: true }),
+      });
+      const { upTo: mark, unread } = marks;
+      return { roomId, userId: me, upTo: mark, unread, revision: commands.cursors.revision(moment) };
+    },
+
+    'block user': async (connection, me, { userId, block }) => {
+      if (block && !relations.hasBlocked(me, userId) && relations.blockCount(me) >= MOST_BLOCKS)
+        throw forbidden(`you have blocked ${MOST_BLOCKS} users, the most that one may`, 'too_many');
+      const { moment } = await commands.run(connection, { kind: 'block user', actor: me, userId, block });
+      return { revision: commands.cursors.revision(moment) };
+    },
+
+    'get blocked': (connection, me, page) => queries.blocked(me, page, connection.seenMoments()),
+
+    'get preferences': async (connection, me) => ({
+      preferences: await queries.preferences(me, await lookUps.moments(connection, undefined)),
+    }),
+
+    'change preferences': async (connection, me, changes) => {
+      const answer = await commands.run(connection, { kind: 'change preferences', actor: me, ...changes });
+      const { preferences, moment } = answer;
+      // The fan-out applies it too, but may be late. What comes after the answer must find it.
+      relations.prefer(me, preferences);
+      return { preferences, revision: commands.cursors.revision(moment) };
+    },
   };
 }
 

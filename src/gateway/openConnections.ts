@@ -4,9 +4,9 @@ import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
-import type { PresenceWatchers } from './contactIndex.js';
 import type { GatewayClock, Presence } from './presence.js';
 import { closeCauses } from './protocol.js';
+import type { Relations } from './relations.js';
 
 /** How often each connection is checked: one timer for all. */
 const CHECK_EVERY_MS = 500;
@@ -18,7 +18,7 @@ const STOP_LOOK_MS = 10;
 
 interface ConnectedUser {
   readonly connections: Connection[];
-  /** Settles when the contacts are known. Undefined: they are. */
+  /** Settles when the user's relations are known. Undefined: they are. */
   loading: Promise<void> | undefined;
   /** Of the requests of all these connections: made by the first request. */
   bucket: TokenBucket | undefined;
@@ -28,7 +28,7 @@ const none: readonly Connection[] = [];
 
 /** Keeps recent pushes for users who are connected. */
 export interface Hosting {
-  /** The user's first connection has come: called before their contacts are read. Resolves when it is ready. */
+  /** The user's first connection has come: called before their relations are read. Resolves when it is ready. */
   enter(user: UserId): Promise<void> | void;
   /** The user's last connection has gone. */
   leave(user: UserId): void;
@@ -36,15 +36,15 @@ export interface Hosting {
 
 /** Knows the connections of each user on this node. */
 export class Hub {
-  /** The users who are shown the presence of others. */
-  readonly watchers: PresenceWatchers;
+  /** What the connected users are to others. */
+  readonly relations: Relations;
   readonly #hosting: Hosting;
   readonly #limits: UserLimits | undefined;
   readonly #users = new Map<UserId, ConnectedUser>();
 
   /** Without `limits`, users have any number of connections and requests. */
-  constructor(watchers: PresenceWatchers, hosting: Hosting, limits?: UserLimits) {
-    this.watchers = watchers;
+  constructor(relations: Relations, hosting: Hosting, limits?: UserLimits) {
+    this.relations = relations;
     this.#hosting = hosting;
     this.#limits = limits;
   }
@@ -66,7 +66,7 @@ export class Hub {
     return connected?.bucket;
   }
 
-  /** Adds a connection. Resolves when the user's contacts are loaded; if that fails, rejects and adds nothing. */
+  /** Adds a connection. Resolves when the user's relations are loaded; if that fails, rejects and adds nothing. */
   async enter(user: UserId, connection: Connection): Promise<void> {
     let connected = this.#users.get(user);
     if (connected) connected.connections.push(connection);
@@ -75,7 +75,7 @@ export class Hub {
       connected = { connections: [connection], loading: undefined, bucket: undefined };
       this.#users.set(user, connected);
       const ready = this.#hosting.enter(user);
-      const known = this.watchers.add(user);
+      const known = this.relations.add(user);
       connected.loading = ready ? Promise.all([known, ready]).then(() => undefined) : known;
     }
     try {
@@ -96,7 +96,7 @@ export class Hub {
     this.#users.delete(user);
     if (connected.bucket) this.#limits?.keep(user, connected.bucket);
     this.#hosting.leave(user);
-    this.watchers.remove(user);
+    this.relations.remove(user);
   }
 
   connectionsOf(user: UserId): readonly Connection[] {

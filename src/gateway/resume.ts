@@ -34,13 +34,20 @@ const STREAMS_PER_PAGE = 100;
 /** Events of one page. Pages of large events are made smaller: what does not fit is not kept, but read again. */
 const MAX_EVENTS_PER_PAGE = 200;
 
+/** What changes on this node while a replay runs. */
+export interface ReplayingNode {
+  /** The present vector of its fan-out. */
+  readonly vector: () => Vector;
+  /** Whether a connected user is told of the reader's marks. */
+  readonly isToldReads: (user: UserId, reader: UserId) => boolean;
+}
+
 export interface ReplayDeps {
   readonly queries: Queries;
   readonly ring: Ring;
   readonly cursors: Cursors;
   readonly content: ContentSources;
-  /** The present vector of this node's fan-out. */
-  readonly vector: () => Vector;
+  readonly node: ReplayingNode;
 }
 
 /**
@@ -67,7 +74,7 @@ export async function replay(
       const from = mustRead ? cursor.at : await sendFromRing(connection, user, cursor.at, deps);
       if (from === 'present') return goLive();
       isFromHere = true;
-      cursor = { kind: 'walk', from, to: [...deps.vector()], partition: 0, key: '', offset: -1 };
+      cursor = { kind: 'walk', from, to: [...deps.node.vector()], partition: 0, key: '', offset: -1 };
     }
     await walk(connection, user, cursor, deps);
     cursor = { kind: 'live', at: cursor.to };
@@ -82,7 +89,7 @@ async function sendFromRing(
   connection: Connection,
   user: UserId,
   since: Vector,
-  { ring, cursors, vector }: ReplayDeps,
+  { ring, cursors, node }: ReplayDeps,
 ): Promise<Vector | 'present'> {
   const raise = raiseCursors(since, cursors);
   let at = since;
@@ -90,15 +97,15 @@ async function sendFromRing(
     await connection.waitUntilBelow(PACE_BYTES);
     const slice = connection.isClosing ? undefined : ring.since(user, at, behind, SLICE_BYTES);
     if (!slice) return at;
-    for (const { partition, offset, place, frame } of slice.entries) {
+    for (const { partition, offset, place, frame, readBy } of slice.entries) {
       const raised = raise(frame);
       connection.recordSeen(partition, offset + 1);
-      connection.push(raised);
+      if (readBy === undefined || node.isToldReads(user, readBy)) connection.push(raised);
       behind = place;
       if (place === slice.entries.at(-1)?.place) at = vectorOf(raised, cursors);
     }
     if (!slice.isLast) continue;
-    const present = vector();
+    const present = node.vector();
     connection.recordAllSeen(present);
     connection.push(textFrame(pushText('identity', '{"caughtUp":true}', cursors.live(present))));
     return 'present';
@@ -149,7 +156,7 @@ async function walkStream(
   user: UserId,
   place: Walk,
   above: number,
-  { queries, content, cursors }: ReplayDeps,
+  { queries, content, cursors, node }: ReplayDeps,
 ): Promise<void> {
   const since = (place.from[place.partition] ?? 0) - 1;
   const upTo = (place.to[place.partition] ?? 0) - 1;
@@ -159,7 +166,9 @@ async function walkStream(
     if (connection.isClosing) return;
     const page = await queries.missedEvents(user, place.key, { since, above: behind, upTo }, limit);
     const missed = page.events.flatMap(({ event, scene }) =>
-      pushesTo(user, event, scene).map((push) => ({ event, push })),
+      pushesTo(user, event, scene)
+        .filter(({ readBy }) => readBy === undefined || node.isToldReads(user, readBy))
+        .map((push) => ({ event, push })),
     );
     const shown = new PushContent(content, undefined, () => [
       ...place.to.map((size, partition) => ({ partition, size })),

@@ -12,6 +12,8 @@ export interface MissedPush {
   readonly place: number;
   /** The WebSocket frame, with the live cursor of its moment. */
   readonly frame: Buffer;
+  /** Only of a read mark: its reader. */
+  readonly readBy: UserId | undefined;
 }
 
 /** Bytes of a push besides its frame: its fields, and its place in the lists of two users. */
@@ -192,7 +194,8 @@ export class Ring {
       if (mark !== undefined && hosted.newest?.get(mark) !== place) continue;
       bytes += this.#frames.lengthAt(place);
       if (bytes > maxBytes && entries.length > 0) return { entries, isLast: false };
-      entries.push({ partition, offset, place, frame: this.#frames.copyAt(place) });
+      const readBy = mark?.slice(mark.lastIndexOf('/') + 1);
+      entries.push({ partition, offset, place, frame: this.#frames.copyAt(place), readBy });
     }
   }
 

@@ -14,7 +14,6 @@ import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Vault } from '../vault/vault.js';
 import { CommandRunner, type Handlers } from './commandRunner.js';
-import { PresenceWatchers } from './contactIndex.js';
 import { Cursors, Revisions, type Vector } from './cursor.js';
 import { type ContentSources, Delivery, type Texts } from './delivery.js';
 import { Fanout, type Place, placesOf } from './fanout.js';
@@ -26,6 +25,7 @@ import { Hub, OpenConnections } from './openConnections.js';
 import { createPresenceWriter, gatewayClock, Presence, type WritePresence } from './presence.js';
 import { type Heartbeat, PresenceReconciler, startBeating } from './presenceReconciler.js';
 import { pushText } from './protocol.js';
+import { Relations } from './relations.js';
 import type { ReportDirectory } from './reporting.js';
 import { type ReplayDeps, replay } from './resume.js';
 import { Ring } from './ring.js';
@@ -123,7 +123,8 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
   const ringSweep = setInterval(() => ring.forget(monotonicNow()), RING_SWEEP_EVERY_MS);
   const stopReconciling = await startReconciling(parts, presence, write);
   const revisions = new Revisions(cursors, log, fanout);
-  const replayDeps: ReplayDeps = { queries, ring, cursors, content, vector };
+  const node = { vector, isToldReads: hub.relations.isToldReads };
+  const replayDeps: ReplayDeps = { queries, ring, cursors, content, node };
   const { sessions } = vault;
   const users = { hub, presence, find: (user: UserId) => queries.self(user, []) };
   const identify = createIdentify({
@@ -182,8 +183,12 @@ function createMemory(
   );
   const groups = new GroupIndex((user) => queries.groups.memberships(user, present()), fannedOut);
   const present = () => fannedOut().map((size, partition) => ({ partition, size }));
-  // Contacts are read as of the present vector or later. The fan-out adds later ones.
-  const watchers = new PresenceWatchers((user) => queries.contacts(user, present()));
+  // Read as of the present vector or later. The fan-out applies what comes later.
+  const relations = new Relations(config.CONTACTS, async (user) => {
+    const at = present();
+    const [ties, preferences] = await Promise.all([queries.ties(user, at), queries.preferences(user, at)]);
+    return { ties, preferences };
+  });
   const hosting = {
     enter(user: UserId) {
       ring.host(user, fannedOut());
@@ -198,7 +203,7 @@ function createMemory(
     ring,
     profiles: new Profiles(queries),
     rooms: new RoomMembers(queries, log.partitions),
-    hub: new Hub(watchers, hosting, limits),
+    hub: new Hub(relations, hosting, limits),
     groups,
   };
 }
@@ -256,7 +261,7 @@ function createTyping(hub: Hub, groups: GroupIndex, bus: Bus): Typing {
       const text = pushText('notify typing', JSON.stringify({ roomId, userId, isTyping }));
       const others = 'group' in to ? groups.membersNow(roomId).filter((member) => member !== userId) : to;
       for (const member of others)
-        for (const connection of hub.connectionsOf(member))
+        for (const connection of hub.relations.isTold(member, userId) ? hub.connectionsOf(member) : [])
           if (connection.isListeningTo(roomId)) connection.sendText(text);
     },
     tell: (note) => bus.broadcast({ kind: 'typing', ...note }),
@@ -281,7 +286,7 @@ function followLog(
       typing,
       groups,
     }),
-    interest: { groups, ring, watchers: hub.watchers },
+    interest: { groups, ring, relations: hub.relations },
     content,
     source: { log: stores.log, rooms, queries: stores.queries },
     observer: {

@@ -124,7 +124,7 @@ export class UserAdministration {
     const ids = users.map(({ userId }) => userId);
     const [roles, presence, sessions] = await Promise.all([
       queries.roles(ids, []),
-      queries.presence(ids, []),
+      queries.presence('admin', ids, []),
       Promise.all(ids.map((id) => this.sessionsOf(id))),
     ]);
     const listed = users.map((user, i): AdministeredUser => {

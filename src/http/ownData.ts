@@ -75,17 +75,19 @@ async function* exportPages(userId: UserId, parts: ExportParts): AsyncGenerator<
   for await (const line of exportLines(userId, parts)) yield [line];
 }
 
-/** Profile, friends, sessions, rooms with their messages, reports, presence, suspensions, changes of the profile; `kind` names each. */
+/**
+ * Profile, preferences, friends, blocked users, sessions, rooms with their messages, reports, presence, suspensions,
+ * changes of the profile; `kind` names each.
+ */
 async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<object, void> {
   const { sessions, queries } = parts;
   const now = await parts.revisions.present();
   yield { kind: 'profile', user: await queries.self(userId, now) };
-  for (let next: string | undefined, more = true; more; more = next !== undefined) {
-    const page = { limit: PAGE_ROWS, ...(next === undefined ? {} : { next }) };
-    const found = await queries.friends(userId, page, now);
-    for (const friend of found.friends) yield { kind: 'friend', friend };
-    next = found.next;
-  }
+  yield { kind: 'preferences', preferences: await queries.preferences(userId, now) };
+  for await (const { friends } of pagesOf((page) => queries.friends(userId, page, now)))
+    for (const friend of friends) yield { kind: 'friend', friend };
+  for await (const { users } of pagesOf((page) => queries.blocked(userId, page, now)))
+    for (const user of users) yield { kind: 'blocked', user };
   for (const { createdAt, expiresAt, endedAt } of await sessions.list(userId))
     yield { kind: 'session', createdAt, expiresAt, ...(endedAt === undefined ? {} : { endedAt }) };
   for await (const roomId of roomsOf(userId, now, queries)) {
@@ -106,6 +108,17 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
       const { userId: _, ...change } = data;
       yield { kind: 'profile change', at: recordedAt, change };
     }
+  }
+}
+
+/** The pages of a query, one after the other. */
+async function* pagesOf<P extends { readonly next?: string }>(
+  query: (page: { readonly limit: number; readonly next?: string }) => Promise<P>,
+): AsyncGenerator<P> {
+  for (let next: string | undefined, more = true; more; more = next !== undefined) {
+    const page = await query({ limit: PAGE_ROWS, ...(next === undefined ? {} : { next }) });
+    yield page;
+    next = page.next;
   }
 }
 

@@ -1,6 +1,7 @@
 import { knownTypes } from '../domain/codec.js';
 import { chatsProjection } from './models/chatRows.js';
 import { chatSettingsProjection } from './models/chatSettingRows.js';
+import { preferencesProjection } from './models/contacts.js';
 import { editsProjection, mentionsProjection } from './models/editsAndMentions.js';
 import { groupsProjection } from './models/groupRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
@@ -31,6 +32,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     mentionsProjection,
     messageIdsProjection,
     presenceProjection,
+    preferencesProjection,
     rolesProjection,
     reportsProjection,
     tilesProjection,

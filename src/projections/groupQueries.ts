@@ -3,18 +3,18 @@ import type { SealedMessage } from '../domain/defineEvent.js';
 import { groupNote } from '../domain/groups/groupEvents.js';
 import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
-import { PAGE_BYTES, SHOWN_MEMBERS } from '../domain/limits.js';
+import { SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
-import { type PageEnd, parseNext, writeNext } from './models/chatRows.js';
+import { cutPage, type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
 import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
   membershipIn,
-  membershipOf,
   membershipsModel,
-  membershipsOf,
+  membershipsOfIn,
   periodsOf,
+  placedGroups,
 } from './models/membershipRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
@@ -35,24 +35,17 @@ export async function seenGroup(
   roomId: RoomId,
   userId: UserId,
 ): Promise<SeenGroup | undefined> {
-  // The membership first: whether there is such a group is asked for its members alone.
-  const membership = await membershipOf(rows, roomId, userId);
-  const group = membership && (await groupRows(rows, [roomId])).get(roomId);
-  return group && { roomId, userId, group, membership };
+  return (await seenGroups(rows, userId, [roomId]))[0];
 }
 
-/** The groups that the user is in. */
-async function groupsOf(rows: RowReader, userId: UserId): Promise<SeenGroup[]> {
-  const current = (await membershipsOf(rows, userId)).flatMap(({ key, value }) =>
-    value?.role ? [{ roomId: membershipIn(key).roomId, userId, membership: value }] : [],
-  );
-  const found = await groupRows(
-    rows,
-    current.map(({ roomId }) => roomId),
-  );
-  return current.flatMap((one) => {
-    const group = found.get(one.roomId);
-    return group ? [{ ...one, group }] : [];
+/** Those of these groups that the user is or was in. */
+async function seenGroups(rows: RowReader, userId: UserId, roomIds: readonly RoomId[]): Promise<SeenGroup[]> {
+  // The memberships first: whether there is such a group is asked for its members alone.
+  const memberships = await membershipsOfIn(rows, userId, roomIds);
+  const groups = await groupRows(rows, [...memberships.keys()]);
+  return [...memberships].flatMap(([roomId, membership]) => {
+    const group = groups.get(roomId);
+    return group ? [{ roomId, userId, group, membership }] : [];
   });
 }
 
@@ -165,7 +158,11 @@ async function mentionsSeen(
 }
 
 /** Opens groups as their members see them. Profiles and texts take one read each, for all groups. */
-export async function openGroups(source: ViewSource, groups: readonly SeenGroup[]): Promise<Chat[]> {
+export async function openGroups(
+  source: ViewSource,
+  viewer: Viewer,
+  groups: readonly SeenGroup[],
+): Promise<Chat[]> {
   const { rows, open } = source;
   const [marks, newest, mentions] = await Promise.all([
     shownMarks(rows, groups),
@@ -176,11 +173,10 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
     groupNote(roomId, 'name', texts.name),
     ...(texts.about === undefined ? [] : [groupNote(roomId, 'about', texts.about)]),
   ]);
-  const [users, opened, messages] = await Promise.all([
-    usersById(
-      source,
-      marks.flatMap((shown) => shown.map(([member]) => member)),
-    ),
+  const shownUsers = marks.flatMap((shown) => shown.map(([member]) => member));
+  const [isTold, users, opened, messages] = await Promise.all([
+    toldReadsOf(rows, viewer, [...new Set(shownUsers)]),
+    usersById(source, shownUsers),
     open.notes(notes),
     openMessages(
       open,
@@ -195,7 +191,8 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
     const about = group.texts.about === undefined ? undefined : texts.get(group.texts.about);
     const windows = windowsOfGroup(seen);
     // In a large group marks are each one's own.
-    const told = group.members > SHOWN_MEMBERS ? shown.filter(([member]) => member === seen.userId) : shown;
+    const isLarge = group.members > SHOWN_MEMBERS;
+    const told = shown.filter(([member]) => (isLarge ? member === seen.userId : isTold(member)));
     return {
       roomId: seen.roomId,
       roomType: 'GROUP',
@@ -218,67 +215,56 @@ export async function openGroups(source: ViewSource, groups: readonly SeenGroup[
 type Page = { readonly limit: number; readonly next?: string };
 type Chats = { chats: Chat[]; next?: string };
 
-/** The time of a group's last message that the member may see, or of their joining. */
-function activityOf({ group, membership }: SeenGroup, isLastSeen: boolean): number {
-  const joined = Date.parse(membership.since);
-  return isLastSeen && group.lastMessage ? Math.max(joined, Date.parse(group.lastMessage.sentAt)) : joined;
-}
-
 /** Newest first, then by key in descending order: the order of the index of private chats. */
 const byActivity = (a: PageEnd, b: PageEnd): number =>
   b.sort - a.sort || (a.key < b.key ? 1 : a.key > b.key ? -1 : 0);
 
 /**
  * A page of the user's active chats, newest activity first: private ones, which `pairs` gives a page at a time, and all
- * groups that the user is in.
+ * groups that the user is in. Of groups it reads the rows of those alone that the page shows.
  */
 export async function activeRooms(
   source: ViewSource,
-  userId: UserId,
+  viewer: Viewer,
   page: Page,
   pairs: (page: Page) => Promise<Chats>,
 ): Promise<Chats> {
-  const [found, groups] = await Promise.all([pairs(page), groupsOf(source.rows, userId)]);
+  const [found, groups] = await Promise.all([pairs(page), placedGroups(source.rows, viewer.me)]);
   const from = page.next === undefined ? undefined : parseNext('chats', page.next);
   // What lies behind the end of the page of pairs waits for the next page.
   const end = found.next === undefined ? undefined : parseNext('chats', found.next);
   const placed = groups
-    .map((seen) => {
-      const isLastSeen = isInWindows(windowsOfGroup(seen), lastSeqIn(seen.group));
-      const place = { sort: activityOf(seen, isLastSeen), key: streamOf('room', seen.roomId) };
-      return { place, seen, chat: undefined };
-    })
-    .filter(({ place }) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0));
+    .filter((place) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0))
+    .map((place) => ({ place, roomId: place.roomId, chat: undefined }));
   const chats = found.chats.map((chat) => {
     const sort = Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
-    return { place: { sort, key: streamOf('room', chat.roomId) }, chat, seen: undefined };
+    return { place: { sort, key: streamOf('room', chat.roomId) }, roomId: chat.roomId, chat };
   });
   const all = [...chats, ...placed].sort((a, b) => byActivity(a.place, b.place));
   const shown = all.slice(0, page.limit);
+  const seen = await seenGroups(
+    source.rows,
+    viewer.me,
+    shown.flatMap(({ roomId, chat }) => (chat ? [] : [roomId])),
+  );
+  // An index is not trusted, and they may have left one meanwhile.
   const opened = await openGroups(
     source,
-    shown.flatMap(({ seen }) => seen ?? []),
+    viewer,
+    seen.filter(({ membership }) => membership.role !== null),
   );
   const groupChats = new Map(opened.map((chat) => [chat.roomId, chat]));
-  const rows = shown.flatMap(({ place, seen, chat }) => {
-    const one = chat ?? groupChats.get(seen.roomId);
+  const rows = shown.flatMap(({ place, roomId, chat }) => {
+    const one = chat ?? groupChats.get(roomId);
     return one ? [{ place, chat: one }] : [];
   });
   const fitting = cutPage(rows, ({ chat }) => chat);
-  const last = fitting.at(-1);
-  const isWhole = fitting.length === rows.length && all.length <= page.limit;
+  const isCut = fitting.length < rows.length;
+  // Those who have left all groups of a page still come to the next one.
+  const last = (isCut ? fitting : shown).at(-1);
+  const isWhole = !isCut && all.length <= page.limit;
   const next = isWhole ? found.next : last && writeNext('chats', last.place);
   return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
-}
-
-/** The first of these rows that fit into a page, at least one. */
-export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
-  let bytes = 0;
-  const end = rows.findIndex((row, i) => {
-    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
-    return i > 0 && bytes > PAGE_BYTES;
-  });
-  return end < 0 ? [...rows] : rows.slice(0, end);
 }
 
 /** The group of a member. Throws `not_found` for anybody else. */
@@ -321,10 +307,10 @@ const MEMBERS_PER_READ = 256;
 /** A page of the members who could see a message and whose marks have reached it. */
 export async function readersPage(
   { rows }: ViewSource,
-  me: UserId,
+  viewer: Viewer,
   { roomId, seq, limit, next }: Page & { readonly roomId: RoomId; readonly seq: number },
 ): Promise<{ readers: { userId: UserId; upTo: number }[]; next?: string }> {
-  const mine = await groupOfMember(rows, roomId, me);
+  const mine = await groupOfMember(rows, roomId, viewer.me);
   if (seq > lastSeqIn(mine.group)) {
     const message = `must be at most the newest seq, ${lastSeqIn(mine.group)}`;
     throw badRequest(`seq ${message}`, [{ path: 'seq', message }]);
@@ -334,8 +320,13 @@ export async function readersPage(
   let from = next === undefined ? undefined : parseNext('readers', next);
   for (;;) {
     const page = await membersByJoining(rows, roomId, MEMBERS_PER_READ, from);
+    const isTold = await toldReadsOf(
+      rows,
+      viewer,
+      page.map(({ userId }) => userId),
+    );
     for (const { key, userId, value } of page) {
-      const isReader = value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
+      const isReader = isTold(userId) && value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
       if (isReader && readers.length === limit && from) return { readers, next: writeNext('readers', from) };
       if (isReader) readers.push({ userId, upTo: value.mark });
       from = { sort: joinedIn(value), key };

@@ -2,96 +2,37 @@ import { LRUCache } from 'lru-cache';
 import type { Scene, SealedMessage } from '../domain/defineEvent.js';
 import { changedBy, type MessagePlace, pushesTo, type Recorded } from '../domain/events.js';
 import { wasSent } from '../domain/groups/groupState.js';
-import { parseStream, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { parseStream, type StreamName, type UserId } from '../domain/ids.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import { partitionOf } from '../log/log.js';
-import { chatsModel, isMember } from './models/chatRows.js';
+import { chatsModel } from './models/chatRows.js';
 import { chatSettingsModel } from './models/chatSettingRows.js';
+import { preferencesOf } from './models/contacts.js';
 import { asOfOffset } from './models/editsAndMentions.js';
 import { groupRows, isGroupStream } from './models/groupRows.js';
 import {
-  type MembershipRow,
+  lastLeft,
   membershipIn,
   membershipOf,
-  membershipsModel,
-  membershipsOf,
   periodsOf,
+  type ReadOffsets,
+  toldOffset,
 } from './models/membershipRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel } from './models/messageRows.js';
 import {
-  type ChangedStream,
   indexedEvents,
   type MissedEvent,
   type MissedEvents,
   type OffsetRange,
-  statesModel,
 } from './models/streamIndex.js';
-import { elementAt, findChecked, type RowReader } from './store/rowStore.js';
+import { elementAt, type RowReader } from './store/rowStore.js';
 
 /** The parts of the log that a replay reads. */
 export type ReplayedLog = LogSource & { readonly partitions: number };
 
 /** Remembered places of offsets. A place never changes: the log only grows. */
 const MAX_PLACES = 10_000;
-
-/**
- * The user's streams of a partition whose row lies above an offset, by key, from behind `after`: those of pairs, then the
- * user's own.
- */
-export async function changedStreams(
-  rows: RowReader,
-  userId: UserId,
-  partition: number,
-  above: number,
-  { after, limit }: { after?: string; limit: number },
-): Promise<ChangedStream[]> {
-  const own = streamOf('user', userId);
-  // Names of users' streams come behind those of rooms.
-  if (after !== undefined && after >= own) return [];
-  const terms = [`${userId}/${partition}`];
-  const from = after === undefined ? {} : { from: { sort: 0, key: after } };
-  const [pairs, groups] = await Promise.all([
-    findChecked(rows, chatsModel, 'changed', {
-      find: { terms, above, limit, ...from },
-      isWanted: (row) =>
-        row.partition === partition &&
-        row.offset > above &&
-        row.value !== null &&
-        isMember(row.value, userId),
-    }),
-    changedGroups(rows, userId, partition, above, after),
-  ]);
-  const keys: string[] = [...pairs.map(({ key }) => key), ...groups].sort();
-  // A full page is not the last one.
-  if (keys.length < limit) {
-    const row = (await rows.get(statesModel, [own])).get(own);
-    if (row && row.partition === partition && row.offset > above) keys.push(own);
-  }
-  return keys.slice(0, limit).map((key) => ({ key }));
-}
-
-/** The user's groups of a partition, behind `after`, in which something may have happened for them above an offset. */
-async function changedGroups(
-  rows: RowReader,
-  userId: UserId,
-  partition: number,
-  above: number,
-  after: string | undefined,
-): Promise<StreamName[]> {
-  // The key of a stream that was visited is its name.
-  const behind = after === undefined ? undefined : parseStream(after as StreamName).id;
-  const mine = (await membershipsOf(rows, userId, behind)).filter(
-    (row) => row.partition === partition && row.value && (row.value.role || lastLeft(row.value) > above),
-  );
-  const rooms = mine.map(({ key }) => membershipIn(key).roomId);
-  const found = await groupRows(rows, rooms);
-  const changed = rooms.filter((room) => (found.get(room)?.offset ?? -1) > above);
-  return changed.map((room) => streamOf('room', room));
-}
-
-/** The offset at which somebody left who is no member any more. */
-const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 /**
  * Reads from the log the events that a user has missed of one stream. What each means to the user follows from its
@@ -252,8 +193,8 @@ const nobody: readonly UserId[] = [];
 /** What a user sees of the events of a room. */
 interface Seen {
   readonly scene: Scene;
-  /** The offset of the newest mark of the member whose push has this key. */
-  readonly newestMark: (key: string) => number | undefined | Promise<number | undefined>;
+  /** The offset of the newest mark with this key that the user is told of. */
+  readonly newestMark: (key: string) => Promise<number | null | undefined>;
   readonly changedAt: number;
   /** Whether a message was pushed to the user when it was sent. */
   readonly wasSent: (seq: number) => boolean;
@@ -263,7 +204,7 @@ interface Seen {
 
 function seenIn(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> | Seen {
   if (parseStream(stream).kind === 'user') return seenByUser(rows);
-  return isGroupStream(stream) ? seenInGroup(rows, userId, stream) : seenInPair(rows, stream);
+  return isGroupStream(stream) ? seenInGroup(rows, userId, stream) : seenInPair(rows, userId, stream);
 }
 
 /** Of a user's own stream: of what was set of a chat, only the newest. */
@@ -275,13 +216,11 @@ const seenByUser = (rows: RowReader): Seen => ({
   upTo: Number.POSITIVE_INFINITY,
 });
 
-async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
+async function seenInPair(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
   const pair = (await rows.get(chatsModel, [stream])).get(stream)?.value ?? undefined;
-  const marks = Object.entries(pair?.reads ?? {});
-  const newest = new Map(marks.map(([member, { offset }]) => [`${pair?.roomId}/${member}`, offset]));
   return {
     scene: { members: pair?.members ?? nobody },
-    newestMark: (key) => newest.get(key),
+    newestMark: newestMarks(rows, userId, async (member) => pair?.reads[member]),
     changedAt: pair?.changedAt ?? -1,
     wasSent: () => true,
     upTo: Number.POSITIVE_INFINITY,
@@ -291,19 +230,33 @@ async function seenInPair(rows: RowReader, stream: StreamName): Promise<Seen> {
 async function seenInGroup(rows: RowReader, userId: UserId, stream: StreamName): Promise<Seen> {
   const { id } = parseStream(stream);
   const [membership, groups] = await Promise.all([membershipOf(rows, id, userId), groupRows(rows, [id])]);
-  // The keys of these pushes are those of memberships. In a large group there are marks of the user alone.
-  const marks = new Map<string, Promise<number | undefined>>();
-  const readMark = async (key: string) => (await rows.get(membershipsModel, [key])).get(key)?.value?.read;
   return {
     scene: { members: { group: id }, periods: membership ? periodsOf(membership) : [] },
-    newestMark(key) {
-      const mark = marks.get(key) ?? readMark(key);
-      marks.set(key, mark);
-      return mark;
-    },
+    newestMark: newestMarks(rows, userId, async (member) => (await membershipOf(rows, id, member))?.read),
     changedAt: groups.get(id)?.changedAt ?? -1,
     wasSent: (seq) => wasSent(membership ? periodsOf(membership) : [], seq),
     upTo: membership && !membership.role ? lastLeft(membership) : Number.POSITIVE_INFINITY,
+  };
+}
+
+/** Looks up the newest marks that the user is told of: of others none if they have `receipts` off by now. */
+function newestMarks(
+  rows: RowReader,
+  userId: UserId,
+  readOf: (member: UserId) => Promise<ReadOffsets | undefined>,
+): Seen['newestMark'] {
+  const marks = new Map<string, Promise<number | null | undefined>>();
+  const find = async (key: string) => {
+    // The keys of these pushes are those of memberships.
+    const { userId: member } = membershipIn(key);
+    if (member === userId) return (await readOf(member))?.offset;
+    const preferences = (await preferencesOf(rows, [member])).get(member);
+    return preferences?.receipts === false ? undefined : toldOffset(await readOf(member));
+  };
+  return (key) => {
+    const mark = marks.get(key) ?? find(key);
+    marks.set(key, mark);
+    return mark;
   };
 }
 

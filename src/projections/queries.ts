@@ -1,37 +1,27 @@
 import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
+import type { ContactRule } from '../domain/defineCommand.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../domain/groups/groupState.js';
 import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
-import type { Role } from '../domain/streams.js';
-import type { Chat, Message, OnlineInfo, User } from '../domain/userMessageChat.js';
+import type { Role, Ties } from '../domain/streams.js';
+import type { Chat, Message, OnlineInfo, Preferences, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS } from '../domain/users.js';
 import { partitionOf } from '../log/log.js';
-import {
-  activeRooms,
-  cutPage,
-  groupMembersPage,
-  openGroups,
-  readersPage,
-  seenGroup,
-} from './groupQueries.js';
-import { changedStreams, MissedEventReader, type ReplayedLog } from './missedEvents.js';
-import { activeChats, chatRow, chatRowOf, contactIds, openChats, peerIds } from './models/chatRows.js';
+import { changedStreams } from './changedStreams.js';
+import { activeRooms, groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
+import { MissedEventReader, type ReplayedLog } from './missedEvents.js';
+import { chatRow, chatRowOf } from './models/chatRows.js';
 import { filteredChats, withSettings } from './models/chatSettingRows.js';
+import { activeChats, openChats } from './models/chatViews.js';
+import { cutPage, type PageAsked } from './models/contacts.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
-import {
-  onlineUsers,
-  openedErased,
-  presenceOf,
-  rolesOf,
-  usersById,
-  type ViewSource,
-} from './models/userRows.js';
-import { friendsPage, searchUsers, type UserPageRequest, userPage } from './models/userSearch.js';
+import { onlineUsers, openedErased, rolesOf, usersById, type ViewSource } from './models/userRows.js';
+import { peopleQueries, type UserPageRequest, userPage } from './models/userSearch.js';
 import type { Progress } from './queryWaits.js';
 
 /**
@@ -46,17 +36,19 @@ export interface Queries {
   /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. `next` as below. */
   friends(
     userId: UserId,
-    page: { limit: number; next?: string },
+    page: PageAsked,
     at: readonly Moment[],
   ): Promise<{ friends: User[]; next?: string }>;
-  /** Users by name: an exact match, then prefixes, then the rest. Leaves out `me` and `me`'s friends. */
+  /** A page of the users whom the user has blocked, erased ones too. `next` as below. */
+  blocked(userId: UserId, page: PageAsked, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
+  /** Users by name as `searchUsers`: an exact match, then prefixes, then the rest. */
   search(me: UserId, q: string, limit: number, at: readonly Moment[]): Promise<User[]>;
   /**
    * The user's active chats, newest activity first. `next` is opaque; throws `bad_request` if it was altered.
    */
   activeChats(
     userId: UserId,
-    page: { limit: number; next?: string; filter?: ChatFilter },
+    page: PageAsked & { readonly filter?: ChatFilter },
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
@@ -91,10 +83,18 @@ export interface Queries {
   peers(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
   /** A page of all users, or of those whose names have the part `q`; `next` as of `friends`. */
   userPage(page: UserPageRequest, at: readonly Moment[]): Promise<{ users: User[]; next?: string }>;
-  /** Friends, and users who share a chat with a message with this user. */
-  contacts(userId: UserId, at: readonly Moment[]): Promise<Set<UserId>>;
-  /** Presence of these users; offline with `lastSeen: null` if never seen. */
-  presence(ids: readonly UserId[], at: readonly Moment[]): Promise<Map<UserId, OnlineInfo>>;
+  /** What the user is to others, by the other one. Pairs without contact and block are left out. */
+  ties(userId: UserId, at: readonly Moment[]): Promise<ReadonlyMap<UserId, Ties>>;
+  preferences(userId: UserId, at: readonly Moment[]): Promise<Preferences>;
+  /**
+   * Presence of these users as `viewer` is told of it; offline with `lastSeen: null` if never seen, or hidden.
+   * An admin is told what is recorded.
+   */
+  presence(
+    viewer: UserId | 'admin',
+    ids: readonly UserId[],
+    at: readonly Moment[],
+  ): Promise<Map<UserId, OnlineInfo>>;
   /**
    * Erased users whose key still exists, with their names, a page at a time. There are some only during an
    * erasure, or after the vault was restored from an older backup.
@@ -168,40 +168,40 @@ export interface PlacedMembership extends Membership {
   readonly offset: number;
 }
 
-/** The rows that queries read, the opener of texts, and the progress of the models. */
+/** What queries read, the opener of texts, and the progress of the models. */
 interface QueriesOptions extends ViewSource {
   readonly progress: Pick<Progress, 'waitFor'>;
   readonly log: ReplayedLog;
+  readonly contactRule: ContactRule;
 }
 
 /** Creates the queries over any row store. */
-export function createQueries({ progress, log, ...source }: QueriesOptions): Queries {
+export function createQueries({ progress, log, contactRule: rule, ...source }: QueriesOptions): Queries {
   const missed = new MissedEventReader(source.rows, log);
   const { rows, open } = source;
   const waitFor = (at: readonly Moment[]) => Promise.all(at.map((moment) => progress.waitFor(moment)));
   return {
-    async friends(userId, page, at) {
-      await waitFor(at);
-      return friendsPage(source, userId, page);
-    },
-    async search(me, q, limit, at) {
-      await waitFor(at);
-      return searchUsers(source, me, q, limit);
-    },
+    ...peopleQueries(source, waitFor),
     async activeChats(userId, page, at) {
       await waitFor(at);
+      const viewer = { me: userId, rule };
       return filteredChats(rows, userId, page, (some) =>
-        activeRooms(source, userId, some, (pairs) => activeChats(source, userId, pairs)),
+        activeRooms(source, viewer, some, (pairs) => activeChats(source, viewer, pairs)),
       );
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
       if (isGroupId(roomId)) {
         const seen = await seenGroup(rows, roomId, userId);
-        return seen && (await withSettings(rows, userId, await openGroups(source, [seen])))[0];
+        return (
+          seen &&
+          (await withSettings(rows, userId, await openGroups(source, { me: userId, rule }, [seen])))[0]
+        );
       }
       const chat = await chatRowOf(rows, roomId, userId);
-      return chat && (await withSettings(rows, userId, await openChats(source, userId, [chat])))[0];
+      return (
+        chat && (await withSettings(rows, userId, await openChats(source, { me: userId, rule }, [chat])))[0]
+      );
     },
     async members(roomId, at) {
       await waitFor(at);
@@ -215,7 +215,7 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
       await waitFor(at);
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
-    groups: groupQueries(source, waitFor),
+    groups: groupQueries(source, rule, waitFor),
     async messages(roomId, page, at, { windows, leftAt } = {}) {
       await waitFor(at);
       const found = await messagePage(rows, roomId, page, windows);
@@ -229,18 +229,6 @@ export function createQueries({ progress, log, ...source }: QueriesOptions): Que
     },
     ...userQueries(source, waitFor),
     ...messageQueries(source, waitFor),
-    async peers(userId, at) {
-      await waitFor(at);
-      return peerIds(rows, userId);
-    },
-    async contacts(userId, at) {
-      await waitFor(at);
-      return contactIds(rows, userId);
-    },
-    async presence(ids, at) {
-      await waitFor(at);
-      return presenceOf(rows, ids);
-    },
     openedErased: () => openedErased(source),
     online: (limit, after) => onlineUsers(rows, limit, after),
     async changedStreams(userId, partition, above, page, at) {
@@ -288,15 +276,14 @@ function messageQueries(
   source: ViewSource,
   waitFor: (at: readonly Moment[]) => Promise<unknown>,
 ): Pick<Queries, 'messagesAt' | 'edits'> {
-  const { rows } = source;
   return {
     async messagesAt(roomId, seqs, at) {
       await waitFor(at);
-      return messagesAt(rows, roomId, seqs);
+      return messagesAt(source.rows, roomId, seqs);
     },
     async edits(roomId, seq, at, { leftAt } = {}) {
       await waitFor(at);
-      const [message] = await messagesAt(rows, roomId, [seq]);
+      const [message] = await messagesAt(source.rows, roomId, [seq]);
       return message ? openEdits(source, message, leftAt) : [];
     },
   };
@@ -304,6 +291,7 @@ function messageQueries(
 
 function groupQueries(
   source: ViewSource,
+  rule: ContactRule,
   waitFor: (at: readonly Moment[]) => Promise<unknown>,
 ): GroupQueries {
   const { rows } = source;
@@ -327,7 +315,7 @@ function groupQueries(
     },
     async readers(me, page, at) {
       await waitFor(at);
-      return readersPage(source, me, page);
+      return readersPage(source, { me, rule }, page);
     },
   };
 }

@@ -6,7 +6,7 @@ import type { UserId } from '../domain/ids.js';
 import { reportName, reportNoteSealing, verdictNoteSealing } from '../domain/moderation/reports.js';
 import { open } from '../vault/dataKeys.js';
 import type { KeyStore } from '../vault/vault.js';
-import { parseNext, writeNext } from './models/chatRows.js';
+import { parseNext, writeNext } from './models/contacts.js';
 import {
   type ReportRow,
   type ReportState,

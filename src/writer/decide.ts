@@ -1,5 +1,4 @@
 import { conflict, unauthenticated } from '../base/errors.js';
-import { takeInTurn } from '../base/rateLimits.js';
 import type { Answers, Command, CommandDescription, CommandKind } from '../domain/commands.js';
 import type {
   Decision,
@@ -33,7 +32,13 @@ import { openText, RoomKeys, roomKeysId, sealText } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
 import type { StreamCache, StreamState, Tail } from './streamState.js';
-import type { DecisionLookups } from './writerPorts.js';
+import {
+  type DecisionLookups,
+  fetchRelations,
+  invitationKey,
+  PreferencesMissing,
+  type Relations,
+} from './writerPorts.js';
 
 /** A command on its way through a writer. Its caller gets the outcome once. */
 export interface Task extends CommandDescription {
@@ -48,12 +53,6 @@ export interface Task extends CommandDescription {
 
 /** The limit of commands looked up together, chosen so that two message ids each fit one query. */
 export const MAX_ROUND_COMMANDS = 128;
-
-/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
-export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
-  const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
-  return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
-}
 
 /** A command with everything needed to decide it. */
 export interface Prepared {
@@ -70,7 +69,7 @@ export interface Prepared {
 }
 
 /** The results of the look-ups of one round. Messages are as of the query: later ones are in the tail. */
-export interface Found {
+export interface Found extends Relations {
   readonly ownKeys: ReadonlyMap<UserId, DataKey | 'destroyed'>;
   /** By `messageTerm`. */
   readonly messages: ReadonlyMap<string, StoredMessage>;
@@ -103,11 +102,10 @@ export function prepare(
   { streams, tail, ids }: Memory,
   lookups: DecisionLookups,
 ): Prepared[] | Promise<Prepared[]> {
-  const { keys } = lookups;
+  const { keys, limits } = lookups;
   const prepared: Prepared[] = [];
   const ownKeys = new Map<UserId, DataKey | 'destroyed'>();
-  const { limits } = lookups;
-  const found: Found = { ownKeys, messages: nothing, users: nobody, active: nobody, groups: nothing, limits };
+  const found: Found = { ...nothingFound(lookups.limits), ownKeys };
   // An id that is used from now on is in the tail.
   const { floor } = tail;
   let isInMemory = true;
@@ -118,13 +116,14 @@ export function prepare(
   try {
     for (const task of tasks) {
       const stream = streams.acquire(task.stream);
-      const wants = task.declaration.wants?.(task.command) ?? NO_WANTS;
+      const wants = wantsOf(task, stream, limits);
       const named: NamedMessage[] = [];
       for (const message of wants.messages ?? NONE) named.push(ids.name(message));
       const roomKeys: (RoomKeys | 'destroyed')[] = [];
       prepared.push({ task, stream, wants, named, roomKeys, floor, found });
       if (!stream.isLoaded || wants.users || wants.groupsOf || (wants.devices && lookups.devices))
         isInMemory = false;
+      if (wants.preferences || wants.invited) isInMemory = false;
       if (!isInMemory) continue;
       for (const owner of ownersOf(wants)) {
         const key = keys.getCached(owner);
@@ -146,6 +145,17 @@ export function prepare(
   }
 }
 
+const nothingFound = (limits: DecisionLimits): Found => ({
+  ...{ ownKeys: nothing, messages: nothing, users: nobody, active: nobody },
+  ...{ preferences: nothing, invitations: nothing, groups: nothing, limits },
+});
+
+const wantsOf = (
+  { declaration, command }: Task,
+  stream: StreamState,
+  { contactRule }: DecisionLimits,
+): Wants => declaration.wants?.(command, stream.isLoaded ? stream.state : undefined, contactRule) ?? NO_WANTS;
+
 /** The owners of the keys that are not keys of messages. */
 function ownersOf({ ownKeys = NONE, groupKeys }: Wants): readonly string[] {
   return groupKeys === undefined ? ownKeys : [...ownKeys, ...groupKeys.map(groupKeyOwner)];
@@ -156,8 +166,9 @@ async function fetchFound(
   prepared: readonly Prepared[],
   asked: readonly AskedMessage[],
   tail: Tail,
-  { reads, keys, devices, limits }: DecisionLookups,
+  lookups: DecisionLookups,
 ): Promise<Prepared[]> {
+  const { reads, keys, devices, limits } = lookups;
   const missing = new Set<StreamState>();
   const owners = new Set<UserId>();
   const rooms = new Map<string, WriterInRoom>();
@@ -183,8 +194,16 @@ async function fetchFound(
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
-  const found = { ownKeys, messages, users, active, groups, limits };
-  return prepared.map((each) => {
+  // A state that has just been loaded may tell of further wants.
+  const now = prepared.map((each) =>
+    missing.has(each.stream) ? { ...each, wants: wantsOf(each.task, each.stream, limits) } : each,
+  );
+  const relations = await fetchRelations(
+    now.map(({ wants }) => wants),
+    lookups,
+  );
+  const found = { ownKeys, messages, users, active, groups, limits, ...relations };
+  return now.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
   });
@@ -272,6 +291,12 @@ export function decide(prepared: Prepared, recent: RecentEvents, now: Time): Dec
       const earlier = findMessage(ref, prepared, recent);
       return earlier && earlierMessage(earlier, prepared, recent.tail);
     },
+    preferencesOf(user) {
+      const preferences = found.preferences.get(user);
+      if (!preferences) throw new PreferencesMissing(user);
+      return preferences;
+    },
+    invitation: (user) => found.invitations.get(invitationKey(wants.invited?.by ?? '', user)) ?? 'not_found',
     groupsOf: (user) => found.groups.get(user) ?? 0,
     isText({ owner, sealed, context }, text) {
       const key = found.ownKeys.get(owner);

@@ -1,5 +1,5 @@
 import { overloaded } from '../base/errors.js';
-import type { AdmissionQueue } from '../base/rateLimits.js';
+import { type AdmissionQueue, takeInTurn } from '../base/rateLimits.js';
 import { downcastEvent, encodeEvent, upcastEvent } from '../domain/codec.js';
 import type { Answers, CommandKind, Moment } from '../domain/commands.js';
 import type { Decision } from '../domain/defineCommand.js';
@@ -14,10 +14,18 @@ import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { isGroup } from '../domain/streams.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import { decide, messageNow, type Prepared, type SealedText, sealField, type Task } from './decide.js';
+import {
+  decide,
+  MAX_ROUND_COMMANDS,
+  messageNow,
+  type Prepared,
+  type SealedText,
+  sealField,
+  type Task,
+} from './decide.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
-import type { WriterEnvironment } from './writerPorts.js';
+import { PreferencesMissing, type ReadModels, type WriterEnvironment } from './writerPorts.js';
 
 /** A decision that its caller is told when the batch is durable. */
 interface Waiting {
@@ -73,6 +81,7 @@ export class Batch {
   readonly #waiting: Waiting[] = [];
   readonly #dirty = new Set<StreamState>();
   readonly #isProven: boolean;
+  missing: PreferencesMissing | undefined;
 
   /** `recordedAt`: the commit's time. `decidedAt`: now, on the clock of the lease. */
   constructor(
@@ -89,7 +98,7 @@ export class Batch {
     return this.#waiting.map(({ prepared }) => prepared.task);
   }
 
-  /** Decides one more command. Returns false if its events do not fit: decide it again for the next commit. */
+  /** Decides one more command. Returns false if its events do not fit, or a fact is `missing`: decide it again later. */
   take(prepared: Prepared): boolean {
     const { task, stream } = prepared;
     try {
@@ -100,6 +109,10 @@ export class Batch {
       if (stream.isDirty || !this.#isProven) this.#waiting.push({ prepared, decision });
       else this.#tell(prepared, decision, { partition, size });
     } catch (error) {
+      if (error instanceof PreferencesMissing) {
+        this.missing = error;
+        return false;
+      }
       // Thrown before anything was added: it concerns this command alone.
       stream.uses--;
       this.deps.admission.leave(task.bytes);
@@ -242,5 +255,96 @@ export class Batch {
     if ('refused' in decision) task.reject(decision.refused);
     // A caller takes what its command's kind is answered with, and a writer gives no other.
     else task.resolve({ ...decision.answer, moment } as never);
+  }
+}
+
+/** The prepared command with the preferences of one more user. Rejects if they cannot be read. */
+async function withPreferences(
+  prepared: Prepared,
+  { user }: PreferencesMissing,
+  reads: Pick<ReadModels, 'preferences'>,
+): Promise<Prepared> {
+  const { found } = prepared;
+  const preferences = new Map([...found.preferences, ...(await reads.preferences([user]))]);
+  return { ...prepared, found: { ...found, preferences } };
+}
+
+/** Of more commands than a round: those of the next one, each actor's in turn, and those that wait. */
+export function splitRound(tasks: readonly Task[]): { round: Task[]; rest: Task[] } {
+  const round = new Set(takeInTurn(tasks, ({ actor }) => actor, MAX_ROUND_COMMANDS));
+  return { round: [...round], rest: tasks.filter((task) => !round.has(task)) };
+}
+
+interface ReadyOwner {
+  /** Called when the first command, which lacked a fact, can be decided. */
+  readonly onComplete: () => void;
+  /** The fact cannot be read: nothing was done. */
+  readonly refuse: (task: Task, error: unknown) => void;
+}
+
+/** Commands that are ready to be decided, in order. While the first lacks a fact, none is decided. */
+export class ReadyCommands {
+  #commands: Prepared[] = [];
+  #isCompleting = false;
+
+  constructor(
+    private readonly reads: Pick<ReadModels, 'preferences'>,
+    private readonly owner: ReadyOwner,
+  ) {}
+
+  get length(): number {
+    return this.#commands.length;
+  }
+
+  get tasks(): Task[] {
+    return this.#commands.map(({ task }) => task);
+  }
+
+  /** The tail must keep everything above; undefined without commands. The first has the lowest floor. */
+  get floor(): number | undefined {
+    return this.#commands[0]?.floor;
+  }
+
+  /** Whether there is a command that can be decided now. */
+  get isDecidable(): boolean {
+    return this.#commands.length > 0 && !this.#isCompleting;
+  }
+
+  add(prepared: readonly Prepared[]): void {
+    this.#commands.push(...prepared);
+  }
+
+  clear(): void {
+    this.#commands = [];
+  }
+
+  /** Decides into the batch what fits. */
+  decideInto(batch: Batch): void {
+    let taken = 0;
+    for (const prepared of this.#commands) {
+      if (!batch.take(prepared)) break;
+      taken++;
+    }
+    this.#commands.splice(0, taken);
+    const [first] = this.#commands;
+    if (batch.missing && first) void this.#complete(first, batch.missing);
+  }
+
+  async #complete(first: Prepared, missing: PreferencesMissing): Promise<void> {
+    const { onComplete, refuse } = this.owner;
+    this.#isCompleting = true;
+    try {
+      const complete = await withPreferences(first, missing, this.reads);
+      // Another one is the first if the term was lost meanwhile.
+      if (this.#commands[0] === first) this.#commands[0] = complete;
+    } catch (error) {
+      if (this.#commands[0] === first) {
+        this.#commands.shift();
+        first.stream.uses--;
+        refuse(first.task, error);
+      }
+    }
+    this.#isCompleting = false;
+    onComplete();
   }
 }

@@ -3,15 +3,14 @@ import { AdmissionQueue } from '../base/rateLimits.js';
 import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
-import { MAX_ROUND_COMMANDS, type Prepared, prepare, splitRound, type Task } from './decide.js';
-import { Batch } from './decisionBatch.js';
+import { MAX_ROUND_COMMANDS, type Prepared, prepare, type Task } from './decide.js';
+import { Batch, ReadyCommands, splitRound } from './decisionBatch.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** Leaves of all partitions that the read models may not have stored yet. They are kept in memory as events. */
+/** Leaves of all partitions that the read models may not have stored yet. They are kept in memory. */
 const MAX_UNFOLDED_BYTES = 64 * 1024 * 1024;
 const RETRY_DETAILS = { retryAfterMs: 1000 };
-
 /**
  * The writer of one partition, while a lease lasts. One append is in flight at a time. Commands that arrive
  * meanwhile form the next commit. An idle writer commits at the end of the turn. Under load, the commits of all
@@ -25,7 +24,7 @@ export class Writer {
   /** Commands whose look-ups are under way, and the floor of the tail when these began. */
   #round: Task[] = [];
   #roundFloor = 0;
-  #ready: Prepared[] = [];
+  readonly #ready: ReadyCommands;
   /**
    * Batches without events, decided while the lease was not provably valid. Their outcome waits for proof
    * that no other node had the partition.
@@ -51,6 +50,8 @@ export class Writer {
     private readonly deps: WriterDeps,
   ) {
     this.#maxUnfoldedBytes = MAX_UNFOLDED_BYTES / deps.storage.log.partitions;
+    const refuse = (task: Task, error: unknown) => this.#refuseRound([task], error);
+    this.#ready = new ReadyCommands(deps.lookups.reads, { onComplete: () => this.#schedule(), refuse });
     deps.storage.folding.onAdvance(this.#trim);
   }
 
@@ -72,7 +73,7 @@ export class Writer {
   /** The commands in progress. */
   #tasks(): Task[] {
     const decided = [...(this.#inFlight?.tasks ?? []), ...this.#unproven.flatMap(({ tasks }) => tasks)];
-    return [...decided, ...this.#ready.map(({ task }) => task), ...this.#round, ...this.#incoming];
+    return [...decided, ...this.#ready.tasks, ...this.#round, ...this.#incoming];
   }
 
   /**
@@ -167,7 +168,7 @@ export class Writer {
       else ({ round, rest: this.#incoming } = splitRound(round));
       try {
         const prepared = prepare(round, term, this.deps.lookups);
-        if (Array.isArray(prepared)) this.#ready.push(...prepared);
+        if (Array.isArray(prepared)) this.#ready.add(prepared);
         else {
           this.#round = round;
           this.#roundFloor = term.tail.floor;
@@ -189,7 +190,7 @@ export class Writer {
     // The term was lost meanwhile: these commands are incoming again, or were rejected.
     if (this.#term !== term) return;
     this.#round = [];
-    this.#ready.push(...prepared);
+    this.#ready.add(prepared);
     this.#schedule();
   }
 
@@ -208,15 +209,10 @@ export class Writer {
   /** Decides what is ready, until a batch has events to append. Returns whether one has. */
   #commit(term: WriterTerm): boolean {
     const { clock, now, knownToAll } = this.deps.environment;
-    while (this.#ready.length > 0) {
+    while (this.#ready.isDecidable) {
       const deps = { knownToAll, admission: this.#admission };
       const batch = new Batch(term, nextRecordedAt(term.head, now()), clock.now(), deps);
-      let taken = 0;
-      for (const prepared of this.#ready) {
-        if (!batch.take(prepared)) break;
-        taken++;
-      }
-      this.#ready.splice(0, taken);
+      this.#ready.decideInto(batch);
       if (batch.finish()) {
         this.#committing = this.#append(batch);
         return true;
@@ -298,11 +294,16 @@ export class Writer {
   #takeBack(lost?: Batch): void {
     // Batches before the append in flight must wait for its outcome, or that append would overtake them.
     const unproven = this.#isAppending ? [] : this.#unproven.flatMap(({ tasks }) => tasks);
-    const ready = this.#ready.map(({ task }) => task);
-    this.#incoming = [...unproven, ...(lost?.tasks ?? []), ...ready, ...this.#round, ...this.#incoming];
+    this.#incoming = [
+      ...unproven,
+      ...(lost?.tasks ?? []),
+      ...this.#ready.tasks,
+      ...this.#round,
+      ...this.#incoming,
+    ];
     this.#term = undefined;
     if (!this.#isAppending) this.#unproven = [];
-    this.#ready = [];
+    this.#ready.clear();
     this.#round = [];
   }
 
@@ -333,8 +334,7 @@ export class Writer {
   readonly #trim = (partition: number, size: number): void => {
     if (partition !== this.partition || !this.#term) return;
     const [{ tail }, { floor }] = [this.#term, this.#term.tail];
-    // The first of the commands has the lowest floor.
-    const needed = this.#ready[0]?.floor ?? (this.#round.length > 0 ? this.#roundFloor : size);
+    const needed = this.#ready.floor ?? (this.#round.length > 0 ? this.#roundFloor : size);
     tail.trim(Math.min(size, needed));
     if (tail.floor === floor || this.#isTrimming) return;
     this.#isTrimming = true; // A part at a time, so that no turn takes long.

@@ -3,9 +3,11 @@ import type { DurableAppend } from '../base/metrics.js';
 import type { Bus } from '../cluster/bus.js';
 import type { HeldLease } from '../cluster/leases.js';
 import type { Devices } from '../cluster/nodes.js';
-import type { DecisionLimits } from '../domain/defineCommand.js';
+import type { ContactRule, DecisionLimits, Invitation, Wants } from '../domain/defineCommand.js';
 import type { StreamName, UserId } from '../domain/ids.js';
+import type { Preferences } from '../domain/userMessageChat.js';
 import type { EventLog } from '../log/log.js';
+import { invitationsOf, preferencesOf } from '../projections/models/contacts.js';
 import { editsModel } from '../projections/models/editsAndMentions.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
@@ -48,6 +50,8 @@ export function readModels(
         }),
       );
     },
+    preferences: (users) => preferencesOf(rows, users),
+    invitations: (asked, rule) => invitationsOf(rows, asked, rule),
     groupsOf: (users) => countGroups(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) =>
@@ -73,6 +77,12 @@ export interface ReadModels {
   messages(asked: readonly AskedMessage[]): Promise<ReadonlyMap<string, StoredMessage>>;
   /** The users that are registered and not erased. */
   existing(users: readonly UserId[]): Promise<ReadonlySet<UserId>>;
+  preferences(users: readonly UserId[]): Promise<ReadonlyMap<UserId, Preferences>>;
+  /** What comes of invitations to groups, by user. */
+  invitations(
+    asked: NonNullable<Wants['invited']>,
+    rule: ContactRule,
+  ): Promise<ReadonlyMap<UserId, Invitation>>;
   /** The number of groups that each of these users is in. */
   groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
   /** A position up to which `states`, `memberships`, `messages` and their edits have stored everything. */
@@ -155,4 +165,36 @@ export interface WriterEvents {
   readonly report: (message: string, error: unknown) => void;
   /** Called after each append except fences; `ms` is the time from the call to its outcome. */
   readonly onAppend?: (appended: DurableAppend) => void;
+}
+
+/** What users permit, as far as it was looked up. */
+export interface Relations {
+  readonly preferences: ReadonlyMap<UserId, Preferences>;
+  /** By `invitationKey`. */
+  readonly invitations: ReadonlyMap<string, Invitation>;
+}
+
+/** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
+export class PreferencesMissing extends Error {
+  override readonly name = 'PreferencesMissing';
+  constructor(readonly user: UserId) {
+    super(`the preferences of ${user} were not looked up`);
+  }
+}
+
+export const invitationKey = (by: UserId, user: UserId): string => `${by}/${user}`;
+
+/** Fetches what the users of a round permit each other. Most rounds ask nothing. */
+export async function fetchRelations(
+  wants: readonly Wants[],
+  { reads, limits: { contactRule } }: DecisionLookups,
+): Promise<Relations> {
+  const asked = new Set(wants.flatMap(({ preferences }) => preferences ?? []));
+  const invited = wants.flatMap(({ invited }) => invited ?? []);
+  const preferences = asked.size > 0 ? await reads.preferences([...asked]) : new Map<UserId, Preferences>();
+  const invitations = new Map<string, Invitation>();
+  for (const each of invited)
+    for (const [user, invitation] of await reads.invitations(each, contactRule))
+      invitations.set(invitationKey(each.by, user), invitation);
+  return { preferences, invitations };
 }

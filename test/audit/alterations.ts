@@ -203,6 +203,7 @@ const MODELS = [
   'messages',
   'messageIds',
   'presence',
+  'preferences',
   'roles',
   'tiles',
   'streams',
@@ -264,7 +265,7 @@ const ofRows: readonly Alteration[] = MODELS.flatMap((model): Alteration[] => {
 
 const INDEXES = {
   users: ['suffix', 'erased'],
-  chats: ['activity', 'changed', 'friends', 'members'],
+  chats: ['activity', 'changed', 'friends', 'blocked', 'members'],
   presence: ['online'],
 } as const;
 

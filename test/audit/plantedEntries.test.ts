@@ -2,9 +2,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import type { Document } from 'mongodb';
-import { streamOf } from '../../src/domain/ids.js';
-import { changedStreams } from '../../src/projections/missedEvents.js';
-import { activeChats, contactIds, friendIds } from '../../src/projections/models/chatRows.js';
+import { roomIdOf, streamOf } from '../../src/domain/ids.js';
+import { changedStreams } from '../../src/projections/changedStreams.js';
+import { activeChats } from '../../src/projections/models/chatViews.js';
+import { blockedIds, friendIds, tiesOf } from '../../src/projections/models/contacts.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
 import { messageKey } from '../../src/projections/models/messageKeys.js';
 import { messageFacts, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
@@ -72,27 +73,32 @@ for (const kind of allEngines)
 
     it("another's chat in a list of chats", async () => {
       const { engine, cid } = world;
-      const before = await activeChats(source, cid, { limit: 10 });
+      const viewer = { me: cid, rule: 'open' } as const;
+      const before = await activeChats(source, viewer, { limit: 10 });
       await plant(engine, { table: 'chats_v1', index: 'activity', term: cid, key: room() });
       expect(before.chats).to.have.lengthOf(1);
-      expect(await activeChats(source, cid, { limit: 10 })).to.deep.equal(before);
+      expect(await activeChats(source, viewer, { limit: 10 })).to.deep.equal(before);
     });
 
     it("another's friends and contacts", async () => {
-      const { engine, ann, cid } = world;
+      const { engine, ann, bob, cid } = world;
       await plant(engine, { table: 'chats_v1', index: 'friends', term: cid, key: room() });
       await plant(engine, { table: 'chats_v1', index: 'members', term: cid, key: room() });
       expect((await friendIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
-      expect([...(await contactIds(source.rows, cid))]).to.deep.equal([ann]);
+      await plant(engine, { table: 'chats_v1', index: 'blocked', term: cid, key: room() });
+      expect([...(await tiesOf(source.rows, cid)).keys()]).to.have.members([ann, bob]);
+      expect((await blockedIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
     });
 
     it("another's stream in a replay, and the page behind it is not lost", async () => {
-      const { engine, cid, annAndCid } = world;
+      const { engine, bob, cid, annAndCid } = world;
+      const own = [annAndCid, roomIdOf(bob, cid)].map((roomId) => streamOf('room', roomId)).sort();
+      const streams = [...own, streamOf('user', cid)].map((key) => ({ key }));
       await plant(engine, { table: 'chats_v1', index: 'changed', term: `${cid}/0`, key: room() });
       for (const limit of [1, 10])
-        expect(await changedStreams(source.rows, cid, 0, -1, { limit })).to.deep.equal([
-          { key: streamOf('room', annAndCid) },
-        ]);
+        expect(await changedStreams(source.rows, cid, 0, -1, { limit })).to.deep.equal(
+          streams.slice(0, limit),
+        );
     });
 
     it('a message under another id', async () => {

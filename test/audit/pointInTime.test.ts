@@ -46,7 +46,7 @@ describe('a room or a user at a point in time', () => {
         const { log } = source;
         const projections = allProjections(open);
         const rows = new MemoryRows();
-        const live = createQueries({ rows, open, log, progress });
+        const live = createQueries({ ...{ rows, open, log, progress }, contactRule: 'open' });
         for (const [i, event] of world.events.entries()) {
           await foldInto(rows, projections, [event]);
           if (i % 7 !== 0 && i !== world.events.length - 1) continue;
@@ -60,10 +60,14 @@ describe('a room or a user at a point in time', () => {
             }
             // Of a group that nobody is in any more, no live query tells.
             if (members.length === 0) continue;
-            const chat = await live.chat(roomId, members[0] ?? '', []);
+            const chats = await Promise.all(members.map((member) => live.chat(roomId, member, [])));
+            // To each member the others' marks may be hidden.
+            const readUpTo = Object.fromEntries(
+              members.map((member, i) => [member, chats[i]?.readUpTo[member]]),
+            );
             const { messages } = await live.messages(roomId, { after: 0, limit: 200 }, []);
-            const shown = { messages, members: chat?.participants.map(withoutProfile) };
-            expect(then).to.deep.include({ ...shown, readUpTo: chat?.readUpTo });
+            const shown = { messages, members: chats[0]?.participants.map(withoutProfile) };
+            expect(then).to.deep.include({ ...shown, readUpTo });
           }
           for (const userId of users) {
             const then = await readUserAt(source, userId, time).catch(refused);
@@ -72,9 +76,15 @@ describe('a room or a user at a point in time', () => {
               expect(then).to.equal('not_found');
               continue;
             }
-            const { isOnline, lastSeen } = (await live.presence([userId], [])).get(userId) ?? {};
+            const { isOnline, lastSeen } = (await live.presence(userId, [userId], [])).get(userId) ?? {};
             const { chats } = await live.activeChats(userId, { limit: 50 }, []);
-            expect(then).to.deep.include({ user, isOnline, lastSeen });
+            const { users: blocked } = await live.blocked(userId, { limit: 50 }, []);
+            const preferences = await live.preferences(userId, []);
+            // An auditor sees what is hidden from others.
+            expect(then).to.deep.include({ user, isOnline, lastSeen, preferences });
+            expect((await readUserAt(source, userId, time)).blocked).to.have.deep.members(
+              blocked.map(withoutProfile),
+            );
             const { friends, rooms: active } = await readUserAt(source, userId, time);
             const { friends: known } = await live.friends(userId, { limit: 50 }, []);
             expect(friends).to.have.deep.members(known.map(withoutProfile));

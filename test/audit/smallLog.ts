@@ -3,6 +3,7 @@ import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
+import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { usernameContext } from '../../src/domain/users.js';
 import { buildCommit, emptyHead, type Head } from '../../src/log/commit.js';
 import { type EventLog, partitionOf } from '../../src/log/log.js';
@@ -122,6 +123,17 @@ async function eventsOf(
     type: 'FriendAdded',
     stream: streamOf('room', roomIdOf(ann, bob)),
     data: { by: ann, target: bob },
+  });
+  add(bob, {
+    type: 'MemberBlocked',
+    stream: streamOf('room', roomIdOf(bob, cid)),
+    data: { roomId: roomIdOf(bob, cid), by: bob, target: cid },
+  });
+  const preferences = { ...DEFAULT_PREFERENCES, findable: false };
+  add(bob, {
+    type: 'PreferencesChanged',
+    stream: streamOf('user', bob),
+    data: { userId: bob, ...preferences },
   });
   for (const other of [bob, cid]) {
     const members: readonly [UserId, UserId] = ann < other ? [ann, other] : [other, ann];

@@ -138,6 +138,7 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['-1s', '31d', '2592000001ms', `${'9'.repeat(400)}d`, '10'],
     range: 'from 0s to 30d',
   },
+  CONTACTS: { accepted: same('open', 'consent'), refused: ['closed', 'Open'], range: 'open, consent' },
   LOG_ORIGIN: {
     accepted: same('p', 'p'.repeat(128), 'chat.example.org/log'),
     refused: ['p'.repeat(129), 'a b', 'a+b', 'a\nb'],

@@ -42,6 +42,10 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'take role': { kind: 'take role', userId: ada, role: 'admin' },
   'record audit read': { kind: 'record audit read', userId: ada, resource: 'room', query: { at: '3' } },
   'add friend': { kind: 'add friend', actor: ada, friendId: bob },
+  'remove friend': { kind: 'remove friend', actor: ada, friendId: bob },
+  'accept chat': { kind: 'accept chat', actor: ada, roomId },
+  'block user': { kind: 'block user', actor: ada, userId: bob, block: true },
+  'change preferences': { kind: 'change preferences', actor: ada, visible: false },
   'init chat': { kind: 'init chat', actor: ada, friendId: bob },
   'send message': {
     ...{ kind: 'send message', actor: ada, roomId, messageId, message: 'Hi', replyTo: messageId },
@@ -83,7 +87,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
   'remove member': { kind: 'remove member', actor: ada, roomId: groupId, userId: bob },
   'leave group': { kind: 'leave group', actor: ada, roomId: groupId },
   'change role': { kind: 'change role', actor: ada, roomId: groupId, userId: bob, role: 'admin' },
-  'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3 },
+  'read messages': { kind: 'read messages', actor: ada, roomId, upTo: 3, hidden: true },
 };
 
 const unique = (names: readonly string[]) => expect(new Set(names).size).to.equal(names.length);

@@ -93,7 +93,7 @@ describe('a group', () => {
 
   it('refuses who is unknown or in too many groups, and goes on without them', () => {
     const facts = factsOf({
-      exists: (of) => of !== bob,
+      invitation: (of) => (of === bob ? 'not_found' : 'taken'),
       groupsOf: (of) => (of === eve ? 1000 : 999),
     });
     const group = new Story();

@@ -164,8 +164,11 @@ describe('the commands that change messages', () => {
           const { length } = room.events;
           const again = room.run(one);
           expect(room.events, 'a repeat').to.have.length(length);
-          if ('answer' in first && one.kind !== 'delete message' && one.kind !== 'pin message')
-            expect(again).to.deep.equal({ ...first, made: 0 });
+          if ('answer' in first && one.kind !== 'delete message' && one.kind !== 'pin message') {
+            // Only the first time the message makes a contact.
+            const { contact: _, ...answer } = { contact: undefined, ...first.answer };
+            expect(again).to.deep.equal({ answer, made: 0 });
+          }
         }
         const { pins, lastSeq } = room.state as Extract<RoomState, { exists: true }>;
         expect(lastSeq).to.equal(room.messages.size);

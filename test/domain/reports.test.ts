@@ -149,6 +149,8 @@ describe('the messages that are reported', () => {
     lastSeq: 2,
     erased: [],
     added: [],
+    contacts: [],
+    blocks: [],
     pins: [],
   };
   const sent = (seq: number, more: object = {}) =>
@@ -174,7 +176,7 @@ describe('the messages that are reported', () => {
   it('are not_found for others, in a room that does not exist, and if one of them does not exist', () => {
     const refusals = [
       find(eve, ['m1']),
-      find(ada, ['m1'], { exists: false, added: [] }),
+      find(ada, ['m1'], { exists: false, added: [], contacts: [], blocks: [] }),
       find(ada, ['m1', 'm3']),
     ];
     for (const found of refusals) expect(found).to.containSubset({ refused: { code: 'not_found' } });

@@ -1,19 +1,20 @@
 import { expect } from 'chai';
 import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
-import { pushesOf, type Recorded } from '../../src/domain/events.js';
-import { FriendAdded } from '../../src/domain/friends.js';
+import { pushesOf, type Recorded, tieOf } from '../../src/domain/events.js';
 import { MessageDeleted, MessageSent } from '../../src/domain/messages/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
+import { FriendAdded, FriendRemoved } from '../../src/domain/safety.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
-import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { Cursors } from '../../src/gateway/cursor.js';
 import { Delivery, PushContent } from '../../src/gateway/delivery.js';
 import { Hub } from '../../src/gateway/openConnections.js';
 import { frameText } from '../../src/gateway/protocol.js';
+import { Relations } from '../../src/gateway/relations.js';
 import { Ring } from '../../src/gateway/ring.js';
+import { contactsOf } from '../support/facts.js';
 import { noChats, noGroups, noNotes } from '../support/groups.js';
 import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';
 
@@ -27,10 +28,13 @@ class Node {
   readonly host = new FakeHost();
   readonly contacts = new Map<string, string[]>();
   readonly ring = new Ring(1e6, [0, 0]);
-  readonly hub = new Hub(new PresenceWatchers(async (user) => this.contacts.get(user) ?? []), {
-    enter: (user) => this.ring.host(user, [0, 0]),
-    leave: () => {},
-  });
+  readonly hub = new Hub(
+    new Relations('open', async (user) => contactsOf(user, this.contacts.get(user) ?? [])),
+    {
+      enter: (user) => this.ring.host(user, [0, 0]),
+      leave: () => {},
+    },
+  );
   readonly endedTyping: string[] = [];
   /** The texts that were put into frames. */
   readonly shown: string[] = [];
@@ -82,19 +86,18 @@ class Node {
     };
     const content = new PushContent(sources, known);
     const pushes = pushesOf(recorded, { members: both });
+    const tie = tieOf(recorded, { members: both });
     for (const push of pushes) if ('to' in push) content.want(push);
     const text = (sealed: string) => {
       this.shown.push(sealed);
       return content.text(sealed);
     };
-    this.#delivery.deliver(
-      {
-        event: recorded,
-        pushes,
-        content: { user: (id) => content.user(id), chat: (id, user) => content.chat(id, user), text },
-      },
-      [this.#size, 7],
-    );
+    const shown = {
+      user: (id: string) => content.user(id),
+      chat: (id: string, user: string) => content.chat(id, user),
+      text,
+    };
+    this.#delivery.deliver({ event: recorded, pushes, tie, content: shown }, [this.#size, 7]);
     await turn();
   }
 
@@ -189,15 +192,16 @@ describe('delivery', () => {
     expect(node.endedTyping).deep.equal(['ann in room']);
   });
 
-  it('makes two contacts by their first message, by no later one, and by friendship', async () => {
+  it('makes two contacts by their messages, and by friendship, until it ends', async () => {
     await node.connect('ann');
-    const areContacts = () => node.hub.watchers.isContact('ann', 'bob');
-    await node.deliver(message(2));
+    const areContacts = () => node.hub.relations.isShown('ann', 'bob');
     expect(areContacts()).equal(false);
-    await node.deliver(message(1));
+    await node.deliver(message(2));
     expect(areContacts()).equal(true);
+    await node.deliver(FriendRemoved.of('ann-bob', { by: 'bob', target: 'ann' }));
+    expect(areContacts()).equal(false);
     await node.deliver(FriendAdded.of('ann-cem', { by: 'ann', target: 'cem' }));
-    expect(node.hub.watchers.isContact('ann', 'cem')).equal(true);
+    expect(node.hub.relations.isShown('ann', 'cem')).equal(true);
   });
 
   it('shows each of two new friends the other', async () => {

@@ -51,7 +51,7 @@ class Node {
       interest: {
         groups: noGroups(),
         ring: { hosts: (user) => this.hosted.has(user) },
-        watchers: { isWatched: (subject) => this.watched.has(subject) },
+        relations: { isWatched: (subject) => this.watched.has(subject) },
       },
       content: {
         profiles: { known: () => undefined, load: async () => new Map<string, User>() },

@@ -7,14 +7,15 @@ import type { UserId } from '../../src/domain/ids.js';
 import type { User } from '../../src/domain/userMessageChat.js';
 import type { Handlers } from '../../src/gateway/commandRunner.js';
 import type { Connection } from '../../src/gateway/connection.js';
-import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { type Cursor, Cursors, type FanoutProgress, Revisions } from '../../src/gateway/cursor.js';
 import { createIdentify } from '../../src/gateway/identify.js';
 import { Profiles } from '../../src/gateway/membersAndProfiles.js';
 import { Hub, OpenConnections } from '../../src/gateway/openConnections.js';
 import { Presence } from '../../src/gateway/presence.js';
+import { Relations } from '../../src/gateway/relations.js';
 import { createRequestAnswerer } from '../../src/gateway/webSocketServer.js';
 import type { Session } from '../../src/vault/vault.js';
+import { contactsOf } from '../support/facts.js';
 import { FakeVault } from '../support/fakeVault.js';
 import { MemoryLog } from '../support/memoryLog.js';
 import { type FakeClient, FakeHost, requestText, turn } from './fakeClient.js';
@@ -83,12 +84,12 @@ export class GatewayWorld {
     const logger = pino({ level: 'debug' }, { write: (line) => void this.logged.push(JSON.parse(line)) });
     const { host, sessions } = this;
     const clock = host.time;
-    const watchers = new PresenceWatchers(async (user) => {
+    const relations = new Relations('open', async (user) => {
       await this.gates.contacts.pass();
       if (this.failures.contacts) throw this.failures.contacts;
-      return this.contacts.get(user) ?? [];
+      return contactsOf(user, this.contacts.get(user) ?? []);
     });
-    this.hub = new Hub(watchers, { enter: () => {}, leave: () => {} }, limits);
+    this.hub = new Hub(relations, { enter: () => {}, leave: () => {} }, limits);
     this.presence = new Presence({
       write: async (user, lastSeen): Promise<Moment> => {
         const size = this.presenceWritten.push(`${user} ${lastSeen ? 'offline' : 'online'}`);

@@ -58,7 +58,7 @@ class HandlersWorld extends GatewayWorld {
       activeChats: (_, { next }, at) =>
         answer('activeChats', at, () => ({ chats: this.chats, ...(next ? {} : { next: 'more' }) })),
       messages: (_, __, at) => answer('messages', at, () => ({ messages: [], hasMore: false })),
-      presence: (ids, at) =>
+      presence: (_, ids, at) =>
         answer(
           'presence',
           at,
@@ -208,10 +208,10 @@ describe('the handlers', () => {
         friend: world.users.get('bob'),
         revision: world.revision,
       });
-      expect(world.hub.watchers.isContact('ann', 'bob')).equal(true);
-      world.decide = () => ({ message: sent(1), contacts: ['ann', 'cem'] });
+      expect(world.hub.relations.isShown('ann', 'bob')).equal(true);
+      world.decide = () => ({ message: sent(1), contact: 'cem' });
       await send();
-      expect(world.hub.watchers.isContact('ann', 'cem')).equal(true);
+      expect(world.hub.relations.isShown('ann', 'cem')).equal(true);
     });
 
     it('answer init chat with the chat as of the command', async () => {
@@ -335,8 +335,8 @@ describe('the handlers', () => {
     });
 
     it('show with chats the presence of those other members who are contacts and not erased', async () => {
-      world.hub.watchers.acquaint('ann', 'bob');
-      world.hub.watchers.acquaint('ann', 'erased');
+      world.hub.relations.apply({ by: 'ann', other: 'bob', is: 'contact' });
+      world.hub.relations.apply({ by: 'ann', other: 'erased', is: 'contact' });
       world.chats = [chatOf(near, 'ann', 'bob'), chatOf(far, 'ann', 'cem'), chatOf('r', 'ann', 'erased')];
       const { chats, presence, next } = await ask('get active chats', { filter: 'all', limit: 50 });
       expect([chats, next]).deep.equal([world.chats, 'more']);
@@ -370,7 +370,7 @@ describe('the handlers', () => {
     });
 
     it('give the presence of contacts and of me, and of nobody else', async () => {
-      for (const other of ['bob', 'erased']) world.hub.watchers.acquaint('ann', other);
+      for (const other of ['bob', 'erased']) world.hub.relations.apply({ by: 'ann', other, is: 'contact' });
       for (const recipientId of ['ann', 'bob'])
         expect(await ask('get online info', { recipientId })).deep.equal({
           ...{ recipientId, isOnline: true, lastSeen: null },

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
-import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { Hub } from '../../src/gateway/openConnections.js';
+import { Relations } from '../../src/gateway/relations.js';
+import { contactsOf } from '../support/facts.js';
 import { FakeHost, turn } from './fakeClient.js';
 
 /** A hub; each load of contacts waits until the test settles it. */
@@ -8,10 +9,11 @@ function setUp() {
   const host = new FakeHost();
   const loads: { user: string; resolve(contacts: string[]): void; reject(error: Error): void }[] = [];
   const hosted: string[] = [];
-  const watchers = new PresenceWatchers(
-    (user) => new Promise((resolve, reject) => loads.push({ user, resolve, reject })),
-  );
-  const hub = new Hub(watchers, {
+  const relations = new Relations('open', async (user) => {
+    const contacts = await new Promise<string[]>((resolve, reject) => loads.push({ user, resolve, reject }));
+    return contactsOf(user, contacts);
+  });
+  const hub = new Hub(relations, {
     enter: (user) => void hosted.push(`enter ${user}`),
     leave: (user) => hosted.push(`leave ${user}`),
   });
@@ -24,12 +26,12 @@ function setUp() {
     await entered;
     return connection;
   };
-  return { hub, watchers, loads, load, hosted, connect, enter };
+  return { hub, relations, loads, load, hosted, connect, enter };
 }
 
 describe('the connections of users', () => {
   it('loads the contacts of a user once, however many connections come', async () => {
-    const { hub, watchers, loads, load, connect } = setUp();
+    const { hub, relations, loads, load, connect } = setUp();
     const [one, two] = [connect(), connect()];
     let entered = 0;
     for (const connection of [one, two]) void hub.enter('ann', connection).then(() => entered++);
@@ -39,7 +41,7 @@ describe('the connections of users', () => {
     await turn();
     expect(entered).equal(2);
     expect(hub.connectionsOf('ann')).deep.equal([one, two]);
-    expect([...watchers.watchersOf('bob')]).deep.equal(['ann']);
+    expect([...relations.watchersOf('bob')]).deep.equal(['ann']);
     await hub.enter('ann', connect());
     expect(loads).to.have.length(1);
   });
@@ -55,7 +57,7 @@ describe('the connections of users', () => {
     expect(hosted).deep.equal(['enter ann', 'leave ann']);
     await enter('ann', ['bob']);
     expect(loads).to.have.length(2);
-    expect(hub.watchers.isContact('ann', 'bob')).equal(true);
+    expect(hub.relations.isShown('ann', 'bob')).equal(true);
   });
 
   it('keeps pushes for a user from before the contacts are read until the last connection has gone', async () => {
@@ -78,41 +80,41 @@ describe('the connections of users', () => {
 
 describe('who is told of whose presence', () => {
   it('is the connected contacts, and nobody once they have gone', async () => {
-    const { hub, watchers, enter } = setUp();
+    const { hub, relations, enter } = setUp();
     const ann = await enter('ann', ['cem', 'dan']);
     await enter('bob', ['cem']);
-    expect([...watchers.watchersOf('cem')]).deep.equal(['ann', 'bob']);
-    expect([watchers.isContact('ann', 'cem'), watchers.isContact('cem', 'ann')]).deep.equal([true, false]);
+    expect([...relations.watchersOf('cem')]).deep.equal(['ann', 'bob']);
+    expect([relations.isShown('ann', 'cem'), relations.isShown('cem', 'ann')]).deep.equal([true, false]);
     hub.leave('ann', ann);
-    expect([...watchers.watchersOf('cem')]).deep.equal(['bob']);
-    expect([watchers.isWatched('dan'), watchers.isWatched('cem')]).deep.equal([false, true]);
-    expect(watchers.isContact('ann', 'cem')).equal(false);
+    expect([...relations.watchersOf('cem')]).deep.equal(['bob']);
+    expect([relations.isWatched('dan'), relations.isWatched('cem')]).deep.equal([false, true]);
+    expect(relations.isShown('ann', 'cem')).equal(false);
   });
 
   it('grows when two become contacts, for those of them who are connected', async () => {
-    const { watchers, enter } = setUp();
+    const { relations, enter } = setUp();
     await enter('ann', []);
-    watchers.acquaint('ann', 'bob');
-    expect([...watchers.watchersOf('bob')]).deep.equal(['ann']);
-    expect(watchers.isWatched('ann'), 'bob is not connected').equal(false);
+    relations.apply({ by: 'ann', other: 'bob', is: 'contact' });
+    expect([...relations.watchersOf('bob')]).deep.equal(['ann']);
+    expect(relations.isWatched('ann'), 'bob is not connected').equal(false);
   });
 
   it('has those who became contacts while the others were being loaded', async () => {
-    const { hub, watchers, load, connect } = setUp();
+    const { hub, relations, load, connect } = setUp();
     const entered = hub.enter('ann', connect());
-    watchers.acquaint('bob', 'ann');
+    relations.apply({ by: 'bob', other: 'ann', is: 'contact' });
     load(0).resolve(['cem']);
     await entered;
-    expect(['bob', 'cem'].map((other) => watchers.isContact('ann', other))).deep.equal([true, true]);
+    expect(['bob', 'cem'].map((other) => relations.isShown('ann', other))).deep.equal([true, true]);
   });
 
   it('has nobody who left while their contacts were being loaded', async () => {
-    const { hub, watchers, load, connect } = setUp();
+    const { hub, relations, load, connect } = setUp();
     const connection = connect();
     const entered = hub.enter('ann', connection);
     hub.leave('ann', connection);
     load(0).resolve(['bob']);
     await entered;
-    expect([watchers.isWatched('bob'), watchers.isContact('ann', 'bob')]).deep.equal([false, false]);
+    expect([relations.isWatched('bob'), relations.isShown('ann', 'bob')]).deep.equal([false, false]);
   });
 });

@@ -30,7 +30,7 @@ describe('identifying', () => {
     expect(connection.session).deep.equal(ann.session);
     expect(connection.isListeningTo('room')).equal(true);
     expect(world.hub.connectionsOf('ann')).deep.equal([connection]);
-    expect([...world.hub.watchers.watchersOf('bob')]).deep.equal(['ann']);
+    expect([...world.hub.relations.watchersOf('bob')]).deep.equal(['ann']);
     expect(world.presenceWritten).deep.equal(['ann online']);
     expect(world.replays).deep.equal([]);
     expect(connection.seenMoments()).deep.equal([

@@ -2,18 +2,19 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { isStoredPush } from '../../src/domain/defineEvent.js';
-import { pushesOf, pushesTo, type Recorded } from '../../src/domain/events.js';
+import { pushesOf, pushesTo, type Recorded, tieOf } from '../../src/domain/events.js';
 import type { UserId } from '../../src/domain/ids.js';
-import { PresenceWatchers } from '../../src/gateway/contactIndex.js';
 import { type Cursor, Cursors } from '../../src/gateway/cursor.js';
 import { Delivery, PushContent } from '../../src/gateway/delivery.js';
 import { Hub } from '../../src/gateway/openConnections.js';
+import { Relations } from '../../src/gateway/relations.js';
 import { replay } from '../../src/gateway/resume.js';
 import { Ring } from '../../src/gateway/ring.js';
 import type { Queries } from '../../src/projections/queries.js';
 import { membersOf } from '../projections/models/expectedChanges.js';
 import { folded } from '../projections/models/fold.js';
 import { World } from '../projections/models/world.js';
+import { contactsOf } from '../support/facts.js';
 import { noGroups } from '../support/groups.js';
 import { runs } from '../support/lanes.js';
 import { type Random, seeded, upTo } from '../support/random.js';
@@ -78,7 +79,7 @@ class Node {
     this.cursors = new Cursors(randomUUID(), world.partitions);
     this.ring = new Ring(ringBytes, this.vector);
     const hosting = { enter: (user: UserId) => this.ring.host(user, this.vector), leave: () => {} };
-    this.#hub = new Hub(new PresenceWatchers(async () => []), hosting);
+    this.#hub = new Hub(new Relations('open', async (user) => contactsOf(user, [])), hosting);
     const { ring, cursors } = this;
     this.#delivery = new Delivery({
       hub: this.#hub,
@@ -104,11 +105,12 @@ class Node {
     const event = this.#events.shift();
     if (!event) return;
     const content = new PushContent(this.#sources);
-    const pushes = pushesOf(event, { members: membersOf(this.#world.events, event.stream) });
+    const scene = { members: membersOf(this.#world.events, event.stream) };
+    const [pushes, tie] = [pushesOf(event, scene), tieOf(event, scene)];
     for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
     this.vector[event.partition] = event.offset + 1;
-    this.#delivery.deliver({ event, pushes, content }, [...this.vector]);
+    this.#delivery.deliver({ event, pushes, tie, content }, [...this.vector]);
   }
 
   /** A client that comes back with the cursor; `replayed` settles when its replay has ended. */
@@ -119,7 +121,8 @@ class Node {
     connection.beginIdentifying();
     await this.#hub.enter(user, connection);
     connection.identify(sessionOf(user), 'replaying');
-    const deps = { queries, ring, cursors, content: this.#sources, vector: () => this.vector };
+    const node = { vector: () => this.vector, isToldReads: () => true };
+    const deps = { queries, ring, cursors, content: this.#sources, node };
     const replayed = replay(connection, user, since, () => connection.goLive(), deps);
     return { ...connected, replayed };
   }

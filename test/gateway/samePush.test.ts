@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { isStoredPush, type SealedMessage } from '../../src/domain/defineEvent.js';
-import { changedBy, changeMessage, pushesOf, type Recorded, shownBy } from '../../src/domain/events.js';
+import {
+  changedBy,
+  changeMessage,
+  pushesOf,
+  type Recorded,
+  shownBy,
+  tieOf,
+} from '../../src/domain/events.js';
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { sealedMessage } from '../../src/domain/messages/messages.js';
 import { openedMessage } from '../../src/domain/messages/sealedMessages.js';
@@ -75,10 +82,11 @@ async function* pushedBy(world: World, sources: ContentSources) {
     const content = new PushContent(sources);
     const members = membersOf(world.events, event.stream);
     const message = shownBy(event) && messageAfter(world, event);
-    const pushes = pushesOf(event, message ? { members, message } : { members });
+    const scene = message ? { members, message } : { members };
+    const [pushes, tie] = [pushesOf(event, scene), tieOf(event, scene)];
     for (const push of pushes) if (isStoredPush(push)) content.want(push);
     if (content.missing > 0) await content.load();
-    yield { event, pushes, content };
+    yield { event, pushes, tie, content };
   }
 }
 
@@ -94,7 +102,7 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   for (const user of users) ring.host(user, nowhere);
   const hub = {
     connectionsOf: (user: UserId) => [receivers.get(user)?.connection].flatMap((one) => one ?? []),
-    watchers: { acquaint: () => {}, watchersOf: () => [] },
+    relations: { apply: () => {}, prefer: () => {}, watchersOf: () => [], isToldReads: () => true },
   };
   // What delivering uses of it.
   const delivery = new Delivery({
@@ -106,10 +114,10 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   });
   const sources = sourcesOf(world, queries);
   const vector = [...nowhere];
-  for await (const { event, pushes, content } of pushedBy(world, sources)) {
+  for await (const { event, pushes, tie, content } of pushedBy(world, sources)) {
     vector[event.partition] = event.offset + 1;
     groups.fold(event);
-    delivery.deliver({ event, pushes, content }, [...vector]);
+    delivery.deliver({ event, pushes, tie, content }, [...vector]);
   }
   return { nowhere, cursors, ring, receivers, sources, vector };
 }
@@ -120,20 +128,24 @@ type Node = Awaited<ReturnType<typeof pushAll>>;
 async function comeBack(user: UserId, since: readonly number[], ring: Ring, node: Node, { queries }: Folded) {
   const receiver = new Receiver();
   const { cursors, sources: content, vector } = node;
-  const deps = { queries, ring, cursors, content, vector: () => vector };
+  const deps = { queries, ring, cursors, content, node: { vector: () => vector, isToldReads: () => true } };
   await replay(receiver.connection, user, { kind: 'live', at: [...since] }, () => {}, deps);
   expect(receiver.seen.pop()).to.deep.equal({ event: 'identity', data: { caughtUp: true } });
   return receiver.seen;
 }
 
-/** By stream, as a replay goes: a push of a room, or of the friend it names. */
+/** By stream, as a replay goes: a push of a room, of the other user whom it names, or last of one's own. */
 function byStream(me: UserId, pushes: readonly Seen[]): Map<string, Seen[]> {
   const streams = new Map<string, Seen[]>();
   for (const push of pushes) {
-    const { roomId, room, message, friend, chat } = push.data as Record<string, Record<string, string>>;
-    // What a user sets of a chat is in the user's own stream, which comes last.
-    const own = chat && `user:${me}`;
-    const stream = own ?? roomId ?? room?.roomId ?? message?.roomId ?? roomIdOf(me, String(friend?.userId));
+    const { roomId, room, message, friend, userId, preferences, chat } = push.data as Record<
+      string,
+      Record<string, string>
+    >;
+    const other = String(friend?.userId ?? userId);
+    // What a user sets of a chat, and their preferences, are in the user's own stream, which comes last.
+    const own = (chat ?? preferences) && `user:${me}`;
+    const stream = own ?? roomId ?? room?.roomId ?? message?.roomId ?? roomIdOf(me, other);
     streams.set(String(stream), [...(streams.get(String(stream)) ?? []), push]);
   }
   return new Map([...streams].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -148,6 +160,15 @@ function withNewestMarks(pushes: readonly Seen[]): Seen[] {
       !['read messages', 'change chat'].includes(push.event) ||
       !pushes.slice(i + 1).some((later) => later.event === push.event && keyOf(later) === keyOf(push)),
   );
+}
+
+/** Without the marks of others whose receipts are off by now: no replay has them. */
+function withReceipts(me: UserId, world: World, pushes: readonly Seen[]): Seen[] {
+  const receipts = new Map<unknown, boolean>();
+  for (const event of world.events)
+    if (event.type === 'PreferencesChanged') receipts.set(event.data.userId, event.data.receipts);
+  const isOff = (reader: unknown) => reader !== me && receipts.get(reader) === false;
+  return pushes.filter((push) => push.event !== 'read messages' || !isOff(push.data.userId));
 }
 
 /** The message that a push is about. */
@@ -204,7 +225,7 @@ describe('a stored push', () => {
         for (const user of users) {
           empty.host(user, node.vector);
           const live = withNewestMarks(node.receivers.get(user)?.seen ?? []);
-          const now = asNow(live, world, user);
+          const now = asNow(withReceipts(user, world, live), world, user);
           const kept = await comeBack(user, node.nowhere, node.ring, node, read);
           if (!hasChanges(live, world)) expect(kept, 'from the ring').to.deep.equal(live);
           else expect(byStream(user, kept), 'without the ring').to.deep.equal(byStream(user, now));
@@ -227,7 +248,8 @@ describe('a stored push', () => {
         for (const { partition, offset } of before) at[partition] = offset + 1;
         for (const user of users) {
           empty.host(user, node.vector);
-          const fromRing = await comeBack(user, at, node.ring, node, read);
+          // The ring keeps marks whose reader has turned receipts off since.
+          const fromRing = withReceipts(user, world, await comeBack(user, at, node.ring, node, read));
           const fromLog = await comeBack(user, at, empty, node, read);
           expect(byStream(user, fromLog)).to.deep.equal(byStream(user, fromRing));
         }

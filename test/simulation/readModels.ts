@@ -3,6 +3,7 @@ import { changedBy, changeMessage, foldFor } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 import { sealedMessage } from '../../src/domain/messages/messages.js';
 import { messageTerm } from '../../src/domain/messages/sealedMessages.js';
+import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
 import type { StoredMessage } from '../../src/projections/models/messageRows.js';
 import type { StoredState } from '../../src/projections/models/streamIndex.js';
@@ -64,6 +65,8 @@ export class FoldedModels {
           ),
         // All users are registered.
         existing: async (users) => new Set(users),
+        preferences: (users) => read(() => new Map(users.map((user) => [user, DEFAULT_PREFERENCES]))),
+        invitations: ({ users }) => read(() => new Map(users.map((user) => [user, 'taken' as const]))),
         groupsOf: async () => new Map(),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
         ids: {

@@ -1,21 +1,26 @@
 import type { EarlierMessage, Facts } from '../../src/domain/defineCommand.js';
 import type { SealedMessage } from '../../src/domain/defineEvent.js';
+import type { UserId } from '../../src/domain/ids.js';
 import { openedMessage } from '../../src/domain/messages/sealedMessages.js';
+import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
+import type { LoadedRelations } from '../../src/gateway/relations.js';
 
 /** The time of every commit, unless a test says another. */
 export const NOW = '2026-01-02T03:04:05.678Z';
 
 const DAY_MS = 86_400_000;
 
-/** What a decider is told: everybody exists, nobody is active, and no message has been sent; but for `known`. */
+/** What a decider is told: everybody exists and takes what comes, nobody is active, and no message has been sent; but for `known`. */
 export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   now: NOW,
   exists: () => true,
   isActive: () => false,
   message: () => undefined,
+  preferencesOf: () => DEFAULT_PREFERENCES,
+  invitation: () => 'taken',
   groupsOf: () => 0,
   isText: ({ sealed }, text) => sealed === text,
-  limits: { groupSize: 256, editWindowMs: DAY_MS, deleteWindowMs: DAY_MS },
+  limits: { groupSize: 256, editWindowMs: DAY_MS, deleteWindowMs: DAY_MS, contactRule: 'open' },
   ...known,
 });
 
@@ -38,3 +43,9 @@ export const earlierMessage = (
     opened: () => openedMessage(message, (text) => text),
   };
 };
+
+/** What is loaded of a user who connects, who is a contact of all these and they of them. */
+export const contactsOf = (user: UserId, contacts: readonly UserId[]): LoadedRelations => ({
+  ties: contacts.map((other) => [other, { contacts: [user, other], blocks: [] }] as const),
+  preferences: DEFAULT_PREFERENCES,
+});

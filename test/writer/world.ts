@@ -3,8 +3,10 @@ import { NotOwner } from '../../src/base/errors.js';
 import type { CommitFrame } from '../../src/cluster/bus.js';
 import { decodeLeaf } from '../../src/domain/codec.js';
 import type { Command, CommandKind, CommandOf } from '../../src/domain/commands.js';
+import type { ContactRule } from '../../src/domain/defineCommand.js';
 import type { Recorded } from '../../src/domain/events.js';
-import { roomIdOf, type StreamName } from '../../src/domain/ids.js';
+import { roomIdOf, type StreamName, type UserId } from '../../src/domain/ids.js';
+import { DEFAULT_PREFERENCES, type Preferences } from '../../src/domain/userMessageChat.js';
 import type { Commit, EventLog } from '../../src/log/log.js';
 import { decodeCommit } from '../../src/projections/commitBuffer.js';
 import {
@@ -98,6 +100,11 @@ export class World<L extends EventLog = MemoryLog> {
   /** Users the read models know, and have not seen erased. */
   readonly existing = new Set<string>([ada, bob, eve]);
   readonly #advance = new Set<(partition: number, size: number) => void>();
+  /** The users whose preferences were looked up. */
+  readonly askedPreferences: UserId[] = [];
+  whoWrites: Preferences['whoWrites'] = 'everyone';
+  readonly contactRule: ContactRule = 'open';
+
   #folded = { position: 0, size: 0 };
   #ids = 0;
   #projecting = Promise.resolve();
@@ -164,7 +171,7 @@ export class World<L extends EventLog = MemoryLog> {
         },
       },
       lookups: {
-        limits: factsOf().limits,
+        limits: { ...factsOf().limits, contactRule: this.contactRule },
         keys: {
           getKeys: (owners) => this.vault.keys.getKeys(owners),
           getRoomKeys: (rooms) => this.vault.keys.getRoomKeys(rooms),
@@ -178,6 +185,15 @@ export class World<L extends EventLog = MemoryLog> {
             return late(messageFacts(this.rows, asked));
           },
           existing: async (users) => new Set(users.filter((user) => this.existing.has(user))),
+          preferences: (users) => {
+            this.askedPreferences.push(...users);
+            const { whoWrites } = this;
+            return late(
+              Promise.resolve(new Map(users.map((user) => [user, { ...DEFAULT_PREFERENCES, whoWrites }]))),
+            );
+          },
+          invitations: async ({ users }) =>
+            new Map(users.map((user) => [user, this.existing.has(user) ? 'taken' : 'not_found'] as const)),
           groupsOf: (users) => countGroups(this.rows, users),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,

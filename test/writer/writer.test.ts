@@ -121,7 +121,7 @@ describe('a writer', () => {
           message: 'text of m1',
           sentAt: '2026-01-02T03:04:05.678Z',
         },
-        contacts: [ada, bob],
+        contact: bob,
         moment: { partition: 0, size: 4 },
       });
       const [, event] = world.frames.at(-1)?.events ?? [];
@@ -317,6 +317,58 @@ describe('a writer', () => {
     });
   });
 
+  describe('asking what users permit', () => {
+    const remove = { kind: 'remove friend', actor: bob, friendId: ada } as const;
+
+    it('asks nothing for a message to somebody who is a contact', async () => {
+      const world = await withChat();
+      await world.execute(send(ada, 'm1'));
+      world.askedPreferences.length = 0;
+      world.slowReads = () => Promise.reject(new Error('nothing may be read'));
+      for (const id of ['m2', 'm3']) await world.execute(send(ada, id));
+      await world.execute(send(bob, 'm4'));
+      expect(world.askedPreferences).to.deep.equal([]);
+    });
+
+    it('asks before the first message, and after a restart', async () => {
+      const world = await withChat();
+      world.whoWrites = 'contacts';
+      expect(await world.outcome(send(ada, 'm1'))).to.equal('forbidden');
+      await world.restart();
+      expect(await world.outcome(send(ada, 'm1'))).to.equal('forbidden');
+      world.whoWrites = 'everyone';
+      await world.execute(send(ada, 'm1'));
+    });
+
+    it('reads what a command of the same commit made necessary, and keeps the order of the calls', async () => {
+      const world = await withChat();
+      await world.execute(send(ada, 'm1'));
+      world.whoWrites = 'contacts';
+      const accept = { kind: 'accept chat', actor: bob, roomId: adaAndBob } as const;
+      const outcomes = await Promise.all(
+        [remove, send(ada, 'm2'), accept, send(ada, 'm3')].map((command) => world.outcome(command)),
+      );
+      expect(outcomes.map((outcome) => typeof outcome === 'string')).to.deep.equal([
+        false,
+        true,
+        false,
+        false,
+      ]);
+      expect(sent(world).map(({ messageId }) => messageId)).to.deep.equal(['m1', 'm3']);
+    });
+
+    it('refuses, nothing done, if it cannot be read; the commands behind go on', async () => {
+      const world = await withChat();
+      await world.execute(send(ada, 'm1'));
+      const removed = world.execute(remove);
+      world.slowReads = () => Promise.reject(new Error('the read models are down'));
+      expect(await world.outcome(send(ada, 'm2'))).to.equal('overloaded');
+      await removed;
+      world.slowReads = async () => {};
+      await world.execute(send(ada, 'm2'));
+    });
+  });
+
   describe('given a message again', () => {
     const first = {
       message: { messageId: 'm1', seq: 1, sentAt: '2026-01-02T03:04:05.678Z', message: 'text of m1' },
@@ -333,8 +385,12 @@ describe('a writer', () => {
 
     it('answers as the first time from the same batch', async () => {
       const world = await withChat();
-      const twice = await Promise.all([world.outcome(send(ada, 'm1')), world.outcome(send(ada, 'm1'))]);
-      expect(twice[1]).to.deep.equal(twice[0]);
+      const [once, again] = await Promise.all([
+        world.execute(send(ada, 'm1')),
+        world.execute(send(ada, 'm1')),
+      ]);
+      // The first made a contact.
+      expect({ ...again, contact: bob }).to.deep.equal(once);
       expect(sent(world)).to.have.length(1);
     });
 

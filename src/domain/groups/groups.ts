@@ -38,16 +38,13 @@ import {
 } from './groupState.js';
 
 /** Groups: rooms with an owner, whose members come and go. */
-
 const REFUSALS = ['not_taken', 'not_found', 'too_many_groups'] as const;
 const Refusal = z.strictObject({ userId: z.string(), reason: z.enum(REFUSALS) });
 type Refusal = z.infer<typeof Refusal>;
-
 const name = label(GROUP_NAME_CODE_POINTS);
 /** The empty text removes it. */
 const about = note(ABOUT_CODE_POINTS);
 const DEFAULT_SETTINGS: GroupSettings = { history: 'joined', whoAdds: 'members', whoSends: 'members' };
-
 interface Created {
   readonly roomId: RoomId;
   readonly refused: Refusal[];
@@ -65,7 +62,8 @@ export const createGroup = completedCommand('create group', roomStream, {
   note: '`roomId` is of my choice: sent again with the same body it is answered again, with another it is a `conflict`. I am its owner. `refused`: those who were not added.',
   streamId: ({ roomId }) => roomId,
   wants: ({ actor, memberIds, roomId }) => ({
-    users: [actor, ...memberIds],
+    users: [actor],
+    invited: { by: actor, users: memberIds },
     groupsOf: [actor, ...memberIds],
     groupKeys: [roomId],
   }),
@@ -75,7 +73,7 @@ export const createGroup = completedCommand('create group', roomStream, {
     if (!facts.exists(actor)) return { refused: unauthenticated('this user has been erased') };
     if (state.exists) return decideRepeat(command, state, facts);
     if (facts.groupsOf(actor) >= USER_GROUPS) return { refused: tooManyGroups() };
-    const { taken, refused } = invite(facts, actor, new Set(memberIds.filter((user) => user !== actor)));
+    const { taken, refused } = invite(facts, new Set(memberIds.filter((user) => user !== actor)));
     if (taken.length + 1 > facts.limits.groupSize) return { refused: groupFull(facts) };
     const chosen = { ...DEFAULT_SETTINGS, ...settingsIn(command) };
     const texts = command.about ? { name: command.name, about: command.about } : { name: command.name };
@@ -113,10 +111,10 @@ function decideRepeat(command: Creating, state: Group | Room, facts: Facts): Dec
   if (!isSame) return taken;
   const members = membersOf(state);
   const never = memberIds.filter((user) => user !== actor && !members.get(user));
-  return { events: [], answer: { roomId, refused: invite(facts, actor, never).all } };
+  return { events: [], answer: { roomId, refused: invite(facts, never).all } };
 }
 
-/** Whether these are the sealed texts; true where they are destroyed. */
+/** Whether these are the sealed texts; true if destroyed. */
 function areTexts(
   roomId: RoomId,
   sealed: GroupTexts,
@@ -129,17 +127,19 @@ function areTexts(
 }
 
 const tooManyGroups = (): ParleyError => forbidden(`you are in ${USER_GROUPS} groups`, 'too_many_groups');
-const groupFull = ({ limits }: Facts): ParleyError =>
-  forbidden(`a group has at most ${limits.groupSize} members`, 'group_full');
+const groupFull = ({ limits: { groupSize } }: Facts): ParleyError =>
+  forbidden(`a group has at most ${groupSize} members`, 'group_full');
 
-/** Who of these can be added by `actor`, and why the others cannot. `all`: as if none could. */
-function invite(facts: Facts, _actor: UserId, users: Iterable<UserId>) {
+/** Who of these can be added by the actor, and why the others cannot. `all`: as if none could. */
+function invite(facts: Facts, users: Iterable<UserId>) {
   const taken: UserId[] = [];
   const refused: Refusal[] = [];
-  for (const userId of users)
-    if (!facts.exists(userId)) refused.push({ userId, reason: 'not_found' });
+  for (const userId of users) {
+    const reason = facts.invitation(userId);
+    if (reason !== 'taken') refused.push({ userId, reason });
     else if (facts.groupsOf(userId) >= USER_GROUPS) refused.push({ userId, reason: 'too_many_groups' });
     else taken.push(userId);
+  }
   const all = [...refused, ...taken.map((userId) => ({ userId, reason: 'not_taken' as const }))];
   return { taken, refused, all };
 }
@@ -222,7 +222,7 @@ export const addMembers = clientCommand('add members', roomStream, {
   answer: z.strictObject({ added: z.array(z.string()), refused: z.array(Refusal), revision: Revision }),
   note: 'By members or admins, as `whoAdds` says. Who is a member already is in neither list.',
   streamId: ({ roomId }) => roomId,
-  wants: ({ userIds }) => ({ users: userIds, groupsOf: userIds }),
+  wants: ({ actor, userIds }) => ({ invited: { by: actor, users: userIds }, groupsOf: userIds }),
   decide(command, state, facts): Decision<Added> {
     const found = groupOf(state, command);
     if ('refused' in found) return found;
@@ -231,7 +231,7 @@ export const addMembers = clientCommand('add members', roomStream, {
     const members = membersOf(found.group);
     if (settings.whoAdds === 'admins' && !isRoomAdmin(found.group, actor)) return { refused: forAdmins() };
     const others = [...new Set(userIds)].filter((user) => members.roleOf(user) === undefined);
-    const { taken, refused } = invite(facts, actor, others);
+    const { taken, refused } = invite(facts, others);
     if (taken.length > 0 && members.count + taken.length > facts.limits.groupSize)
       return { refused: groupFull(facts) };
     const from = settings.history === 'all' ? 1 : lastSeq + 1;

@@ -118,7 +118,7 @@ export const editMessage = clientCommand('edit message', roomStream, {
         return { events: [], answer: { message: message.opened() } };
       return { refused: conflict(`edit ${editId} exists with another body`) };
     }
-    const ended = refusalIfEnded(room);
+    const ended = refusalIfEnded(room, command.actor);
     if (ended) return ended;
     if (!isWithin(limits.editWindowMs, message.sentAt, now))
       return { refused: forbidden('this message can no longer be edited') };

@@ -7,6 +7,7 @@ import {
   completedCommand,
   type Decision,
   type EarlierMessage,
+  type Facts,
   request,
 } from '../defineCommand.js';
 import {
@@ -19,24 +20,26 @@ import {
 } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import { type Group, membersOf } from '../groups/groupState.js';
-import type { Actor, UserId } from '../ids.js';
+import type { UserId } from '../ids.js';
+import { refusalToWrite, strangerTo } from '../safety.js';
 import {
   canSee,
   changed,
   isGroup,
   isRoomAdmin,
   notMember,
+  otherOf,
   type Room,
   type RoomState,
-  refusalIfEnded,
   roomOfMember,
   roomStream,
   unchanged,
   withPins,
+  withUser,
 } from '../streams.js';
 import { Message } from '../userMessageChat.js';
 import { checkMentions, MessageBodyFields, MessageData, sameData, sameMentions } from './messageBody.js';
-import { dataPart, openedMessage, textContext } from './sealedMessages.js';
+import { dataPart, deletedMessage, openedMessage, textContext } from './sealedMessages.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
@@ -91,22 +94,28 @@ export const MessageSent = event('MessageSent', roomStream, {
       marks: { ...room.marks, [actor]: seq },
       erased: room.erased,
       added: room.added,
+      contacts: withUser(room.contacts, actor),
+      blocks: room.blocks,
       pins: room.pins,
     };
   },
   push(sent, { members, message = sealedMessage(sent) }) {
     const { actor, data } = sent;
-    const [a, b] = data.seq === 1 && !isGroupAudience(members) ? members : nobody;
     return [
       sendMessagePush.of({
         to: members,
         room: data.roomId,
         message,
         endsTypingOf: actor,
-        ...(a !== undefined && b !== undefined ? { contacts: [a, b] as const } : {}),
         data: (shown) => ({ message: openedMessage(message, (text) => shown.text(text)) }),
       }),
     ];
+  },
+  // Who writes to the other member of a pair has them as a contact. A group makes nobody a contact.
+  tie({ actor }, { members }) {
+    const [a, b] = isGroupAudience(members) ? nobody : members;
+    const other = a === actor ? b : b === actor ? a : undefined;
+    return other === undefined ? undefined : { by: actor, other, is: 'contact' };
   },
   line: ({ actor, data }, { who, quoted }) =>
     `${who(actor)} in room ${data.roomId}, message ${data.seq}: ${quoted(data.text)}`,
@@ -157,10 +166,14 @@ export const sendMessage = clientCommand('send message', roomStream, {
   answer: z.strictObject({ message: Message, revision: Revision }),
   note: '`messageId` is of the sender’s choice: sent again with the same body it is answered with the message as it is now, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
   streamId: ({ roomId }) => roomId,
-  wants: ({ actor, roomId, messageId, replyTo }) => ({
-    messages: [{ roomId, messageId }, ...(replyTo === undefined ? [] : [{ roomId, messageId: replyTo }])],
-    textKeys: [{ owner: actor, roomId }],
-  }),
+  wants({ actor, roomId, messageId, replyTo }, state, rule) {
+    const wants = {
+      messages: [{ roomId, messageId }, ...(replyTo === undefined ? [] : [{ roomId, messageId: replyTo }])],
+      textKeys: [{ owner: actor, roomId }],
+    };
+    const asked = state && strangerTo(state, actor, rule);
+    return asked === undefined ? wants : { ...wants, preferences: [asked] };
+  },
   text: 'message',
   decide(command, state, facts): Decision<SentAnswer> {
     const { actor, roomId, messageId, message, replyTo } = command;
@@ -171,10 +184,10 @@ export const sendMessage = clientCommand('send message', roomStream, {
     if (!room.exists) return { refused: notMember() };
     const earlier = facts.message({ roomId, messageId });
     if (earlier) {
-      if (isSameBody(command, earlier)) return { events: [], answer: sentAnswer(room, earlier.opened()) };
+      if (isSameBody(command, earlier)) return { events: [], answer: { message: earlier.opened() } };
       return { refused: conflict(`message ${messageId} exists with another body or sender`) };
     }
-    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor);
+    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor, facts);
     if (refused) return { refused };
     if (replyTo !== undefined) {
       const quoted = facts.message({ roomId, messageId: replyTo });
@@ -208,8 +221,8 @@ export const sendMessage = clientCommand('send message', roomStream, {
     return { events, answer: sentAnswer(room, sent) };
   },
   reply: (_, { message }, revision) => ({ message, revision }),
-  // The first message makes its room's members contacts.
-  contacts: (_, { contacts }) => contacts,
+  tie: ({ actor }, { contact }) =>
+    contact === undefined ? undefined : { by: actor, other: contact, is: 'contact' },
 });
 
 interface Body {
@@ -234,18 +247,21 @@ function isSameBody(body: Body, earlier: EarlierMessage): boolean {
 
 interface SentAnswer {
   readonly message: Message;
-  readonly contacts?: Room['members'];
+  /** The other member, whom the message has made a contact of its sender. */
+  readonly contact?: UserId;
 }
 
 const sentAnswer = (room: Room | Group, message: Message): SentAnswer =>
-  message.seq === 1 && room.roomType === 'PRIVATE' ? { message, contacts: room.members } : { message };
+  room.roomType === 'GROUP' || room.contacts.includes(message.senderId)
+    ? { message }
+    : { message, contact: otherOf(room, message.senderId) };
 
 const hasLeft = (state: RoomState, user: UserId): boolean =>
   isGroup(state) && membersOf(state).get(user) !== undefined;
 
 /** Why a member of the room may not send. */
-function refusalToSend(room: Room | Group, actor: UserId): ParleyError | undefined {
-  if (room.roomType === 'PRIVATE') return refusalIfEnded(room)?.refused;
+function refusalToSend(room: Room | Group, actor: UserId, facts: Facts): ParleyError | undefined {
+  if (room.roomType === 'PRIVATE') return refusalToWrite(room, actor, facts);
   if (room.settings.whoSends === 'members' || isRoomAdmin(room, actor)) return undefined;
   return forbidden('only admins send messages to this group', 'admins_only');
 }
@@ -330,13 +346,3 @@ export function sealedMessage({ actor, recordedAt, data: sent }: Sent): SealedMe
     sentAt: recordedAt,
   };
 }
-
-/** What is left of a message that was deleted. */
-export const deletedMessage = (
-  { messageId, roomId, seq, senderId, replyTo, sentAt }: SealedMessage,
-  { data: { by } }: { readonly data: { readonly by: Actor } },
-): SealedMessage => ({
-  ...{ messageId, roomId, seq, senderId, text: null },
-  ...(replyTo === undefined ? {} : { replyTo }),
-  ...{ sentAt, deleted: { by } },
-});

@@ -80,7 +80,7 @@ export const pinMessage = clientCommand('pin message', roomStream, {
     if (!mayPin(room, actor))
       return { refused: forbidden('only admins of the group can pin messages', 'admins_only') };
     if (room.pins.includes(messageId) === on) return unchanged;
-    const ended = refusalIfEnded(room);
+    const ended = refusalIfEnded(room, command.actor);
     if (ended) return ended;
     if (on && room.pins.length >= ROOM_PINS)
       return { refused: forbidden(`a room has at most ${ROOM_PINS} pinned messages`, 'too_many') };

@@ -109,7 +109,7 @@ export const react = clientCommand('react', roomStream, {
     const { reactions = [], seq } = message;
     const mine = reactions.filter(([, users]) => users.includes(actor));
     if (mine.some(([one]) => one === emoji) === on) return { events: [], answer: { reactions } };
-    const ended = refusalIfEnded(room);
+    const ended = refusalIfEnded(room, command.actor);
     if (ended) return ended;
     if (on && mine.length >= MESSAGE_REACTIONS.ofOneUser)
       return { refused: forbidden('you have reacted to this message too often', 'too_many') };

@@ -1,6 +1,6 @@
 import type { ReactionsOf, SealedMessage } from '../defineEvent.js';
 import type { Sealed } from '../fields.js';
-import type { MessageRef, RoomId, UserId } from '../ids.js';
+import type { Actor, MessageRef, RoomId, UserId } from '../ids.js';
 import { SHOWN_REACTING } from '../limits.js';
 import type { Message } from '../userMessageChat.js';
 
@@ -93,3 +93,13 @@ function shownParts(
  * them grows at its end.
  */
 export const messageTerm = ({ roomId, messageId }: MessageRef): string => `${messageId}/${roomId}`;
+
+/** What is left of a message that was deleted. */
+export const deletedMessage = (
+  { messageId, roomId, seq, senderId, replyTo, sentAt }: SealedMessage,
+  { data: { by } }: { readonly data: { readonly by: Actor } },
+): SealedMessage => ({
+  ...{ messageId, roomId, seq, senderId, text: null },
+  ...(replyTo === undefined ? {} : { replyTo }),
+  ...{ sentAt, deleted: { by } },
+});

@@ -2,9 +2,28 @@ import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import type { GroupMember, GroupRole } from '../../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type UserId } from '../../domain/ids.js';
+import { isGroupId, type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
+import { groupsModel } from './groupRows.js';
+
+/** The place of a member's newest `MessagesRead`. */
+export interface ReadOffsets {
+  readonly offset: number;
+  /** If it was for the member's own devices only: the newest that others were told of, null if there is none. */
+  readonly told?: number | null;
+}
+
+/** The offset of a member's newest mark that others were told of; null: there is none. */
+export const toldOffset = (read: ReadOffsets | undefined): number | null =>
+  read === undefined ? null : read.told === undefined ? read.offset : read.told;
+
+/** What a `MessagesRead` at this offset makes of the member's newest mark. */
+export const readAt = (
+  offset: number,
+  { own }: { readonly own?: true },
+  before: ReadOffsets | undefined,
+): ReadOffsets => (own ? { offset, told: toldOffset(before) } : { offset });
 
 /** Somebody's membership of a group, from their first joining on. Those who have left keep it. */
 export interface MembershipRow {
@@ -15,8 +34,8 @@ export interface MembershipRow {
   /** In the order of joining, each as `Period`. */
   readonly periods: readonly PeriodRow[];
   readonly mark: number;
-  /** The offset of the newest `MessagesRead`. A mark that was moved by sending was not pushed. */
-  readonly read?: number;
+  /** The newest `MessagesRead`. A mark that was moved by sending was not pushed. */
+  readonly read?: ReadOffsets;
   readonly hasWritten?: true;
 }
 
@@ -32,14 +51,17 @@ export function membershipIn(key: string): { readonly roomId: RoomId; readonly u
 }
 
 /**
- * Indexes: `user` has all memberships of a user, by room, also those that have ended. `members` orders the members of
+ * Indexes: `user` has all memberships of a user by the time of joining, those that have ended at 0. `members` orders the members of
  * a group by their joining.
  */
 export const membershipsModel: Model<MembershipRow> = {
   name: 'memberships',
   version: 1,
   indexes: {
-    user: ({ key }) => ({ terms: [membershipIn(key).userId], sort: 0 }),
+    user: ({ key, value }) => ({
+      terms: [membershipIn(key).userId],
+      sort: value.role === null ? 0 : Date.parse(value.since),
+    }),
     members: ({ key, value }) =>
       value.role === null
         ? undefined
@@ -97,7 +119,11 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
     case 'MessageSent':
       return { ...row, mark: event.data.seq, hasWritten: true };
     case 'MessagesRead':
-      return { ...row, mark: Math.max(row.mark, event.data.upTo), read: event.offset };
+      return {
+        ...row,
+        mark: Math.max(row.mark, event.data.upTo),
+        read: readAt(event.offset, event.data, row.read),
+      };
     case 'MemberRoleChanged':
       return { ...row, role: event.data.role };
     case 'MemberLeft': {
@@ -113,6 +139,9 @@ function applyEvent(row: MembershipRow, event: Recorded): MembershipRow {
       return row;
   }
 }
+
+/** The offset at which somebody left who is no member any more. */
+export const lastLeft = ({ periods }: MembershipRow): number => periods.at(-1)?.[3] ?? -1;
 
 export const periodsOf = ({ periods }: MembershipRow): Period[] =>
   periods.map(([from, to, joined, left, at]) => ({ from, to, joined, left, at }));
@@ -154,8 +183,26 @@ export async function membershipOf(
   roomId: RoomId,
   userId: UserId,
 ): Promise<MembershipRow | undefined> {
-  const key = membershipKey(roomId, userId);
-  return (await rows.get(membershipsModel, [key])).get(key)?.value ?? undefined;
+  return (await membershipsOfIn(rows, userId, [roomId])).get(roomId);
+}
+
+/** The memberships of a user in these groups, of those groups in which they ever were. */
+export async function membershipsOfIn(
+  rows: Pick<RowReader, 'get'>,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<ReadonlyMap<RoomId, MembershipRow>> {
+  if (roomIds.length === 0) return new Map();
+  const found = await rows.get(
+    membershipsModel,
+    roomIds.map((roomId) => membershipKey(roomId, userId)),
+  );
+  return new Map(
+    roomIds.flatMap((roomId) => {
+      const row = found.get(membershipKey(roomId, userId))?.value;
+      return row ? [[roomId, row] as const] : [];
+    }),
+  );
 }
 
 /** All memberships of a user, by room, also those that have ended; behind the room `after`. */
@@ -178,6 +225,30 @@ export async function membershipsOf(
     if (last === undefined || page.length < ROWS_PER_READ) return found;
     from = { sort: 0, key: last.key };
   }
+}
+
+/** A group of a user among their chats. Its time is that of its last message, or of their joining if that came later. */
+export interface PlacedGroup {
+  readonly roomId: RoomId;
+  readonly key: string;
+  /** Milliseconds since 1970. */
+  readonly sort: number;
+}
+
+/** The groups that a user is in, in any order. It reads indexes alone: whoever shows a group checks its rows. */
+export async function placedGroups(
+  rows: Pick<RowReader, 'places'>,
+  userId: UserId,
+): Promise<readonly PlacedGroup[]> {
+  const joined = await rows.places(membershipsModel, 'user', { terms: [userId], above: 0 });
+  const current = [...joined].map(([key, sort]) => {
+    const { roomId } = membershipIn(key);
+    return { roomId, key: streamOf('room', roomId), sort };
+  });
+  const terms = current.map(({ key }) => key);
+  const messages = await rows.places(groupsModel, 'activity', { terms });
+  // A message from before the joining, which may be hidden, is never later: times ascend in a partition.
+  return current.map((one) => ({ ...one, sort: Math.max(one.sort, messages.get(one.key) ?? 0) }));
 }
 
 /** The number of groups that each of these users is in. */

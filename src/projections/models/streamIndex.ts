@@ -271,7 +271,7 @@ async function newestOf(rows: StreamRows, stream: StreamName): Promise<number> {
 
 /** A stream of a user that has changed since an offset. Replays visit the streams in the order of `key`. */
 export interface ChangedStream {
-  /** `room:<id>`. A replay's cursor names the stream that it visited last. */
+  /** `room:<id>` or the user's own `user:<id>`. A replay's cursor names the stream that it visited last. */
   readonly key: string;
 }
 

@@ -268,12 +268,6 @@ export const presenceProjection: Projection<OnlineInfo> = {
   },
 };
 
-/** Presence of each user asked for; offline with `lastSeen: null` if never seen. */
-export async function presenceOf(rows: RowReader, ids: readonly UserId[]): Promise<Map<UserId, OnlineInfo>> {
-  const found = ids.length === 0 ? undefined : await rows.get(presenceModel, ids);
-  return new Map(ids.map((id) => [id, found?.get(id)?.value ?? { isOnline: false, lastSeen: null }]));
-}
-
 /** A page of the users who are online, by id, behind `after`. */
 export async function onlineUsers(rows: RowReader, limit: number, after?: UserId): Promise<UserId[]> {
   const online = await findChecked(rows, presenceModel, 'online', {

@@ -1,21 +1,30 @@
 import { badRequest } from '../../base/errors.js';
+import type { Moment } from '../../domain/commands.js';
 import { canBeInName } from '../../domain/fields.js';
-import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
-import type { User } from '../../domain/userMessageChat.js';
+import type { UserId } from '../../domain/ids.js';
+import { DEFAULT_PREFERENCES, type User } from '../../domain/userMessageChat.js';
 import { type Row, type RowReader, valuesOf } from '../store/rowStore.js';
-import { chatsModel, friendIds } from './chatRows.js';
+import { isFriendship } from './chatRows.js';
+import {
+  blockedIds,
+  friendIds,
+  type PageAsked,
+  pairsOf,
+  peerIds,
+  preferencesOf,
+  presenceFor,
+  tiesOf,
+} from './contacts.js';
 import { foldCase, searchPrefixes, searchTerms, type UserRow } from './userNames.js';
 import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
 /** Finds users: friends, and others by name. */
 
-/** Selects the friends of `me` among `others` with one read, however many friends `me` has. */
-async function friendsAmong(rows: RowReader, me: UserId, others: readonly UserId[]): Promise<Set<UserId>> {
-  if (others.length === 0) return new Set();
-  const keys = others.map((other) => streamOf('room', roomIdOf(me, other)));
-  const found = await rows.get(chatsModel, keys);
-  const friends = valuesOf(found.values()).filter(({ added }) => added.length > 0);
-  return new Set(friends.flatMap(({ members }) => members));
+/** Those of `others` whom a search does not show: friends, and where one of the two blocks the other. */
+async function leftOut(rows: RowReader, me: UserId, others: readonly UserId[]): Promise<Set<UserId>> {
+  const pairs = await pairsOf(rows, me, others);
+  const isLeftOut = [...pairs].filter(([, pair]) => isFriendship(pair) || pair.blocks.length > 0);
+  return new Set(isLeftOut.map(([other]) => other));
 }
 
 const USERS_PER_READ = 100;
@@ -24,14 +33,24 @@ const USERS_PER_READ = 100;
 const MAX_READS = 20;
 
 /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. */
-export async function friendsPage(
+async function friendsPage(
   source: ViewSource,
   userId: UserId,
-  page: { limit: number; next?: string },
+  page: PageAsked,
 ): Promise<{ friends: User[]; next?: string }> {
   const { ids, ...rest } = await friendIds(source.rows, userId, page);
   const friends = [...(await usersById(source, ids)).values()];
   return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
+}
+
+/** A page of the users whom the user has blocked, erased ones too, so that they can be taken from the list. */
+async function blockedPage(
+  source: ViewSource,
+  userId: UserId,
+  page: PageAsked,
+): Promise<{ users: User[]; next?: string }> {
+  const { ids, ...rest } = await blockedIds(source.rows, userId, page);
+  return { users: [...(await usersById(source, ids)).values()], ...rest };
 }
 
 export interface UserPageRequest {
@@ -59,7 +78,7 @@ export async function userPage(
   const page = valuesOf(rows.slice(0, limit));
   const users = await openUsers(source.open, page);
   const last = page.at(-1);
-  const found = q === undefined ? users : users.filter((user) => hasPart(user, foldCase(q)));
+  const found = q === undefined ? users : users.filter((user) => hasPart(user, foldCase(q), false));
   return { users: found, ...(rows.length > limit && last ? { next: last.userId } : {}) };
 }
 
@@ -91,13 +110,16 @@ async function placeOf(
   throw badRequest(`next ${message}`, [{ path: 'next', message }]);
 }
 
-/** Returns true if the user name or the display name has this part, which is folded. */
-const hasPart = ({ username, displayName }: User, part: string): boolean =>
-  [username, displayName].some((name) => name != null && foldCase(name).includes(part));
+/** Returns true if the user name or the display name has this part, which is folded, or is it if it must be whole. */
+const hasPart = ({ username, displayName }: User, part: string, isWhole: boolean): boolean =>
+  [username, displayName].some(
+    (name) => name != null && (isWhole ? foldCase(name) === part : foldCase(name).includes(part)),
+  );
 
 /**
  * Users with `q` as any part of their user name or display name, case-insensitive and literal: exact, then prefix, then
- * the rest. Leaves out `me`, `me`'s friends and erased users. At most `limit`.
+ * the rest. Leaves out `me`, `me`'s friends, erased users and, unless `q` is a whole name, those who are not findable.
+ * Where one blocks the other, neither finds the other. At most `limit`.
  */
 export async function searchUsers(source: ViewSource, me: UserId, q: string, limit: number): Promise<User[]> {
   // Such a text is in no name, and must not meet the marks of the terms.
@@ -108,15 +130,15 @@ export async function searchUsers(source: ViewSource, me: UserId, q: string, lim
   for await (const page of candidates(source.rows, q)) {
     const unseen = page.filter((user) => !seen.has(user.userId));
     for (const { userId } of unseen) seen.add(userId);
-    const friends = await friendsAmong(
-      source.rows,
-      me,
-      unseen.map((user) => user.userId),
-    );
-    const strangers = unseen.filter((user) => !friends.has(user.userId));
-    const users = await openUsers(source.open, strangers);
+    const ids = unseen.map((user) => user.userId);
+    const [out, preferences] = await Promise.all([
+      leftOut(source.rows, me, ids),
+      preferencesOf(source.rows, ids),
+    ]);
+    const strangers = unseen.filter((user) => !out.has(user.userId));
     // Only the names themselves say whether a term that an index gave is part of them.
-    found.push(...users.filter((user) => hasPart(user, part)));
+    for (const user of await openUsers(source.open, strangers))
+      if (hasPart(user, part, preferences.get(user.userId)?.findable === false)) found.push(user);
     if (found.length >= limit) break;
   }
   return found.slice(0, limit);
@@ -135,4 +157,39 @@ async function* candidates(rows: RowReader, q: string): AsyncGenerator<UserRow[]
       from = { term: last.term, key: last.row.key };
     }
   }
+}
+
+/** What a user is to others, and what they permit. */
+export function peopleQueries(source: ViewSource, waitFor: (at: readonly Moment[]) => Promise<unknown>) {
+  const { rows } = source;
+  return {
+    async friends(userId: UserId, page: PageAsked, at: readonly Moment[]) {
+      await waitFor(at);
+      return friendsPage(source, userId, page);
+    },
+    async blocked(userId: UserId, page: PageAsked, at: readonly Moment[]) {
+      await waitFor(at);
+      return blockedPage(source, userId, page);
+    },
+    async search(me: UserId, q: string, limit: number, at: readonly Moment[]) {
+      await waitFor(at);
+      return searchUsers(source, me, q, limit);
+    },
+    async peers(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return peerIds(rows, userId);
+    },
+    async ties(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return tiesOf(rows, userId);
+    },
+    async preferences(userId: UserId, at: readonly Moment[]) {
+      await waitFor(at);
+      return (await preferencesOf(rows, [userId])).get(userId) ?? DEFAULT_PREFERENCES;
+    },
+    async presence(viewer: UserId | 'admin', ids: readonly UserId[], at: readonly Moment[]) {
+      await waitFor(at);
+      return presenceFor(rows, viewer, ids);
+    },
+  };
 }

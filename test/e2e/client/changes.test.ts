@@ -184,6 +184,30 @@ for (const kind of allKinds)
       expect(of.get().chats[0]).to.include({ isMember: false });
       expect(shown(mine)).to.deep.equal(['one', 'two', 'three', 'four', 'five']);
     });
+
+    it('shows archived, muted and pinned chats and profiles on all devices', async () => {
+      const { of, to, mine, theirs, roomId } = await talking();
+      const [ada] = people as [Person];
+      const second = await open(system, ada);
+      await of.request('change chat', { roomId, archived: true });
+      await eventually('it is archived', () => second.get().archived.length === 1);
+      expect(of.get().chats).to.deep.equal([]);
+      theirs.send('four');
+      for (const store of [of, second]) await eventually('it is back', () => store.get().chats.length === 1);
+      const mutedUntil = new Date(Date.now() + 3_600_000).toISOString();
+      await of.request('change chat', { roomId, archived: true, mutedUntil, pinned: true });
+      await toShow(mine, ['one', 'two', 'three', 'four']);
+      theirs.send('five');
+      await toShow(mine, ['one', 'two', 'three', 'four', 'five']);
+      const later = await open(system, ada);
+      expect(later.get().chats).to.deep.equal([]);
+      await later.moreArchived();
+      for (const store of [of, second, later])
+        expect(store.get().archived[0]).to.include({ roomId, mutedUntil, pinned: true });
+      await to.changeProfile({ displayName: 'Ben the second' });
+      const name = (): unknown => of.get().archived[0]?.other?.displayName;
+      await eventually('the name is shown', () => name() === 'Ben the second');
+    });
   });
 
 function messageOf(entry: Entry | undefined): Message | undefined {

@@ -1,4 +1,5 @@
 import type { Moment } from '../../../src/domain/commands.js';
+import type { ContactRule } from '../../../src/domain/defineCommand.js';
 import type { Recorded } from '../../../src/domain/events.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import type { AnyProjection, Folded as FoldedEvent } from '../../../src/projections/projection.js';
@@ -49,7 +50,11 @@ export interface Folded {
 }
 
 /** Folds a world into a new store. */
-export async function folded(world: World, rows: RowStore): Promise<Folded> {
+export async function folded(
+  world: World,
+  rows: RowStore,
+  contactRule: ContactRule = 'open',
+): Promise<Folded> {
   const projections = allProjections(world.open);
   for (const { model } of projections) await rows.prepare(model);
   await foldBatch(rows, projections, world.events);
@@ -61,7 +66,7 @@ export async function folded(world: World, rows: RowStore): Promise<Folded> {
   };
   const { open } = world;
   const log = await logOf(world.events, world.partitions);
-  return { queries: createQueries({ rows, open, log, progress }), rows, waits };
+  return { queries: createQueries({ ...{ rows, open, log, progress }, contactRule }), rows, waits };
 }
 
 /** All rows that events change, by model and key. */

@@ -69,8 +69,10 @@ describe('a query', () => {
       () => queries.activeFor(roomId, at),
       () => queries.messages(roomId, page, at),
       () => queries.roles([anna], at),
-      () => queries.contacts(anna, at),
-      () => queries.presence([anna], at),
+      () => queries.ties(anna, at),
+      () => queries.blocked(anna, page, at),
+      () => queries.preferences(anna, at),
+      () => queries.presence(anna, [anna], at),
       () => queries.changedStreams(anna, 0, 0, page, at),
     ]) {
       await query();

@@ -85,9 +85,35 @@ const step = fc.oneof(
   },
 );
 
+const BLOCKED: ReadonlySet<string> = new Set([
+  ...['befriend', 'open', 'send', 'accept', 'edit', 'react', 'pin'],
+]);
+
+const safetyStep = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constantFrom('accept' as const, 'unfriend' as const), pair }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('block' as const), pair }) },
+  { weight: 3, arbitrary: fc.record({ does: fc.constant('unblock' as const), pair }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      does: fc.constant('prefer' as const),
+      pair,
+      preferences: fc.record({ visible: fc.boolean(), receipts: fc.boolean() }, { requiredKeys: [] }),
+    }),
+  },
+);
+
 /** A short random history of three users, without the commands that deciders refuse. */
 export const scripts: fc.Arbitrary<Scripted> = fc
-  .tuple(fc.constantFrom(1, 3), fc.array(step, { maxLength: 60 }))
+  .tuple(
+    fc.constantFrom(1, 3),
+    fc.array(fc.oneof({ weight: 14, arbitrary: step }, { weight: 3, arbitrary: safetyStep }), {
+      maxLength: 60,
+    }),
+  )
   .map(([partitions, steps]) => {
     const world = new World(partitions);
     const users = NAMES.map((name) => world.register(name));
@@ -103,7 +129,14 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       }
       const [me, other] = [users[act.pair[0]] ?? '', users[act.pair[1]] ?? ''];
       const room = roomIdOf(me, other);
-      if (act.does === 'befriend') world.befriend(me, other);
+      // Where one blocks the other, deciders refuse what both do.
+      const isOpen = !world.isBlocked(room);
+      if (act.does === 'unblock') world.block(me, other, false);
+      else if (act.does === 'block') world.block(me, other);
+      else if (act.does === 'unfriend') world.unfriend(me, other);
+      else if (act.does === 'prefer') world.prefer(me, act.preferences);
+      else if (!isOpen && BLOCKED.has(act.does)) continue;
+      else if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
       else if (act.does === 'profile') world.changeProfile(me, act.change);
@@ -120,6 +153,7 @@ export const scripts: fc.Arbitrary<Scripted> = fc
         if (open) decided++;
         if (open) world.decideReport(other, open.by, open.id, 'seen');
       } else if (!rooms.has(room)) continue;
+      else if (act.does === 'accept') world.accept(me, room);
       else if (act.does === 'report' && reports.length + decided < REPORTS_A_DAY)
         reports.push({ by: me, id: world.report(me, room, act.seq, act.seq % 2 === 0 ? 'look' : undefined) });
       else if (act.does === 'send') world.send(me, room, `message ${world.lastSeq(room) + 1}`, act.body);

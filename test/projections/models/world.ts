@@ -27,7 +27,8 @@ import {
   type UserId,
 } from '../../../src/domain/ids.js';
 import { sealedMessage } from '../../../src/domain/messages/messages.js';
-import type { Role, RoomState } from '../../../src/domain/streams.js';
+import type { PairState, Role, RoomState, UserState } from '../../../src/domain/streams.js';
+import type { Preferences } from '../../../src/domain/userMessageChat.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { ContentOpener } from '../../../src/projections/models/userRows.js';
 import type { Folded } from '../../../src/projections/projection.js';
@@ -117,6 +118,22 @@ export class World {
   befriend(actor: UserId, friendId: UserId): StreamName {
     this.#run({ kind: 'add friend', actor, friendId });
     return streamOf('room', roomIdOf(actor, friendId));
+  }
+
+  unfriend(actor: UserId, friendId: UserId): void {
+    this.#run({ kind: 'remove friend', actor, friendId });
+  }
+
+  accept(actor: UserId, roomId: RoomId): void {
+    this.#run({ kind: 'accept chat', actor, roomId });
+  }
+
+  block(actor: UserId, userId: UserId, block = true): void {
+    this.#run({ kind: 'block user', actor, userId, block });
+  }
+
+  prefer(actor: UserId, preferences: Partial<Preferences>): void {
+    this.#run({ kind: 'change preferences', actor, ...preferences });
   }
 
   openChat(actor: UserId, friendId: UserId): RoomId {
@@ -213,7 +230,9 @@ export class World {
   }
 
   read(actor: UserId, roomId: RoomId, upTo?: number): void {
-    this.#run({ kind: 'read messages', actor, roomId, ...(upTo === undefined ? {} : { upTo }) });
+    const { preferences } = this.#state(streamOf('user', actor)) as UserState; // Of a user's stream.
+    const hidden = preferences?.receipts === false ? { hidden: true as const } : {};
+    this.#run({ kind: 'read messages', actor, roomId, ...(upTo === undefined ? {} : { upTo }), ...hidden });
   }
 
   /** All rooms in which anything happened. */
@@ -262,6 +281,11 @@ export class World {
   }
 
   /** The newest `seq` of a room, from its decider's state. */
+  /** Whether somebody blocks the other in this pair: most commands are then refused. */
+  isBlocked(roomId: RoomId): boolean {
+    return (this.#state(streamOf('room', roomId)) as PairState).blocks.length > 0; // Of a pair's stream.
+  }
+
   lastSeq(roomId: RoomId): number {
     const state = this.#state(streamOf('room', roomId)) as RoomState; // Of a room's stream.
     return state.exists ? state.lastSeq : 0;
