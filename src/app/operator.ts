@@ -54,7 +54,12 @@ export const operations = {
   },
   /** Decides a report as `system`. `conflict`: it was decided otherwise. The same again finishes what was cut off. */
   decideReport: {
-    input: z.strictObject({ reportId: Id, delete: z.array(Id).exactOptional(), note: Note }),
+    input: z.strictObject({
+      reportId: Id,
+      delete: z.array(Id).exactOptional(),
+      suspend: z.literal(true).exactOptional(),
+      note: Note,
+    }),
     answer: z.strictObject({}),
   },
   /**

@@ -96,7 +96,7 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   startDeletedTexts(host, deletedTexts);
   audit.signer.start();
   const administration = administrationOf(parts, gateway, erasures);
-  const moderation = moderationOf(parts, deletedTexts);
+  const moderation = moderationOf(parts, deletedTexts, administration);
   const decisions = { administration, moderation };
   const operator = operatorOf(parts, { deletedTexts, erasures, ...decisions });
   registerMetrics(host, parts);
@@ -166,10 +166,12 @@ const administrationOf = (
 const moderationOf = (
   { stores: { engine, vault }, reads: { reports, queries, projections }, membership }: Parts,
   deletedTexts: DeletedTexts,
+  administration: UserAdministration,
 ): Moderation =>
   new Moderation({
     reads: { reports, queries, rows: projections.reader },
-    ...{ log: engine.log, keys: vault.keys, commands: membership.commands, deletedTexts },
+    ...{ log: engine.log, keys: vault.keys, commands: membership.commands },
+    effects: { deletedTexts, suspend: (by, userId, reason) => administration.suspend(by, userId, reason) },
   });
 
 const operatorOf = (

@@ -10,6 +10,11 @@ import { withOperator } from './operate.js';
 const parseNote = parseAs(Note);
 const addId = (id: string, before: readonly string[] = []): string[] => [...before, parseId(id)];
 
+interface DecisionOptions {
+  readonly delete?: string[];
+  readonly suspend?: true;
+}
+
 /** Reports of users, decided by the operator in place of a moderator. */
 export function addReport(program: Command, env: NodeJS.ProcessEnv): void {
   const report = program.command('report').description('see and decide what users have reported');
@@ -47,13 +52,17 @@ export function addReport(program: Command, env: NodeJS.ProcessEnv): void {
     .argument('<reportId>', 'the report', parseId)
     .requiredOption('--note <text>', 'why, for the log', parseNote)
     .option('--delete <messageId>', 'delete this message of the report; may be repeated', addId)
-    .action(async (reportId: string, { note, delete: ids }: { note: string; delete?: string[] }) => {
-      const decision = { reportId, note, ...(ids ? { delete: ids } : {}) };
-      await withOperator(readConfig(env), (operator) => operator.decideReport(decision));
-      const deleted = ids
-        ? `, and ${ids.length} of its messages ${ids.length === 1 ? 'is' : 'are'} deleted`
-        : '';
-      printLine(`report ${reportId} is decided${deleted}`);
+    .option('--suspend', 'suspend the reported user, else the one sender of all reported messages')
+    .action(async (reportId: string, { note, ...decision }: { note: string } & DecisionOptions) => {
+      await withOperator(readConfig(env), (operator) =>
+        operator.decideReport({ reportId, note, ...decision }),
+      );
+      const { delete: ids, suspend } = decision;
+      const done = [
+        ids ? `${ids.length} of its messages ${ids.length === 1 ? 'is' : 'are'} deleted` : [],
+        suspend ? 'the user is suspended' : [],
+      ].flat();
+      printLine([`report ${reportId} is decided`, ...done].join(', and '));
     });
 }
 

@@ -135,7 +135,10 @@ export const UserAdministered = event('UserAdministered', userStream, {
 });
 
 /** A user who holds a role is not for other users to decide about. */
-function refuseForRoles(by: Actor, { roles = [] }: UserState): { refused: ParleyError } | undefined {
+export function refuseForRoles(
+  by: Actor,
+  { roles = [] }: Pick<UserState, 'roles'>,
+): { refused: ParleyError } | undefined {
   if (by === 'system' || roles.length === 0) return undefined;
   return { refused: forbidden('this user holds a role: only the command line can do this') };
 }

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { openEvents } from '../audit/events/transcript.js';
-import { badRequest, conflict, notFound } from '../base/errors.js';
+import { badRequest, conflict, notFound, ParleyError } from '../base/errors.js';
 import { decodeLeaf, leafTest } from '../domain/codec.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { sealedTextsOf } from '../domain/events.js';
-import { type Actor, isGroupId, type RoomId, streamOf } from '../domain/ids.js';
+import { type Actor, isGroupId, type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
+import { refuseForRoles } from '../domain/roles.js';
 import type { Message, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { ReportState } from '../projections/models/reportRows.js';
@@ -21,16 +22,23 @@ import type { DeletedTexts } from './deletedTexts.js';
 /** Messages before and after a reported one that moderators see. */
 const CONTEXT_MESSAGES = 5;
 
+/** What is looked up of somebody who is to be suspended. */
+type DecidedAbout = Pick<Queries, 'users' | 'roles'>;
+
 export interface ModerationDeps {
   readonly reads: {
     readonly reports: Pick<Reports, 'byId' | 'page'>;
-    readonly queries: Pick<Queries, 'messages' | 'users'> & Pick<Queries, 'groups'>;
+    readonly queries: Pick<Queries, 'messages' | 'messagesAt'> & Pick<Queries, 'groups'> & DecidedAbout;
     readonly rows: RowReader;
   };
   readonly log: Pick<EventLog, 'partitions' | 'tail' | 'read'>;
   readonly keys: Pick<KeyStore, 'getKeys' | 'fetchHeldKeys'>;
   readonly commands: CommandRouter;
-  readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
+  readonly effects: {
+    readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
+    /** See `UserAdministration.suspend`. */
+    readonly suspend: (by: Actor, userId: UserId, reason: string) => Promise<unknown>;
+  };
 }
 
 /** A report as moderators see it, with its users, and the messages in order. */
@@ -67,9 +75,10 @@ export class Moderation {
   }
 
   /**
-   * Records the decision, deletes the messages, and resolves when their keys and those that the report kept are
-   * destroyed. The decision is recorded first. Whatever ends this in between, the same decision again finishes it;
-   * another one is a `conflict`.
+   * Records the decision, deletes the messages, suspends the user, and resolves when the keys of the messages and those
+   * that the report kept are destroyed. The decision is recorded first. Whatever ends this in between, the same decision
+   * again finishes it; another one is a `conflict`. `forbidden`, and nothing is recorded, if a user decides to suspend
+   * somebody who holds a role.
    */
   async decide(reportId: string, { by, decision, note }: ReportDecision): Promise<void> {
     const at = await this.#present();
@@ -79,26 +88,61 @@ export class Moderation {
       const message = 'must be a message of the report';
       throw badRequest(`delete ${message}`, [{ path: `delete.${wrong}`, message }]);
     }
+    const suspended = decision.suspend ? await this.#findSuspended(report, at) : undefined;
+    if (suspended !== undefined && !report.decided) await this.#checkSuspension(by, suspended, at);
     const made = report.decided ? undefined : await this.#record(report, { by, decision, note });
     const { decided = report.decided } = made ? await this.#find(reportId, [made]) : report;
     if (!decided) throw new Error(`the decision of report ${reportId} is not in the read model`);
     const isSame = decided.note === null || decided.note === note;
     if (!isSame || !isDeepStrictEqual(decided.decision, decision))
       throw conflict(`report ${reportId} was decided otherwise`);
-    const { roomId } = report;
-    for (const messageId of roomId === undefined ? [] : (decision.delete ?? [])) {
-      const command = {
-        kind: 'delete reported message',
-        roomId: roomId ?? '',
-        messageId,
-        by: decided.by,
-      } as const;
-      const { moment } = await this.deps.commands.execute<'delete reported message'>(command, randomUUID());
-      await this.deps.deletedTexts.waitFor(moment);
-    }
+    const { deletedTexts } = this.deps.effects;
+    await this.#deleteReported(report, decided.by, decision.delete ?? []);
+    // Who is erased since has no key to seal the reason with, nor to open the note.
+    const decider = decided.note === null ? by : decided.by;
+    if (suspended !== undefined) await this.#suspend(decider, suspended, note);
     const partition = partitionOf(streamOf('user', report.reporter), this.deps.log.partitions);
     for (const moment of made ? [made] : at.filter((one) => one.partition === partition))
-      await this.deps.deletedTexts.waitFor(moment);
+      await deletedTexts.waitFor(moment);
+  }
+
+  async #deleteReported({ roomId }: Report, by: Actor, messageIds: readonly string[]): Promise<void> {
+    const { commands, effects } = this.deps;
+    if (roomId === undefined) return;
+    for (const messageId of messageIds) {
+      const command = { kind: 'delete reported message', roomId, messageId, by } as const;
+      const { moment } = await commands.execute<'delete reported message'>(command, randomUUID());
+      await effects.deletedTexts.waitFor(moment);
+    }
+  }
+
+  /** Whom a suspension means: the reported user, else the one sender of all reported messages. */
+  async #findSuspended({ userId, roomId, seqs = [] }: Report, at: readonly Moment[]): Promise<UserId> {
+    if (userId !== undefined) return userId;
+    const messages = roomId === undefined ? [] : await this.deps.reads.queries.messagesAt(roomId, seqs, at);
+    const [sender, ...others] = new Set(messages.map(({ senderId }) => senderId));
+    if (sender !== undefined && others.length === 0) return sender;
+    const message = 'needs a report that names a user, or whose messages have one sender';
+    throw badRequest(`suspend ${message}`, [{ path: 'suspend', message }]);
+  }
+
+  /** Refuses before anything is recorded what the suspension would refuse after it. */
+  async #checkSuspension(by: Actor, userId: UserId, at: readonly Moment[]): Promise<void> {
+    const { queries } = this.deps.reads;
+    const [users, roles] = await Promise.all([queries.users([userId], at), queries.roles([userId], at)]);
+    const user = users.get(userId);
+    if (!user || user.erased) throw notFound(`user ${userId} is erased`);
+    const refusal = refuseForRoles(by, { roles: roles.get(userId) ?? [] });
+    if (refusal) throw refusal.refused;
+  }
+
+  /** Suspends a user, unless they were erased after the decision. */
+  async #suspend(by: Actor, userId: UserId, reason: string): Promise<void> {
+    try {
+      await this.deps.effects.suspend(by, userId, reason);
+    } catch (error) {
+      if (!(error instanceof ParleyError && error.code === 'not_found')) throw error;
+    }
   }
 
   /** The moment at which the decision, or an earlier one, is recorded. */

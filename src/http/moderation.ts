@@ -57,6 +57,9 @@ export const Decision = z.strictObject({
   delete: z.array(Id).min(1).max(REPORTED_MESSAGES).exactOptional().meta({
     description: 'Messages of the report.',
   }),
+  suspend: z.literal(true).exactOptional().meta({
+    description: 'Suspends the reported user, else the one sender of all reported messages.',
+  }),
   note: Note,
 });
 

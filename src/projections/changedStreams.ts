@@ -48,7 +48,10 @@ async function changedGroups(
   after: string | undefined,
 ): Promise<StreamName[]> {
   // The key of a stream that was visited is its name.
-  const behind = after === undefined ? undefined : parseStream(after as StreamName).id;
+  const last = after === undefined ? undefined : parseStream(after as StreamName);
+  // Behind the user's own stream is no room's.
+  if (last?.kind === 'user') return [];
+  const behind = last?.id;
   const mine = (await membershipsOf(rows, userId, behind)).filter(
     (row) => row.partition === partition && row.value && (row.value.role || lastLeft(row.value) > above),
   );

@@ -11,10 +11,10 @@ import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
   type MembershipRow,
   membershipIn,
-  membershipOf,
   membershipsModel,
-  membershipsOf,
+  membershipsOfIn,
   periodsOf,
+  placedGroups,
 } from './models/membershipRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
@@ -35,24 +35,17 @@ export async function seenGroup(
   roomId: RoomId,
   userId: UserId,
 ): Promise<SeenGroup | undefined> {
-  // The membership first: whether there is such a group is asked for its members alone.
-  const membership = await membershipOf(rows, roomId, userId);
-  const group = membership && (await groupRows(rows, [roomId])).get(roomId);
-  return group && { roomId, userId, group, membership };
+  return (await seenGroups(rows, userId, [roomId]))[0];
 }
 
-/** The groups that the user is in. */
-async function groupsOf(rows: RowReader, userId: UserId): Promise<SeenGroup[]> {
-  const current = (await membershipsOf(rows, userId)).flatMap(({ key, value }) =>
-    value?.role ? [{ roomId: membershipIn(key).roomId, userId, membership: value }] : [],
-  );
-  const found = await groupRows(
-    rows,
-    current.map(({ roomId }) => roomId),
-  );
-  return current.flatMap((one) => {
-    const group = found.get(one.roomId);
-    return group ? [{ ...one, group }] : [];
+/** Those of these groups that the user is or was in. */
+async function seenGroups(rows: RowReader, userId: UserId, roomIds: readonly RoomId[]): Promise<SeenGroup[]> {
+  // The memberships first: whether there is such a group is asked for its members alone.
+  const memberships = await membershipsOfIn(rows, userId, roomIds);
+  const groups = await groupRows(rows, [...memberships.keys()]);
+  return [...memberships].flatMap(([roomId, membership]) => {
+    const group = groups.get(roomId);
+    return group ? [{ roomId, userId, group, membership }] : [];
   });
 }
 
@@ -222,19 +215,13 @@ export async function openGroups(
 type Page = { readonly limit: number; readonly next?: string };
 type Chats = { chats: Chat[]; next?: string };
 
-/** The time of a group's last message that the member may see, or of their joining. */
-function activityOf({ group, membership }: SeenGroup, isLastSeen: boolean): number {
-  const joined = Date.parse(membership.since);
-  return isLastSeen && group.lastMessage ? Math.max(joined, Date.parse(group.lastMessage.sentAt)) : joined;
-}
-
 /** Newest first, then by key in descending order: the order of the index of private chats. */
 const byActivity = (a: PageEnd, b: PageEnd): number =>
   b.sort - a.sort || (a.key < b.key ? 1 : a.key > b.key ? -1 : 0);
 
 /**
  * A page of the user's active chats, newest activity first: private ones, which `pairs` gives a page at a time, and all
- * groups that the user is in.
+ * groups that the user is in. Of groups it reads the rows of those alone that the page shows.
  */
 export async function activeRooms(
   source: ViewSource,
@@ -242,36 +229,40 @@ export async function activeRooms(
   page: Page,
   pairs: (page: Page) => Promise<Chats>,
 ): Promise<Chats> {
-  const [found, groups] = await Promise.all([pairs(page), groupsOf(source.rows, viewer.me)]);
+  const [found, groups] = await Promise.all([pairs(page), placedGroups(source.rows, viewer.me)]);
   const from = page.next === undefined ? undefined : parseNext('chats', page.next);
   // What lies behind the end of the page of pairs waits for the next page.
   const end = found.next === undefined ? undefined : parseNext('chats', found.next);
   const placed = groups
-    .map((seen) => {
-      const isLastSeen = isInWindows(windowsOfGroup(seen), lastSeqIn(seen.group));
-      const place = { sort: activityOf(seen, isLastSeen), key: streamOf('room', seen.roomId) };
-      return { place, seen, chat: undefined };
-    })
-    .filter(({ place }) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0));
+    .filter((place) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0))
+    .map((place) => ({ place, roomId: place.roomId, chat: undefined }));
   const chats = found.chats.map((chat) => {
     const sort = Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
-    return { place: { sort, key: streamOf('room', chat.roomId) }, chat, seen: undefined };
+    return { place: { sort, key: streamOf('room', chat.roomId) }, roomId: chat.roomId, chat };
   });
   const all = [...chats, ...placed].sort((a, b) => byActivity(a.place, b.place));
   const shown = all.slice(0, page.limit);
+  const seen = await seenGroups(
+    source.rows,
+    viewer.me,
+    shown.flatMap(({ roomId, chat }) => (chat ? [] : [roomId])),
+  );
+  // An index is not trusted, and they may have left one meanwhile.
   const opened = await openGroups(
     source,
     viewer,
-    shown.flatMap(({ seen }) => seen ?? []),
+    seen.filter(({ membership }) => membership.role !== null),
   );
   const groupChats = new Map(opened.map((chat) => [chat.roomId, chat]));
-  const rows = shown.flatMap(({ place, seen, chat }) => {
-    const one = chat ?? groupChats.get(seen.roomId);
+  const rows = shown.flatMap(({ place, roomId, chat }) => {
+    const one = chat ?? groupChats.get(roomId);
     return one ? [{ place, chat: one }] : [];
   });
   const fitting = cutPage(rows, ({ chat }) => chat);
-  const last = fitting.at(-1);
-  const isWhole = fitting.length === rows.length && all.length <= page.limit;
+  const isCut = fitting.length < rows.length;
+  // Those who have left all groups of a page still come to the next one.
+  const last = (isCut ? fitting : shown).at(-1);
+  const isWhole = !isCut && all.length <= page.limit;
   const next = isWhole ? found.next : last && writeNext('chats', last.place);
   return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
 }

@@ -222,6 +222,7 @@ function withFilters({ store, log }: Engine): RowStore {
     get: (model, keys) => store.get(model, keys),
     range: (model, range) => store.range(model, range),
     find: (model, index, find) => store.find(model, index, find),
+    places: (model, index, find) => store.places(model, index, find),
     findPrefix: (model, index, ...search) => store.findPrefix(model, index, ...search),
     prepare: (model) => store.prepare(model),
     async write(writes, checkpoints = []) {

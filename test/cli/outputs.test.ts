@@ -45,7 +45,7 @@ describe('A command that cannot write what it was asked for', function () {
     messageId = crypto.randomUUID();
     await device.request('send message', { roomId, messageId, message: 'first' });
     reportId = crypto.randomUUID();
-    await device.request('report', { reportId, roomId, category: 'spam' });
+    await device.request('report', { reportId, userId: bob.user.userId, category: 'spam' });
     for (let n = 0; n < 200; n++)
       await device.request('send message', {
         roomId,
@@ -90,7 +90,7 @@ describe('A command that cannot write what it was asked for', function () {
     'message delete': () => [roomId, messageId],
     'report list': () => [],
     'report show': () => [reportId],
-    'report decide': () => [reportId, '--note', 'seen'],
+    'report decide': () => [reportId, '--note', 'seen', '--suspend'],
     rebuild: () => ['users'],
     backup: () => [join(tempDir(), 'backup')],
     restore: undefined,

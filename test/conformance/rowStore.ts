@@ -3,6 +3,7 @@ import {
   type AnyModel,
   type Checkpoint,
   type Find,
+  type FindPlaces,
   foldedBy,
   generationOf,
   type Model,
@@ -303,6 +304,19 @@ export const promises: Readonly<Record<string, (store: RowStore) => Promise<void
       expect(paged).to.deep.equal(await keysUnder(store, find));
       expect(paged).to.have.length(5);
     }
+  },
+
+  async 'tells the place of each row of the terms once, without the row'(store) {
+    await put(store, row('1', 1, note('x', ['a', 'b'], 5)), row('2', 1, note('x', ['b'], 0)));
+    await put(store, row('3', 1, note('x', ['c'], 7)), row('4', 1, note('x', ['a'], 9)), row('5', 1, null));
+    await put(store, row('4', 2, note('x', ['a'], 2)));
+    const placesUnder = async (find: FindPlaces) =>
+      [...(await store.places(notes, 'tag', find))].map(([key, sort]) => `${key}:${sort}`).sort();
+    expect(await placesUnder({ terms: ['a', 'b'] })).to.deep.equal(['1:5', '2:0', '4:2']);
+    expect(await placesUnder({ terms: ['a', 'b'], above: 0 })).to.deep.equal(['1:5', '4:2']);
+    expect(await placesUnder({ terms: [] })).to.deep.equal([]);
+    const many = Array.from({ length: 999 }, (_, i) => `t${i}`);
+    expect(await placesUnder({ terms: [...many, 'c'] })).to.deep.equal(['3:7']);
   },
 
   async 'finds each row once by a prefix of terms, ordered by term, then key, in pages'(store) {

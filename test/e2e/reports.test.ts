@@ -205,6 +205,89 @@ for (const kind of allKinds)
         expect(verified.out, verified.err).to.include('verified: nothing is wrong');
       });
 
+      /** A newcomer who has written to Ben, and those of the messages. */
+      const pest = async () => {
+        const who = await Newcomer.at(system.server);
+        const device = await who.device();
+        const room = await chatOf(device, ben);
+        return { who, device, room, said: await say(device, room, 'buy this') };
+      };
+      const decide = (reportId: string, json: object) =>
+        rest(`POST /admin/reports/${reportId}/decision`, json);
+      const signIn = async ({ user, password }: Newcomer) => {
+        const json = { username: user.username, password };
+        const { status, body } = await ask(system.server.url, 'POST /user/signin', { json });
+        return [status, body.reason];
+      };
+      const suspensionsOf = async ({ userId }: Newcomer) => {
+        const { out } = await run('audit', 'replay', '--stream', `user:${userId}`, '--type', 'UserSuspended');
+        const lines = out.split('\n').filter((line) => line !== '');
+        return lines.map((line) => JSON.parse(line).data.by);
+      };
+
+      it('suspend the reported user once, however often the decision is repeated', async () => {
+        const { who, device, room, said } = await pest();
+        const reportId = randomUUID();
+        await report({ reportId, roomId: room, messageIds: [said.messageId], userId: who.userId });
+        const decision = { delete: [said.messageId], suspend: true, note: 'spam' };
+        for (const suspend of [false, 'yes']) {
+          const { status, body } = await decide(reportId, { ...decision, suspend });
+          expect([status, body.fields[0].path]).to.deep.equal([400, 'suspend']);
+        }
+        expect((await decide(reportId, decision)).status).to.equal(204);
+        expect(await device.closed).to.equal(4401);
+        await tablet.push('delete message', (data) => data.roomId === room && data.seq === said.seq);
+        expect(await signIn(who)).to.deep.equal([403, 'suspended']);
+        expect((await decide(reportId, decision)).status, 'the same again').to.equal(204);
+        expect((await decide(reportId, { ...decision, suspend: undefined })).status).to.equal(409);
+        const { body } = await rest(`GET /admin/reports/${reportId}`);
+        const { note: _, ...decided } = decision;
+        expect(body.report.decided.decision).to.deep.equal(decided);
+        expect(await suspensionsOf(who)).to.deep.equal([mod.userId]);
+      });
+
+      it('suspend the one sender of the reported messages; of several, or none, it is wrong', async () => {
+        const { who, device, room, said } = await pest();
+        const reply = await say(tablet, room, 'no, thank you');
+        const again = await say(device, room, 'buy that');
+        const decision = { suspend: true, note: 'spam' };
+        for (const messageIds of [[said.messageId, reply.messageId], undefined]) {
+          const reportId = randomUUID();
+          await report({ reportId, roomId: room, ...(messageIds ? { messageIds } : {}) });
+          const { status, body } = await decide(reportId, decision);
+          expect([status, body.fields[0].path]).to.deep.equal([400, 'suspend']);
+          const shown = (await rest(`GET /admin/reports/${reportId}`)).body.report;
+          expect(shown.decided, 'it is open').to.equal(undefined);
+        }
+        const reportId = randomUUID();
+        await report({ reportId, roomId: room, messageIds: [said.messageId, again.messageId] });
+        await device.request('delete message', { roomId: room, messageId: said.messageId });
+        expect((await decide(reportId, decision)).status).to.equal(204);
+        expect(await device.closed).to.equal(4401);
+        expect(await signIn(who)).to.deep.equal([403, 'suspended']);
+      });
+
+      it('suspend nobody who holds a role, and record nothing then; an operator may', async () => {
+        const { who, device, room, said } = await pest();
+        expect(await run('role', 'auditor', who.user.username ?? '')).to.include({ code: 0 });
+        const reportId = randomUUID();
+        await report({ reportId, roomId: room, messageIds: [said.messageId] });
+        const decision = { delete: [said.messageId], suspend: true, note: 'spam' };
+        const { status, body } = await decide(reportId, decision);
+        expect([status, body.code]).to.deep.equal([403, 'forbidden']);
+        const shown = (await rest(`GET /admin/reports/${reportId}`)).body;
+        expect(shown.report.decided).to.equal(undefined);
+        expect(shown.messages.at(-1)).to.include({ message: 'buy this' });
+        expect((await signIn(who))[0]).to.equal(200);
+        for (let i = 0; i < 2; i++) {
+          const { code, out, err } = await run('report', 'decide', reportId, '--note', 'seen', '--suspend');
+          expect([code, err]).to.deep.equal([0, '']);
+          expect(out).to.equal(`report ${reportId} is decided, and the user is suspended\n`);
+        }
+        expect(await device.closed).to.equal(4401);
+        expect(await suspensionsOf(who)).to.deep.equal(['system']);
+      });
+
       it('are seen and decided by an operator too', async () => {
         const { messageId } = await say(phone, roomId, 'for the operator');
         const reportId = randomUUID();

@@ -1,19 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { outcomeUnknown } from '../../src/base/errors.js';
+import { notFound, outcomeUnknown } from '../../src/base/errors.js';
 import type { Command } from '../../src/domain/commands.js';
 import { Moderation, type ModerationDeps } from '../../src/erasure/reportDecisions.js';
 import type { Report } from '../../src/projections/reportQueries.js';
 import { rejection } from '../support/rejection.js';
 
 const [reporter, moderator, roomId, reportId] = [randomUUID(), randomUUID(), randomUUID(), randomUUID()];
+const senderId = randomUUID();
 const messageIds = ['m1', 'm2'];
 const reportedAt = '2026-01-01T00:00:00.000Z';
 
 /** A system that is cut off at its n-th step, and goes on when it is asked again. */
 function systemCutOffAt(cut: number) {
-  const open: Report = { reportId, reporter, reportedAt, roomId, messageIds, category: 'spam' };
-  const state = { report: open, deleted: new Map<string, string>(), decisions: 0, waits: 0, steps: 0 };
+  const open: Report = { reportId, reporter, reportedAt, roomId, messageIds, seqs: [1, 2], category: 'spam' };
+  const state = {
+    report: open,
+    deleted: new Map<string, string>(),
+    suspended: [] as (readonly [string, string, string])[],
+    user: { userId: senderId } as { userId: string; erased?: true },
+    roles: [] as string[],
+    ...{ decisions: 0, waits: 0, steps: 0 },
+  };
   const step = async <T>(work: () => T): Promise<T> => {
     if (state.steps++ === cut) throw outcomeUnknown('cut off before it');
     const done = work();
@@ -38,16 +46,31 @@ function systemCutOffAt(cut: number) {
       return { changed: true, moment };
     });
   const deps = {
-    reads: { reports: { byId: () => step(() => state.report) } },
+    reads: {
+      reports: { byId: () => step(() => state.report) },
+      queries: {
+        messagesAt: () => step(() => [{ senderId }, { senderId }]),
+        users: async () => new Map([[senderId, state.user]]),
+        roles: async () => new Map([[senderId, state.roles]]),
+      },
+    },
     log: { partitions: 1, tail: async () => moment },
     keys: {},
     commands: { execute },
-    deletedTexts: { waitFor: () => step(() => state.waits++) },
+    effects: {
+      deletedTexts: { waitFor: () => step(() => state.waits++) },
+      suspend: (by: string, userId: string, reason: string) =>
+        step(() => {
+          if (state.user.erased) throw notFound('erased');
+          expect([...state.deleted.keys()], 'behind the deletions').to.deep.equal(messageIds);
+          if (state.suspended.length === 0) state.suspended.push([by, userId, reason]);
+        }),
+    },
   };
   return { state, moderation: new Moderation(deps as unknown as ModerationDeps) }; // What deciding uses.
 }
 
-const decision = { by: moderator, decision: { delete: messageIds }, note: 'spam' };
+const decision = { by: moderator, decision: { delete: messageIds, suspend: true }, note: 'spam' } as const;
 
 describe('the decision of a report', () => {
   it('is finished by repeating it, wherever it was cut off, and takes effect once', async () => {
@@ -59,6 +82,7 @@ describe('the decision of a report', () => {
       expect(await rejection(moderation.decide(reportId, decision))).to.include({ code: 'unknown' });
       await moderation.decide(reportId, decision);
       expect([...state.deleted]).to.deep.equal(messageIds.map((id) => [id, moderator]));
+      expect(state.suspended).to.deep.equal([[moderator, senderId, 'spam']]);
       expect(state.decisions, `cut off at step ${cut}`).to.equal(1);
       expect(state.report.decided).to.deep.include({ by: moderator, note: 'spam' });
     }
@@ -70,7 +94,7 @@ describe('the decision of a report', () => {
     const late = [decision, { ...decision, decision: {}, note: 'else' }];
     for (const one of late)
       expect(await rejection(moderation.decide(reportId, one))).to.include({ code: 'conflict' });
-    expect(state.deleted.size).to.equal(0);
+    expect([state.deleted.size, state.suspended.length]).to.deep.equal([0, 0]);
     const both = systemCutOffAt(Number.POSITIVE_INFINITY);
     const outcomes = await Promise.allSettled([
       both.moderation.decide(reportId, decision),
@@ -78,5 +102,22 @@ describe('the decision of a report', () => {
     ]);
     expect(outcomes.map(({ status }) => status)).to.have.members(['fulfilled', 'rejected']);
     expect(both.state.decisions).to.equal(1);
+  });
+
+  it('to suspend somebody who holds a role, or is erased, is refused before it is recorded', async () => {
+    const { state, moderation } = systemCutOffAt(Number.POSITIVE_INFINITY);
+    state.roles.push('auditor');
+    expect(await rejection(moderation.decide(reportId, decision))).to.include({ code: 'forbidden' });
+    state.user.erased = true;
+    expect(await rejection(moderation.decide(reportId, decision))).to.include({ code: 'not_found' });
+    expect([state.decisions, state.deleted.size, state.suspended.length]).to.deep.equal([0, 0, 0]);
+  });
+
+  it('to suspend somebody is done when they are erased after it', async () => {
+    const { state, moderation } = systemCutOffAt(Number.POSITIVE_INFINITY);
+    await moderation.decide(reportId, decision);
+    state.user.erased = true;
+    await moderation.decide(reportId, decision);
+    expect(state.decisions).to.equal(1);
   });
 });

@@ -30,6 +30,7 @@ function mortal(store: RowStore, changes: number): RowStore {
     get: (...asked) => store.get(...asked),
     range: (...asked) => store.range(...asked),
     find: (...asked) => store.find(...asked),
+    places: (...asked) => store.places(...asked),
     findPrefix: (...asked) => store.findPrefix(...asked),
     checkpoints: (partitions) => store.checkpoints(partitions),
     removeIndexEntries: (...asked) => store.removeIndexEntries(...asked),

@@ -1,6 +1,7 @@
 import {
   type AnyModel,
   type Find,
+  type FindPlaces,
   type IndexEntry,
   type Model,
   type ModelWrite,
@@ -93,6 +94,20 @@ export class MemoryRows implements RowStore {
       .sort(order)
       .slice(0, limit)
       .map(({ row }) => parsed(row));
+  }
+
+  async places<R>(
+    model: Model<R>,
+    index: string,
+    { terms, above = -Infinity }: FindPlaces,
+  ): Promise<ReadonlyMap<string, number>> {
+    const places = new Map<string, number>();
+    for (const { key, entries } of this.#live(model)) {
+      const entry = entries.get(index);
+      const isFound = entry?.terms.some((term) => terms.includes(term));
+      if (entry && isFound && entry.sort > above) places.set(key, entry.sort);
+    }
+    return places;
   }
 
   async findPrefix<R>(

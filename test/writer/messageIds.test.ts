@@ -76,6 +76,7 @@ class FaultyRows {
       get: async (model, keys) => this.#damageRows(model, await rows.get(model, keys)),
       range: (model, range) => rows.range(model, range),
       find: (model, index, find) => rows.find(model, index, find),
+      places: (model, index, find) => rows.places(model, index, find),
       findPrefix: (model, index, ...search) => rows.findPrefix(model, index, ...search),
       write: (writes, checkpoints) => this.#write(writes, checkpoints),
       checkpoints: (partitions) => rows.checkpoints(partitions),

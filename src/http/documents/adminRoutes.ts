@@ -46,7 +46,7 @@ export const reportPaths = {
       id: 'decideReport',
       summary: 'Decide a report',
       about:
-        'Closes the report, deletes messages of it, and destroys the texts that it kept. After a failure, the same decision again finishes it; another one is a `conflict`.',
+        'Closes the report, deletes messages of it, suspends the user, and destroys the texts that it kept. After a failure, the same decision again finishes it; another one is a `conflict`. `forbidden`, and nothing is recorded, if the user to be suspended holds a role.',
       tag,
       path: report,
       body: Decision,

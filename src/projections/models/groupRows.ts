@@ -23,8 +23,15 @@ export interface GroupRow {
   readonly pins: readonly (readonly [messageId: string, seq: number])[];
 }
 
-/** Groups; the key is the stream's name. */
-export const groupsModel: Model<GroupRow> = { name: 'groups', version: 1, indexes: {} };
+/** Groups; the key is the stream's name. The index `activity` has the time of each one's last message. */
+export const groupsModel: Model<GroupRow> = {
+  name: 'groups',
+  version: 1,
+  indexes: {
+    activity: ({ key, value }) =>
+      value.lastMessage ? { terms: [key], sort: Date.parse(value.lastMessage.sentAt) } : undefined,
+  },
+};
 
 /** Whether a stream is that of a group. */
 export function isGroupStream(stream: StreamName): boolean {

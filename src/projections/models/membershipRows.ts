@@ -2,9 +2,10 @@ import type { Recorded } from '../../domain/events.js';
 import type { Time } from '../../domain/fields.js';
 import type { GroupMember, GroupRole } from '../../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type UserId } from '../../domain/ids.js';
+import { isGroupId, type RoomId, streamOf, type UserId } from '../../domain/ids.js';
 import type { Projection } from '../projection.js';
 import type { Model, Row, RowReader } from '../store/rowStore.js';
+import { groupsModel } from './groupRows.js';
 
 /** The place of a member's newest `MessagesRead`. */
 export interface ReadOffsets {
@@ -50,14 +51,17 @@ export function membershipIn(key: string): { readonly roomId: RoomId; readonly u
 }
 
 /**
- * Indexes: `user` has all memberships of a user, by room, also those that have ended. `members` orders the members of
+ * Indexes: `user` has all memberships of a user by the time of joining, those that have ended at 0. `members` orders the members of
  * a group by their joining.
  */
 export const membershipsModel: Model<MembershipRow> = {
   name: 'memberships',
   version: 1,
   indexes: {
-    user: ({ key }) => ({ terms: [membershipIn(key).userId], sort: 0 }),
+    user: ({ key, value }) => ({
+      terms: [membershipIn(key).userId],
+      sort: value.role === null ? 0 : Date.parse(value.since),
+    }),
     members: ({ key, value }) =>
       value.role === null
         ? undefined
@@ -179,8 +183,26 @@ export async function membershipOf(
   roomId: RoomId,
   userId: UserId,
 ): Promise<MembershipRow | undefined> {
-  const key = membershipKey(roomId, userId);
-  return (await rows.get(membershipsModel, [key])).get(key)?.value ?? undefined;
+  return (await membershipsOfIn(rows, userId, [roomId])).get(roomId);
+}
+
+/** The memberships of a user in these groups, of those groups in which they ever were. */
+export async function membershipsOfIn(
+  rows: Pick<RowReader, 'get'>,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<ReadonlyMap<RoomId, MembershipRow>> {
+  if (roomIds.length === 0) return new Map();
+  const found = await rows.get(
+    membershipsModel,
+    roomIds.map((roomId) => membershipKey(roomId, userId)),
+  );
+  return new Map(
+    roomIds.flatMap((roomId) => {
+      const row = found.get(membershipKey(roomId, userId))?.value;
+      return row ? [[roomId, row] as const] : [];
+    }),
+  );
 }
 
 /** All memberships of a user, by room, also those that have ended; behind the room `after`. */
@@ -203,6 +225,30 @@ export async function membershipsOf(
     if (last === undefined || page.length < ROWS_PER_READ) return found;
     from = { sort: 0, key: last.key };
   }
+}
+
+/** A group of a user among their chats. Its time is that of its last message, or of their joining if that came later. */
+export interface PlacedGroup {
+  readonly roomId: RoomId;
+  readonly key: string;
+  /** Milliseconds since 1970. */
+  readonly sort: number;
+}
+
+/** The groups that a user is in, in any order. It reads indexes alone: whoever shows a group checks its rows. */
+export async function placedGroups(
+  rows: Pick<RowReader, 'places'>,
+  userId: UserId,
+): Promise<readonly PlacedGroup[]> {
+  const joined = await rows.places(membershipsModel, 'user', { terms: [userId], above: 0 });
+  const current = [...joined].map(([key, sort]) => {
+    const { roomId } = membershipIn(key);
+    return { roomId, key: streamOf('room', roomId), sort };
+  });
+  const terms = current.map(({ key }) => key);
+  const messages = await rows.places(groupsModel, 'activity', { terms });
+  // A message from before the joining, which may be hidden, is never later: times ascend in a partition.
+  return current.map((one) => ({ ...one, sort: Math.max(one.sort, messages.get(one.key) ?? 0) }));
 }
 
 /** The number of groups that each of these users is in. */

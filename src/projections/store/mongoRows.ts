@@ -264,6 +264,13 @@ export function mongoReader(db: Db): RowReader {
       const found = await answered(query.toArray());
       return found.map(rowOf<R>);
     },
+    async places(model, index, find) {
+      const query = rows(model)
+        .find(filterOf(index, find))
+        .project<Pick<RowDocument, '_id' | 'ix'>>({ [`ix.${index}.s`]: 1 });
+      const found = await answered(query.toArray());
+      return new Map(found.map(({ _id, ix }) => [_id, ix[index]?.s ?? 0]));
+    },
     async findPrefix<R>(
       model: Model<R>,
       index: string,
@@ -279,7 +286,10 @@ export function mongoReader(db: Db): RowReader {
   };
 }
 
-function filterOf(index: string, { terms, above, below, from, reverse, byKey }: Find): Filter<RowDocument> {
+function filterOf(
+  index: string,
+  { terms, above, below, from, reverse, byKey }: Omit<Find, 'limit'>,
+): Filter<RowDocument> {
   const sort = `ix.${index}.s`;
   const behind = reverse ? '$lt' : '$gt';
   const bounds: Document = {

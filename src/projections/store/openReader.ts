@@ -73,6 +73,9 @@ export class ActiveReader implements RowReader {
   find: RowReader['find'] = (model, index, find) =>
     this.reading(model, (current) => this.#reader.find(current, index, find));
 
+  places: RowReader['places'] = (model, index, find) =>
+    this.reading(model, (current) => this.#reader.places(current, index, find));
+
   findPrefix: RowReader['findPrefix'] = (model, index, prefix, limit, from) =>
     this.reading(model, (current) => this.#reader.findPrefix(current, index, prefix, limit, from));
 

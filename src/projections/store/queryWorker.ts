@@ -41,6 +41,8 @@ const api = {
   get: (table: string, keys: readonly string[]) => reads.get(table, keys),
   range: (table: string, range: Range) => reads.range(table, range),
   find: (table: string, index: string, find: Find) => reads.find(table, index, find),
+  places: (table: string, index: string, terms: string, above: number | undefined) =>
+    reads.places(table, index, terms, above),
   findPrefix: (table: string, index: string, prefix: string, limit: number, from: PrefixPlace | undefined) =>
     reads.findPrefix(table, index, prefix, limit, from),
 

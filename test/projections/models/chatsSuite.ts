@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 import { ParleyError } from '../../../src/base/errors.js';
-import { roomIdOf, streamOf } from '../../../src/domain/ids.js';
+import { type RoomId, roomIdOf, streamOf, type UserId } from '../../../src/domain/ids.js';
+import type { Chat } from '../../../src/domain/userMessageChat.js';
+import { membershipsModel } from '../../../src/projections/models/membershipRows.js';
+import type { Queries } from '../../../src/projections/queries.js';
 import type { RowStore } from '../../../src/projections/store/rowStore.js';
 import { folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
@@ -22,6 +25,18 @@ function recordReads(rows: RowStore) {
     },
   });
   return { reads, recorded };
+}
+
+/** All active chats of a user, in pages of at most `limit`. */
+async function allChats({ activeChats }: Queries, me: UserId, limit: number): Promise<Chat[]> {
+  const seen: Chat[] = [];
+  for (let next: string | undefined; ; ) {
+    const page = await activeChats(me, { limit, ...(next === undefined ? {} : { next }) }, []);
+    expect(page.chats.length).to.be.within(1, limit);
+    seen.push(...page.chats);
+    if (page.next === undefined) return seen;
+    next = page.next;
+  }
 }
 
 /** Tests active chats, one chat, and a room's members. */
@@ -146,16 +161,65 @@ export function chatsSuite(makeRows: MakeRows): void {
       world.send(me, r1, 'hello');
       world.send(me, r3, 'hello');
       const { queries } = await folded(world, await makeRows());
-      const seen: string[] = [];
-      let next: string | undefined;
-      do {
-        const page = await queries.activeChats(me, { limit: 2, ...(next === undefined ? {} : { next }) }, []);
-        expect(page.chats.length).to.be.within(1, 2);
-        seen.push(...page.chats.map(({ roomId }) => roomId));
-        next = page.next;
-      } while (next !== undefined);
+      const seen = (await allChats(queries, me, 2)).map(({ roomId }) => roomId);
       expect(seen).to.deep.equal([r3, r1, r4, r2, r0]);
       expect(await queries.activeChats(me, { limit: 5 }, [])).not.to.have.property('next');
+    });
+
+    it('have groups in their places, by the last message or by the joining if that came later', async () => {
+      const world = new World(3);
+      const [me, ben] = [world.register('me'), world.register('ben')];
+      const pair = world.openChat(me, ben);
+      const sendIn = (roomId: RoomId) =>
+        world.inGroup({ kind: 'send message', actor: ben, roomId, messageId: world.id(), message: 'hello' });
+      const [silent, left, late] = [
+        world.createGroup(ben, [me]),
+        world.createGroup(ben, [me]),
+        world.createGroup(ben, []),
+      ];
+      const [again, spoken] = [world.createGroup(ben, [me]), world.createGroup(ben, [me])];
+      for (const roomId of [spoken, again, left, late]) sendIn(roomId);
+      for (const roomId of [left, again]) world.inGroup({ kind: 'leave group', actor: me, roomId });
+      world.send(me, pair, 'hello');
+      for (const roomId of [again, late])
+        world.inGroup({ kind: 'add members', actor: ben, roomId, userIds: [me] });
+      const { queries } = await folded(world, await makeRows());
+      const { chats } = await queries.activeChats(me, { limit: 50 }, []);
+      expect(chats.map(({ roomId }) => roomId)).to.deep.equal([late, again, pair, spoken, silent]);
+      for (const limit of [1, 2, 3]) expect(await allChats(queries, me, limit)).to.deep.equal(chats);
+    });
+
+    it('come with the rows of the groups of the page alone', async () => {
+      const world = new World();
+      const [me, ben] = [world.register('me'), world.register('ben')];
+      const groups = Array.from({ length: 30 }, () => world.createGroup(ben, [me]));
+      const { reads, recorded } = recordReads(await makeRows());
+      const { queries } = await folded(world, recorded);
+      const pages: { keys: string[] }[] = [];
+      for (const limit of [3, 30]) {
+        reads.splice(0);
+        const { chats } = await queries.activeChats(me, { limit }, []);
+        expect(chats.map(({ roomId }) => roomId)).to.deep.equal(groups.toReversed().slice(0, limit));
+        pages.push({ keys: reads.flatMap(({ keys }) => keys) });
+      }
+      const groupsIn = ({ keys }: { keys: string[] }) =>
+        groups.filter((roomId) => keys.some((key) => key.includes(roomId)));
+      expect(pages.map(groupsIn)).to.deep.equal([groups.slice(-3), groups]);
+    });
+
+    it('go on behind a page whose groups have all been left meanwhile', async () => {
+      const world = new World();
+      const [me, ben] = [world.register('me'), world.register('ben')];
+      const [first, second] = [world.createGroup(ben, [me]), world.createGroup(ben, [me])];
+      const { rows } = await folded(world, await makeRows());
+      const places = rows.places.bind(rows);
+      const earlier = await places(membershipsModel, 'user', { terms: [me], above: 0 });
+      world.inGroup({ kind: 'leave group', actor: me, roomId: second });
+      const later = await folded(world, rows);
+      const placesBefore = async (...asked: Parameters<RowStore['places']>) =>
+        asked[1] === 'user' ? earlier : places(...asked);
+      Object.assign(rows, { places: placesBefore });
+      expect((await allChats(later.queries, me, 1)).map(({ roomId }) => roomId)).to.deep.equal([first]);
     });
 
     it('refuse an altered next as a bad request', async () => {

@@ -105,11 +105,12 @@ export function messagesSuite(makeRows: MakeRows): void {
       const facts = await messageFacts(rows, asked);
       expect(facts.size).to.equal(300);
       expect(facts.get(messageTerm({ roomId, messageId }))).to.deep.equal({
-        messageId,
-        seq: 1,
-        senderId: anna,
-        text: sealed('message 1'),
-        sentAt: '2026-01-01T00:00:08.000Z',
+        message: {
+          ...{ roomId, messageId, seq: 1, senderId: anna },
+          text: sealed('message 1'),
+          sentAt: '2026-01-01T00:00:08.000Z',
+        },
+        offset: 8,
       });
       expect((await messageFacts(rows, [])).size).to.equal(0);
     });

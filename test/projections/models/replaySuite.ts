@@ -102,6 +102,18 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       expect(visited).to.deep.equal(changed.sort());
     });
 
+    it('ends with the own stream of the user, behind which no group is visited again', async () => {
+      const world = new World();
+      const [me, other] = [world.register('me'), world.register('other')];
+      const groups = Array.from({ length: 8 }, () => world.createGroup(me, [other]));
+      const { queries } = await folded(world, await makeRows());
+      const own = `user:${me}`;
+      const names = groups.map((roomId) => `room:${roomId}`);
+      const page = await queries.changedStreams(me, 0, -1, { limit: 20 }, []);
+      expect(page.map(({ key }) => key)).to.deep.equal([...names.sort(), own]);
+      expect(await queries.changedStreams(me, 0, -1, { limit: 20, after: own }, [])).to.deep.equal([]);
+    });
+
     it('gives of read marks only the newest of each member', async () => {
       const world = new World();
       const [anna, ben] = [world.register('anna'), world.register('ben')];
