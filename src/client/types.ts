@@ -1,26 +1,8 @@
 import type { ErrorCode, ErrorReason, FieldError } from '../base/errors.js';
-import type * as declared from '../domain/contract.js';
+import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
 import type { Chat, Message, User } from '../domain/userMessageChat.js';
 
-export type { Chat, Message, User };
-
-export type RequestName = declared.RequestName | keyof RequestsToCome;
-export type RequestInput<N extends RequestName> = N extends declared.RequestName
-  ? declared.RequestInput<N>
-  : N extends keyof RequestsToCome
-    ? RequestsToCome[N]['input']
-    : never;
-export type RequestAnswer<N extends RequestName> = N extends declared.RequestName
-  ? declared.RequestAnswer<N>
-  : N extends keyof RequestsToCome
-    ? RequestsToCome[N]['answer']
-    : never;
-export type PushName = declared.PushName | keyof PushesToCome;
-export type PushData<N extends PushName> = N extends declared.PushName
-  ? declared.PushData<N>
-  : N extends keyof PushesToCome
-    ? PushesToCome[N]
-    : never;
+export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 
 /** Who may write to me and invite me, and what is told of me. */
 export type Preferences = RequestAnswer<'get preferences'>['preferences'];
@@ -175,44 +157,4 @@ export class ClientError extends Error {
 /** The error itself if it is a `ClientError`; else one with this code, and the error as its cause. */
 export function toClientError(error: unknown, code: ClientErrorCode): ClientError {
   return error instanceof ClientError ? error : new ClientError({ code }, { cause: error });
-}
-
-/**
- * Requests and pushes of the contract that the declarations of the server do not have yet. A name leaves this file when
- * it is declared.
- */
-
-interface PreferencesToCome {
-  readonly whoWrites: 'everyone' | 'contacts';
-  readonly whoInvites: 'everyone' | 'contacts' | 'nobody';
-  readonly findable: boolean;
-  readonly visible: boolean;
-  readonly receipts: boolean;
-}
-
-interface Done {
-  readonly revision: string;
-}
-interface Page {
-  readonly limit?: number;
-  readonly next?: string;
-}
-
-interface RequestsToCome {
-  'accept chat': { input: { readonly roomId: string }; answer: Done };
-  'remove friend': { input: { readonly friendId: string }; answer: Done };
-  'block user': { input: { readonly userId: string; readonly block: boolean }; answer: Done };
-  'get blocked': { input: Page; answer: { readonly users: User[]; readonly next?: string } };
-  'get preferences': { input: object; answer: { readonly preferences: PreferencesToCome } };
-  'change preferences': {
-    input: Partial<PreferencesToCome>;
-    answer: Done & { readonly preferences: PreferencesToCome };
-  };
-}
-
-interface PushesToCome {
-  'accept chat': { readonly roomId: string };
-  'remove friend': { readonly userId: string };
-  'block user': { readonly userId: string; readonly block: boolean };
-  'change preferences': { readonly preferences: PreferencesToCome };
 }

@@ -62,6 +62,8 @@ describe('The code in the documentation', function () {
       'edit 1: Hello, Bob!',
       'Hello, Bob! / You were away / Written in a tunnel / Kept over a reload until it was sent / Hello, Ann',
       '2 reactions, being sent: true',
+      '0 chats, 1 archived',
+      'may be invited by contacts',
       'now called Bob B.',
       '2 members, 0 refused, I am owner',
       'refused: not_member',

@@ -76,7 +76,7 @@ export function viewSnapshot(): View<State, Snapshot> {
     const snapshot = {
       connection: state.connection,
       me: state.me,
-      isLoaded: state.hasChats && state.hasFriends,
+      isLoaded: state.hasChats && state.hasFriends && state.preferences !== undefined,
       chats,
       requests: listed('requests'),
       archived: listed('archived'),

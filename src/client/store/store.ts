@@ -183,8 +183,9 @@ class ClientStore implements Store {
     // The table has folds of pushes only.
     for (const name of Object.keys(pushFolds) as PushName[]) this.#follow(name);
     client.on('notify typing', (push) => this.#typing.receive(push));
-    client.on('init chat', ({ room: { roomId } }) => {
-      this.#people.lookUpPresence(roomId);
+    client.on('init chat', ({ room: { roomId, roomType } }) => {
+      // The push of a private chat does not say whether it is a request, nor whether the other is there.
+      if (roomType === 'PRIVATE') void this.#fetchChat(roomId);
       void this.#rooms.get(roomId)?.fetchPage();
     });
     client.on('send message', ({ message: { roomId } }) => {

@@ -59,7 +59,7 @@ export interface Snapshot {
   readonly connection: ClientState;
   /** Undefined until the first connection has identified. */
   readonly me: User | undefined;
-  /** Whether chats and friends were fetched at least once. */
+  /** Whether chats, friends, blocked users and preferences were fetched at least once. */
   readonly isLoaded: boolean;
   /** Those that are in no other list: pinned ones first, then the newest activity. */
   readonly chats: readonly ChatView[];

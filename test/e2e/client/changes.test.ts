@@ -208,7 +208,79 @@ for (const kind of allKinds)
       const name = (): unknown => of.get().archived[0]?.other?.displayName;
       await eventually('the name is shown', () => name() === 'Ben the second');
     });
+
+    it('shows blocks, preferences and ended friendships on all devices', async () => {
+      const { of, to, mine, theirs, roomId } = await talking();
+      const [ada, ben] = people as [Person, Person];
+      const second = await open(system, ada);
+      for (const store of [of, second])
+        await eventually('preferences are here', () => store.get().preferences?.whoInvites === 'everyone');
+      await of.request('change preferences', { whoInvites: 'nobody' });
+      await eventually('they are changed', () => second.get().preferences?.whoInvites === 'nobody');
+      await of.request('block user', { userId: ben.user.userId, block: true });
+      await eventually('he is blocked', () => second.get().blocked.length === 1);
+      expect(
+        mine.get().entries.map((entry) => entry.state === 'stored' && entry.blocked === true),
+      ).to.deep.equal([false, true, false]);
+      expect(to.get().blocked).to.deep.equal([]);
+      theirs.send('are you there?');
+      await eventually('it is refused', () => theirs.get().entries.at(-1)?.state === 'refused');
+      expect(theirs.get().entries.at(-1)).to.have.nested.property('error.reason', 'not_taken');
+      expect(mine.send('no')).to.include({ state: 'sending' });
+      await eventually('mine too', () => mine.get().entries.at(-1)?.state === 'refused');
+      expect(mine.get().entries.at(-1)).to.have.nested.property('error.reason', 'blocked');
+      await of.request('block user', { userId: ben.user.userId, block: false });
+      await eventually('he is not', () => second.get().blocked.length === 0);
+      await of.addFriend(ben.user.userId);
+      await eventually(
+        'they are friends',
+        () => to.get().friends.length === 1 && second.get().friends.length === 1,
+      );
+      await to.request('remove friend', { friendId: ada.user.userId });
+      for (const store of [of, to, second])
+        await eventually('they are not', () => store.get().friends.length === 0);
+      expect(of.get().chats.map((chat) => chat.roomId)).to.deep.equal([roomId]);
+    });
   });
+
+describe('people with stores on a public service', function () {
+  this.timeout(60_000);
+  let system: Running;
+  const stores: Store[] = [];
+
+  before(async () => {
+    system = await startFresh('sqlite', { env: { RATE_LIMIT: 'off', CONTACTS: 'consent' } });
+  });
+
+  after(async () => {
+    for (const store of stores) store.close();
+    await system?.stop();
+  });
+
+  it('have chats of strangers in a list of their own, until they accept, write or add', async () => {
+    const [ada, ben, cat] = await Promise.all(['ada', 'ben', 'cat'].map((name) => signUp(system, name)));
+    if (!ada || !ben || !cat) throw new Error('nobody has signed up');
+    for (const person of [ada, ben, ben, cat]) stores.push(await openStore(system, person));
+    const [of, to, second, third] = stores as [Store, Store, Store, Store];
+    for (const store of [of, third]) {
+      const { roomId } = await store.openChat(ben.user.userId);
+      store.openRoom(roomId).send('who are you?');
+    }
+    for (const store of [to, second]) {
+      await eventually('both ask', () => store.get().requests.length === 2);
+      expect(store.get()).to.deep.include({ chats: [], unread: 0 });
+    }
+    expect(of.get().requests).to.deep.equal([]);
+    const roomWith = ({ user }: Person): string =>
+      to.get().requests.find(({ other }) => other?.userId === user.userId)?.roomId ?? '';
+    await to.request('accept chat', { roomId: roomWith(ada) });
+    expect(to.get().chats[0]?.other?.userId).to.equal(ada.user.userId);
+    await eventually('on both devices', () => second.get().requests.length === 1);
+    to.openRoom(roomWith(cat)).send('I am Ben');
+    for (const store of [to, second]) await eventually('none asks', () => store.get().requests.length === 0);
+    expect(second.get().chats).to.have.length(2);
+  });
+});
 
 function messageOf(entry: Entry | undefined): Message | undefined {
   return entry?.state === 'stored' ? entry.message : undefined;

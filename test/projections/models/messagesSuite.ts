@@ -106,8 +106,7 @@ export function messagesSuite(makeRows: MakeRows): void {
       expect(facts.size).to.equal(300);
       expect(facts.get(messageTerm({ roomId, messageId }))).to.deep.equal({
         message: {
-          ...{ roomId, messageId, seq: 1, senderId: anna },
-          text: sealed('message 1'),
+          ...{ messageId, roomId, seq: 1, senderId: anna, text: sealed('message 1') },
           sentAt: '2026-01-01T00:00:08.000Z',
         },
         offset: 8,

@@ -174,6 +174,26 @@ export function replaySuite(makeRows: MakeRows, runs: number): void {
       }
     });
 
+    it('tells of a changed older message once, in pages of any size and up to any offset', async () => {
+      const world = new World();
+      const [anna, ben] = [world.register('anna'), world.register('ben')];
+      const roomId = world.openChat(anna, ben);
+      for (const text of ['one', 'two']) world.send(anna, roomId, text);
+      const since = world.lastOffset();
+      for (const emoji of ['👍', '🎉']) for (const seq of [1, 2]) world.react(ben, roomId, seq, emoji);
+      world.edit(roomId, 1, 'one, edited');
+      const store = await folded(world, await makeRows());
+      for (let upTo = since; upTo <= world.lastOffset(); upTo++) {
+        const range = { partition: 0, above: since, upTo };
+        const expected = expectedChanges(world.events, ben, range);
+        expect((expected[`room:${roomId}`] ?? []).length, 'one for each message').to.be.at.most(2);
+        for (const limit of [1, 2, 3, 10])
+          expect(await walk(store, ben, { ...range, limit }), `${limit} up to ${upTo}`).to.deep.equal(
+            expected,
+          );
+      }
+    });
+
     it('gives nothing of a stream to someone who is not a member', async () => {
       const world = new World();
       const [anna, ben, chris] = [world.register('anna'), world.register('ben'), world.register('chris')];
