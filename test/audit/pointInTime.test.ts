@@ -77,7 +77,9 @@ describe('a room or a user at a point in time', () => {
               continue;
             }
             const { isOnline, lastSeen } = (await live.presence(userId, [userId], [])).get(userId) ?? {};
-            const { chats } = await live.activeChats(userId, { limit: 50 }, []);
+            const { chats: others } = await live.activeChats(userId, { limit: 50 }, []);
+            const { chats: archived } = await live.activeChats(userId, { limit: 50, filter: 'archived' }, []);
+            const chats = [...others, ...archived];
             const { users: blocked } = await live.blocked(userId, { limit: 50 }, []);
             const preferences = await live.preferences(userId, []);
             // An auditor sees what is hidden from others.
