@@ -8,6 +8,7 @@ import type { NewEvent } from '../../src/domain/events.js';
 import { streamOf } from '../../src/domain/ids.js';
 import { openSqliteLog } from '../../src/log/embeddedLog.js';
 import type { EventLog } from '../../src/log/log.js';
+import { searchTerms } from '../../src/projections/models/userNames.js';
 import { usersModel } from '../../src/projections/models/userRows.js';
 import { type Projections, startProjections } from '../../src/projections/startProjections.js';
 import { generationOf, tableOf } from '../../src/projections/store/rowStore.js';
@@ -16,6 +17,8 @@ import { Pages } from '../support/notebook.js';
 import { tempDir } from '../support/tempDir.js';
 
 const NAME = 'Quetzalcoatlus';
+/** The term of the index for the whole name. */
+const [WHOLE_NAME = ''] = searchTerms(NAME, 'username');
 /** Enough users to keep a rebuild busy for several steps. */
 const OTHERS = 8000;
 const COMMIT_USERS = 100;
@@ -99,7 +102,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
       if (!db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table)) return 0;
       const row = db
         .prepare(`SELECT count(*) AS n FROM "${table}" WHERE term = ?`)
-        .get(`^${NAME.toLowerCase()}`);
+        .get(WHOLE_NAME);
       return (row as { n: number }).n;
     } finally {
       db.close();
