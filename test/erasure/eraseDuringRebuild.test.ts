@@ -100,9 +100,7 @@ describe('Erasing a user while the users model is rebuilt', function () {
     try {
       const table = `${tableOf(generationOf(usersModel, generation))}__suffix`;
       if (!db.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').get(table)) return 0;
-      const row = db
-        .prepare(`SELECT count(*) AS n FROM "${table}" WHERE term = ?`)
-        .get(WHOLE_NAME);
+      const row = db.prepare(`SELECT count(*) AS n FROM "${table}" WHERE term = ?`).get(WHOLE_NAME);
       return (row as { n: number }).n;
     } finally {
       db.close();
