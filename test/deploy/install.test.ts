@@ -26,12 +26,12 @@ function environmentOf(unit: string): Record<string, string> {
   );
 }
 
-/** What npm needs of this process, without what the npm that runs the tests says of this project. */
+/** What npm needs of this process, without what the npm that runs the tests says of this project, and the tests' stores. */
 const environmentOfNpm = (): NodeJS.ProcessEnv =>
   Object.fromEntries(
     Object.entries(process.env).filter(
       ([name]) =>
-        !/^(?:npm_(?:config_(?:include|omit|local_prefix|prefix)|lifecycle.*|package.*)|NODE_ENV)$/.test(
+        !/^(?:npm_(?:config_(?:ignore_scripts|include|omit|local_prefix|prefix)|lifecycle.*|package.*)|NODE_ENV|MONGO_URL|NATS_URL)$/.test(
           name,
         ),
     ),

@@ -291,6 +291,14 @@ for (const engine of allKinds) {
       expect(early).to.deep.equal({
         user: ben.user,
         friends: [],
+        blocked: [],
+        preferences: {
+          whoWrites: 'everyone',
+          whoInvites: 'everyone',
+          findable: true,
+          visible: true,
+          receipts: true,
+        },
         rooms: [],
         isOnline: false,
         lastSeen: null,

@@ -8,28 +8,44 @@ const changes: Changes = {
   'src/domain/readMarks.ts': [
     [
       `event('MessagesRead', roomStream, {
-  data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int().min(0) }),`,
+  data: z.strictObject({
+    roomId: z.string(),
+    userId: z.string(),
+    upTo: z.int().min(0),
+    own: z.literal(true).exactOptional(),
+  }),`,
       `event('${NEW_TYPE}', roomStream, {
-  data: z.strictObject({ roomId: z.string(), userId: z.string(), upTo: z.int(), newest: z.int() }),
+  data: z.strictObject({
+    roomId: z.string(),
+    userId: z.string(),
+    upTo: z.int(),
+    own: z.literal(true).exactOptional(),
+    newest: z.int(),
+  }),
   replaces: {
     type: 'MessagesRead',
     upcast: (old) => ({ ...(old as Read), newest: (old as Read).upTo }),
     downcast: (data) => {
-      const { roomId, userId, upTo } = data as Read;
-      return { roomId, userId, upTo };
+      const { roomId, userId, upTo, own } = data as Read;
+      return { roomId, userId, upTo, ...(own ? { own } : {}) };
     },
   },`,
     ],
     [
-      'export const readMessages = ',
-      'interface Read { roomId: string; userId: string; upTo: number }\n\nexport const readMessages = ',
+      'export const readMessagesRequest = ',
+      'interface Read { roomId: string; userId: string; upTo: number; own?: true }\n\nexport const readMessagesRequest = ',
     ],
-    ['data: () => data,', 'data: () => ({ roomId: data.roomId, userId: data.userId, upTo: data.upTo }),'],
+    ['push: ({ data: { own, ...data } }', 'push: ({ data: { own, newest: _, ...data } }'],
     ['{ roomId, userId: actor, upTo }', '{ roomId, userId: actor, upTo, newest: lastSeq }'],
   ],
   'src/projections/models/chatRows.ts': [
     ["case 'MessagesRead':", `case '${NEW_TYPE}':`],
     ["name: 'chats',\n  version: 1,", "name: 'chats',\n  version: 2,"],
+  ],
+  'src/writer/decisionBatch.ts': [["event.type !== 'MessagesRead'", `event.type !== '${NEW_TYPE}'`]],
+  'src/projections/models/membershipRows.ts': [
+    ["case 'MessagesRead':\n    case 'MemberErased':", `case '${NEW_TYPE}':\n    case 'MemberErased':`],
+    ["case 'MessagesRead':\n      return {", `case '${NEW_TYPE}':\n      return {`],
   ],
   'src/projections/models/messageRows.ts': [
     ["name: 'messages', version: 1,", "name: 'messages', version: 2,"],
