@@ -346,17 +346,13 @@ async function compare({ people, groups, revision }: Script): Promise<void> {
       const isShown = () =>
         group
           .seenBy(userId)
-          .filter(({ seq }) => due.includes(seq) && wasInSince(group, userId, seq))
+          .filter(({ seq }) => due.includes(seq) && group.isInSince(userId, seq))
           .every(({ seq, text }) => watcher.shown.get(`${roomId}/${seq}`) === text);
       await eventually(`${who} is shown each message as it is now`, isShown);
     }
     await compareMembers(group, people);
   }
 }
-
-/** Whether they have not left since: somebody who was away from a group fetches what changed meanwhile. */
-const wasInSince = (group: GroupModel, user: string, seq: number): boolean =>
-  group.said.every((said) => said.seq < seq || said.audience.has(user));
 
 async function compareMembers(group: GroupModel, people: readonly Somebody[]): Promise<void> {
   const [first] = group.members;

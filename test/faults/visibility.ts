@@ -12,6 +12,8 @@ interface Member {
   order: number;
   /** The `seq` from and to which they see messages. */
   windows: [number, number | null][];
+  /** The step at which they joined last. */
+  joinedAt: number;
   /** The step at which they left; undefined while they are a member. */
   leftAt: number | undefined;
 }
@@ -74,7 +76,8 @@ export class GroupModel {
       const known = this.#members.get(user);
       if (known && known.leftAt === undefined) continue;
       const windows = [...(known?.windows ?? []), [from, null] as [number, null]];
-      this.#members.set(user, { role: 'member', order: ++this.#joinings, windows, leftAt: undefined });
+      const order = ++this.#joinings;
+      this.#members.set(user, { role: 'member', order, windows, joinedAt: this.#step, leftAt: undefined });
     }
   }
 
@@ -145,6 +148,13 @@ export class GroupModel {
 
   #isIn(windows: Member['windows'], seq: number): boolean {
     return windows.some(([from, to]) => seq >= from && (to === null || seq <= to));
+  }
+
+  /** Whether somebody is a member and has not left since the message: who was away fetches what changed meanwhile. */
+  isInSince(user: string, seq: number): boolean {
+    const member = this.#members.get(user);
+    const sentAt = this.#at(seq).texts[0]?.step ?? 0;
+    return member?.leftAt === undefined && member !== undefined && member.joinedAt <= sentAt;
   }
 
   /** All that somebody may fetch: members see messages as they are now, others as they were when they left. */
