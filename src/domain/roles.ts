@@ -143,38 +143,43 @@ export function refuseForRoles(
   return { refused: forbidden('this user holds a role: only the command line can do this') };
 }
 
-const suspensionFields = { userId: z.string(), by: z.string(), reason: z.string() };
-const suspensionKeys = ({ userId, by }: { readonly userId: UserId; readonly by: Actor }) => ({
-  ownKeys: [sealerOf(by, userId)],
+interface SuspensionFields {
+  readonly userId: UserId;
+  readonly by: Actor;
+  readonly reason: string;
+}
+
+/** What the two commands about a suspension share. `decide`: a user who holds a role is refused before it is called. */
+const aboutSuspension = (decide: (command: SuspensionFields, state: UserState) => typeof unchanged) => ({
+  fields: { userId: z.string(), by: z.string(), reason: z.string() },
+  actor: 'by' as const,
+  streamId: ({ userId }: SuspensionFields) => userId,
+  wants: ({ userId, by }: SuspensionFields) => ({
+    ownKeys: [sealerOf(by, userId)],
+  }),
+  text: 'reason' as const,
+  decide: existingUser(
+    (command: SuspensionFields, state) => refuseForRoles(command.by, state) ?? decide(command, state),
+  ),
 });
 
 /** `not_found` for an unknown or erased user, `forbidden` for one who holds a role, unless an operator asks. */
-export const suspendUser = command('suspend user', userStream, {
-  fields: suspensionFields,
-  actor: 'by',
-  streamId: ({ userId }) => userId,
-  wants: suspensionKeys,
-  text: 'reason',
-  decide: existingUser(({ userId, by, reason }, state) => {
-    const refused = refuseForRoles(by, state);
-    if (refused) return refused;
-    return state.suspended ? unchanged : changed(UserSuspended.of(userId, { userId, by, reason }));
-  }),
-});
+export const suspendUser = command(
+  'suspend user',
+  userStream,
+  aboutSuspension(({ userId, by, reason }, { suspended }) =>
+    suspended ? unchanged : changed(UserSuspended.of(userId, { userId, by, reason })),
+  ),
+);
 
 /** Refused as `suspend user` is. */
-export const restoreUser = command('restore user', userStream, {
-  fields: suspensionFields,
-  actor: 'by',
-  streamId: ({ userId }) => userId,
-  wants: suspensionKeys,
-  text: 'reason',
-  decide: existingUser(({ userId, by, reason }, state) => {
-    const refused = refuseForRoles(by, state);
-    if (refused) return refused;
-    return state.suspended ? changed(UserRestored.of(userId, { userId, by, reason })) : unchanged;
-  }),
-});
+export const restoreUser = command(
+  'restore user',
+  userStream,
+  aboutSuspension(({ userId, by, reason }, { suspended }) =>
+    suspended ? changed(UserRestored.of(userId, { userId, by, reason })) : unchanged,
+  ),
+);
 
 /** Refused as `suspend user` is. Each call is a decision of its own. */
 export const administerUser = command('administer user', userStream, {
