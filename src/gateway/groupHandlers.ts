@@ -70,7 +70,7 @@ async function createKey(keys: Pick<KeyStore, 'create'>, roomId: RoomId): Promis
   }
 }
 
-/** Throws `not_found` for whoever never was a member, and returns whether they are one now. */
+/** Throws `not_found` for a user who never was a member. Otherwise returns whether the user is one now. */
 export async function requireMembership(
   queries: Pick<Queries, 'groups'>,
   me: UserId,

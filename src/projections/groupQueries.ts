@@ -29,7 +29,7 @@ export interface SeenGroup {
   readonly membership: MembershipRow;
 }
 
-/** The group as the user sees it; undefined for whoever never was a member, as if there were none. */
+/** The group as the user sees it; undefined if the user never was a member, as for a group that does not exist. */
 export async function seenGroup(
   rows: RowReader,
   roomId: RoomId,

@@ -57,8 +57,8 @@ export class Reports {
   }
 
   /**
-   * The report of this id, whoever made it. Two reporters who agreed on an id have two: then it is the older one of
-   * those that are open, else the older one.
+   * The report of this id, by any reporter. If two reporters used the same id, returns the older of those reports that
+   * are open; if none is open, the older one.
    */
   async byId(reportId: string, at: readonly Moment[]): Promise<Report | undefined> {
     await this.#waitFor(at);

@@ -158,7 +158,7 @@ export class Batch {
     if (!this.#add([mark.event], mark.prepared)) throw new Error('a mark does not fit into its commit');
   }
 
-  /** Whether so many more events, of so many bytes, fit beside the marks that are held back. */
+  /** Whether `events` more events of `bytes` together fit into the commit beside the marks that are held back. */
   #hasRoom(events: number, bytes: number): boolean {
     const { size } = this.#marks;
     return (

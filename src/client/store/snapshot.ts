@@ -110,7 +110,7 @@ interface ShownLine {
   readonly view: ChatView;
 }
 
-/** The lists of chats; makes only changed lines anew, as a push changes one of a thousand. */
+/** The lists of chats. Only the lines of changed chats are made anew: a push changes one chat of up to 1,000. */
 function viewChatList(): (state: State) => readonly ChatView[] {
   let lines: ReadonlyMap<string, ShownLine> = new Map();
   return (state) => {

@@ -235,7 +235,7 @@ export interface PlacedGroup {
   readonly sort: number;
 }
 
-/** The groups that a user is in, in any order. It reads indexes alone: whoever shows a group checks its rows. */
+/** The groups that a user is in, in any order. It reads indexes alone, so a caller that shows a group must check its rows. */
 export async function placedGroups(
   rows: Pick<RowReader, 'places'>,
   userId: UserId,

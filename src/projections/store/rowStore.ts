@@ -89,7 +89,7 @@ export interface RowReader {
   find<R>(model: Model<R>, index: string, find: Find): Promise<Row<R>[]>;
   /**
    * The `sort` of all rows with any of these terms, by key; at most 1,000 terms. Reads no rows, so that it costs a
-   * fraction of `find`. An index may be wrong: whoever shows a row reads and checks it.
+   * fraction of `find`. An index may be wrong: a caller that shows a row must read and check it.
    */
   places<R>(model: Model<R>, index: string, find: FindPlaces): Promise<ReadonlyMap<string, number>>;
   /** Rows with a term that begins with `prefix`, each once, by term, then key, behind `from`. */
