@@ -6,11 +6,12 @@ import { allBlocks } from '../docs/blocks.js';
 import { ruleOf } from '../docs/rules.js';
 import { talk } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/freePort.js';
 import { ask } from '../support/http.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 import { repository } from './dockerfile.js';
-import { freePort, Program, programIsHere } from './program.js';
+import { Program, programIsHere } from './program.js';
 
 const read = (file: string): string => readFileSync(join(repository, file), 'utf8');
 const rules = read('deploy/prometheus/alerts.yaml');

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
+import { freePort } from '../support/freePort.js';
 import { tempDir } from '../support/tempDir.js';
 import { repository } from './dockerfile.js';
 
@@ -13,15 +13,6 @@ export function haproxyIsHere(): boolean {
   if (process.env.CI === 'true') throw new Error('CI needs HAProxy: apt-get install haproxy');
   console.warn('left out: the suite of the proxy; to run it, install HAProxy');
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // It listens on TCP.
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** HAProxy with the configuration of deploy/, but for the addresses. */

@@ -5,9 +5,10 @@ import { expect } from 'chai';
 import { allBlocks } from '../docs/blocks.js';
 import { talk } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/freePort.js';
 import { tempDir } from '../support/tempDir.js';
 import { repository } from './dockerfile.js';
-import { freePort, Program } from './program.js';
+import { Program } from './program.js';
 
 const units = join(repository, 'deploy/systemd');
 const version: string = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')).version;

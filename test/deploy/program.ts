@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 
 /** Whether this program is on this machine; with `CI=true` it must be. `debian`: the package that has it. */
 export function programIsHere(name: string, debian: string, ask = '--version'): boolean {
@@ -9,16 +8,6 @@ export function programIsHere(name: string, debian: string, ask = '--version'): 
   if (process.env.CI === 'true') throw new Error(`CI needs ${name}: apt-get install ${debian}`);
   console.warn(`left out: a suite of deploy/; to run it, install ${name} (Debian's package ${debian})`);
   return false;
-}
-
-/** A TCP port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // It listens on TCP.
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** A program in the foreground. If it fails, what it wrote is printed. */

@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../support/freePort.js';
 import { tempDir } from '../support/tempDir.js';
 import { repository } from './dockerfile.js';
-import { freePort, Program, programIsHere } from './program.js';
+import { Program, programIsHere } from './program.js';
 
 /** A proxy of deploy/ that runs in front of one node. */
 export interface RunningProxy {

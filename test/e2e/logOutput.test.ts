@@ -1,26 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { createLogger, LogOutput } from '../../src/app/logOutput.js';
 import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/freePort.js';
 import { tempDir } from '../support/tempDir.js';
 
 const main = fileURLToPath(new URL('../../src/app/main.js', import.meta.url));
 const { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('it listens on no port');
-  return address.port;
-}
 
 /** A pipe with a name, and descriptors of both its ends. Linux opens both ends at once. */
 class Pipe {

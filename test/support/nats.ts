@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { eventually } from './eventually.js';
+import { freePort } from './freePort.js';
 
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
@@ -110,15 +111,6 @@ async function greets(port: number, host = '127.0.0.1'): Promise<boolean> {
   } finally {
     socket.destroy();
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo; // It listens on TCP.
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 // Of the whole run: registered when the first suite that needs a server is loaded.

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { eventually } from '../../support/eventually.js';
+import { freePort } from '../../support/freePort.js';
 import type { Engine as EngineKind, ServerOptions } from '../../support/server.js';
-import { BackgroundServer, freePort } from './background.js';
+import { BackgroundServer } from './background.js';
 import { ClusterNode } from './node.js';
 import { StoreCheck } from './storeCheck.js';
 import { Toxiproxy } from './toxiproxy.js';

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { type IncomingMessage, request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { BackgroundServer, freePort } from './background.js';
+import { freePort } from '../../support/freePort.js';
+import { BackgroundServer } from './background.js';
 
 /** What a proxy does to a connection, as toxiproxy names it; `downstream`: to what the server answers. */
 export interface Toxic {
