@@ -227,14 +227,16 @@ export class Batch {
       commandId: task.commandId,
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
     const texts: SealedText[] = [];
-    let event = decided;
+    let sealedData: Record<string, unknown> | undefined;
     for (const field of declarationOf(decided.type).sealed ?? NO_FIELDS) {
       const text = sealField(decided, field, prepared);
       if (!text) continue;
       texts.push(text);
-      // The sealed form of a text is a text.
-      event = { ...event, data: { ...event.data, [field.field]: text.sealed } } as Recorded;
+      sealedData ??= { ...data };
+      sealedData[field.field] = text.sealed;
     }
+    // The sealed form of a text is a text.
+    let event = sealedData ? ({ ...decided, data: sealedData } as unknown as Recorded) : decided;
     const { knownToAll } = this.deps;
     const stored = knownToAll.has(type)
       ? event
