@@ -1,4 +1,4 @@
-import type { Message } from '../../src/client/types.js';
+import type { Message } from '../../packages/client/src/types.js';
 
 /**
  * Who may see what of some groups, as the contract says it: a model in memory, with which a running system is compared.

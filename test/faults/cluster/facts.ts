@@ -1,4 +1,4 @@
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Recorded } from '../../../src/domain/events.js';
 import { reactionOf, type Seen, seenMessage } from '../../support/groupModel.js';
 import type { Entry, GroupRequest, Told } from './history.js';

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Message, RequestInput } from '../../../src/client/types.js';
+import type { Message, RequestInput } from '../../../packages/client/src/types.js';
 import type { Recorded } from '../../../src/domain/events.js';
 
 /** Read marks of a room, by member. */
