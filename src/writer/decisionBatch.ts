@@ -14,15 +14,8 @@ import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { isGroup } from '../domain/streams.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import {
-  decide,
-  MAX_ROUND_COMMANDS,
-  messageNow,
-  type Prepared,
-  type SealedText,
-  sealField,
-  type Task,
-} from './decide.js';
+import { decide, messageNow, type SealedText, sealField } from './decide.js';
+import { MAX_ROUND_COMMANDS, type Prepared, type Task } from './prepare.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import { PreferencesMissing, type ReadModels, type WriterEnvironment } from './writerPorts.js';

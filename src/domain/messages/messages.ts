@@ -335,15 +335,11 @@ export const fetchMessages = request('fetch messages', {
 /** The message that a `MessageSent` records. */
 export function sealedMessage({ actor, recordedAt, data: sent }: Sent): SealedMessage {
   const { roomId, messageId, seq, text, data, mentions, replyTo } = sent;
-  // Written out for nearly all messages, because spreading takes several times as long.
+  // Nearly all are such, and spreading takes several times as long.
   if (data === undefined && replyTo === undefined && mentions === undefined)
     return { messageId, roomId, seq, senderId: actor, text, sentAt: recordedAt };
   return {
-    messageId,
-    roomId,
-    seq,
-    senderId: actor,
-    text,
+    ...{ messageId, roomId, seq, senderId: actor, text },
     ...(data === undefined ? {} : { data }),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(mentions === undefined ? {} : { mentions }),
