@@ -27,7 +27,7 @@ export interface PageAsked {
 }
 
 /** Writes the `next` of a page that ends with this row. */
-export function writeNext(what: PageOf, { sort, key }: PageEnd): string {
+function writeNext(what: PageOf, { sort, key }: PageEnd): string {
   const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
   return `${body}.${crc32(body).toString(36)}`;
 }
