@@ -1,8 +1,8 @@
 import { WebSocket } from 'ws';
-import type { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { Chat, Preferences } from '../../../src/client/types.js';
+import type { Rest } from '../../../packages/client/src/rest.js';
+import { createStore } from '../../../packages/client/src/store/store.js';
+import type { Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { Chat, Preferences } from '../../../packages/client/src/types.js';
 import type { RequestFrame, Scripted, ScriptedServer } from '../scripted.js';
 
 export type Script = Record<string, (c: Scripted, frame: RequestFrame) => void>;

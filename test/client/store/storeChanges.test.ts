@@ -1,8 +1,8 @@
 import { expect } from 'chai';
-import type { OutboxEntry } from '../../../src/client/outbox.js';
-import { Rest } from '../../../src/client/rest.js';
-import type { Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { Chat, ClientError, Message, User } from '../../../src/client/types.js';
+import type { OutboxEntry } from '../../../packages/client/src/outbox.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Entry, Room, Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { Chat, ClientError, Message, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox } from './people.js';

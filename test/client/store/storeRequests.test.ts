@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
-import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { After, Chat, User } from '../../../src/client/types.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { After, Chat, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox, shown as shownIn } from './people.js';
