@@ -109,6 +109,7 @@ export function decide(prepared: Prepared, recent: RecentEvents, now: Time): Dec
     },
     invitation: (user) => found.invitations.get(invitationKey(wants.invited?.by ?? '', user)) ?? 'not_found',
     groupsOf: (user) => found.groups.get(user) ?? 0,
+    blocksOf: (user) => found.blocks.get(user) ?? 0,
     isText({ owner, sealed, context }, text) {
       const key = found.ownKeys.get(owner);
       if (key === undefined) throw new Error(`the key of ${owner} was not fetched`);
