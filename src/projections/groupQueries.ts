@@ -52,7 +52,7 @@ async function seenGroups(rows: RowReader, userId: UserId, roomIds: readonly Roo
 const windowsOfGroup = ({ membership }: SeenGroup) => windowsIn(periodsOf(membership));
 
 /** Members of a group in the order of joining, behind `from`. */
-async function membersByJoining(
+export async function membersByJoining(
   rows: RowReader,
   roomId: RoomId,
   limit: number,
