@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { logFileOf } from '../../src/projections/store/engine.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { chatOf, hear, Newcomer, say } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';

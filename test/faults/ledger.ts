@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Message } from '../../src/client/types.js';
+import type { Message } from '../../packages/client/src/types.js';
 import type { Device } from '../support/people.js';
 
 /** What was sent and what was acknowledged, to be held against what the server has. */

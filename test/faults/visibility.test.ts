@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { createClient } from '../../src/client/client.js';
-import { Rest } from '../../src/client/rest.js';
-import { type Client, ClientError, type Message } from '../../src/client/types.js';
+import { createClient } from '../../packages/client/src/client.js';
+import { Rest } from '../../packages/client/src/rest.js';
+import { type Client, ClientError, type Message } from '../../packages/client/src/types.js';
 import { hasEngine, type Kind } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { isSoak } from '../support/lanes.js';

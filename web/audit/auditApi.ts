@@ -1,4 +1,4 @@
-import { ClientError, type ErrorBody, type Message, type User } from '../../src/client/index.js';
+import { ClientError, type ErrorBody, type Message, type User } from '@parley/client';
 
 /** An event as the server shows it to auditors. */
 export interface EventRow {

@@ -1,5 +1,5 @@
+import { ClientError, type Rest } from '@parley/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ClientError, type Rest } from '../../src/client/index.js';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { findIssuer, finishSignIn, goToIssuer, type IssuerClient } from './issuer.js';
 import { type Session, saveSession } from './session.js';

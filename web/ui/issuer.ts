@@ -1,4 +1,4 @@
-import { ClientError, type User } from '../../src/client/index.js';
+import { ClientError, type User } from '@parley/client';
 import { hasTexts } from './browserStore.js';
 
 /** Signing in by the issuer of the host application: the code flow with PKCE (RFC 7636). */

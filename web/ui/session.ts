@@ -1,4 +1,4 @@
-import type { User } from '../../src/client/index.js';
+import type { User } from '@parley/client';
 import { hasTexts, onStoredChange, readJson, removeStored, writeText } from './browserStore.js';
 
 /** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */

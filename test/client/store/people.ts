@@ -1,8 +1,14 @@
 import { WebSocket } from 'ws';
-import type { OutboxEntry, OutboxStore } from '../../../src/client/outbox.js';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { ChatView, Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
+import type { OutboxEntry, OutboxStore } from '../../../packages/client/src/outbox.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import { createStore } from '../../../packages/client/src/store/store.js';
+import type {
+  ChatView,
+  Entry,
+  Room,
+  Store,
+  StoreOptions,
+} from '../../../packages/client/src/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
 import type { Person, Place } from '../../support/people.js';
 

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import type { OutboxEntry } from '../../../src/client/outbox.js';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { Chat, ClientError, Message, Preferences, User } from '../../../src/client/types.js';
+import type { OutboxEntry } from '../../../packages/client/src/outbox.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import { createStore } from '../../../packages/client/src/store/store.js';
+import type { Entry, Room, Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { Chat, ClientError, Message, Preferences, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox } from './people.js';

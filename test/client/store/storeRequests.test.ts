@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { After, Chat, Preferences, User } from '../../../src/client/types.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import { createStore } from '../../../packages/client/src/store/store.js';
+import type { Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { After, Chat, Preferences, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox, shown as shownIn } from './people.js';

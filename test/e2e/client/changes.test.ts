@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import type { Entry, Room, Store } from '../../../src/client/store/storeTypes.js';
-import type { ClientError, Message } from '../../../src/client/types.js';
+import type { Entry, Room, Store } from '../../../packages/client/src/store/storeTypes.js';
+import type { ClientError, Message } from '../../../packages/client/src/types.js';
 import { MemoryOutbox, onlyChat, openStore, shown, toShow } from '../../client/store/people.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Store } from '../../../src/client/store/storeTypes.js';
+import type { Store } from '../../../packages/client/src/store/storeTypes.js';
 import { openStore, shown } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { signUp } from '../../support/people.js';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
-import type { Room, Store } from '../../../src/client/store/storeTypes.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Room, Store } from '../../../packages/client/src/store/storeTypes.js';
 import { MemoryOutbox, onlyChat, openStore, shown, toShow } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { newDevice, type Person, signUp } from '../../support/people.js';

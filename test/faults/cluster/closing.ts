@@ -1,5 +1,5 @@
 import { setTimeout as pass } from 'node:timers/promises';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Random } from '../../support/random.js';
 import { check } from './checker.js';
 import { Device, type Door } from './device.js';

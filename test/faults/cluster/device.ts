@@ -1,6 +1,6 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { Link } from '../../../src/client/link.js';
+import { Link } from '../../../packages/client/src/link.js';
 import {
   ClientError,
   type Message,
@@ -8,7 +8,7 @@ import {
   type RequestAnswer,
   type RequestInput,
   type RequestName,
-} from '../../../src/client/types.js';
+} from '../../../packages/client/src/types.js';
 import { type Random, upTo } from '../../support/random.js';
 import type { History } from './history.js';
 
@@ -46,7 +46,7 @@ interface Session {
 
 /**
  * One device that stays connected to some node, resuming from its cursor, until it is closed, and notes all that it
- * does and sees. Leaner than the client of `src/client`, which hides refusals and repeats.
+ * does and sees. Leaner than the client of `packages/client`, which hides refusals and repeats.
  */
 export class Device {
   /** Where the first connection began: what a newcomer must give to see all that this one saw. */

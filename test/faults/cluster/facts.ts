@@ -1,4 +1,4 @@
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Entry } from './history.js';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;

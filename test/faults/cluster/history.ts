@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 
 /** Read marks of a room, by member. */
 export type Marks = Readonly<Record<string, number>>;

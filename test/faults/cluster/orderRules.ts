@@ -1,4 +1,4 @@
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Rule } from './checker.js';
 import type { Facts, Said } from './facts.js';
 
