@@ -47,7 +47,10 @@ export function httpParts(
     accounts: {
       ...{ vault, passwords, commands, queries },
       sessionRules: { lifetimeMs, announceEnds, present, signUp: config.SIGN_UP },
-      passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
+      limits: {
+        ...{ attemptLimit, trustedProxies: config.TRUST_PROXY },
+        checkRequest: (user) => gateway.checkRequest(user),
+      },
     },
     users: {
       ...{ queries, reports: reads.reports, revisions: gateway.revisions },

@@ -22,6 +22,8 @@ export interface UserState {
   readonly suspended?: true;
   /** Whether the host application, or its issuer, has an id of its own for the user. */
   readonly linked?: true;
+  /** When the user was last suspended, or restored; absent for a user who never was. */
+  readonly suspendedOrRestoredAt?: Time;
   /** The user's reports of the last day. */
   readonly reports?: readonly ReportMark[];
   /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
+import type { ParleyError } from '../../src/base/errors.js';
 import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
@@ -54,6 +55,7 @@ export interface FakeParts {
   /** In the form that `normalizeOrigin` gives. */
   readonly allowedOrigins: readonly string[];
   readonly ready: () => Promise<Readiness>;
+  readonly checkRequest: (userId: string) => ParleyError | undefined;
 }
 
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
@@ -74,6 +76,7 @@ export async function startHttp(
     trustedProxies: 0,
     allowedOrigins: [],
     ready: async () => ({ ok: true }),
+    checkRequest: () => undefined,
   };
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const replaced = { ...fakes, ...replace(fakes) };
@@ -112,7 +115,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
         ...{ lifetimeMs: 60_000, announceEnds: async () => {}, signUp: 'open' },
         present: (userId) => queries.self(userId, []),
       },
-      passwordLimits: { attemptLimit, trustedProxies },
+      limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },
     },
     users: {
       queries,

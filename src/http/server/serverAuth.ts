@@ -33,7 +33,10 @@ export function requireKey(keys: Pick<ServerKeyStore, 'find'>, now: () => number
     if (!key) throw unauthenticated('send a valid server key as Authorization: Bearer');
     ctx.state.key = key.id;
     const retryAfterMs = bucketOf(key.id).take(now());
-    if (retryAfterMs > 0) throw new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
+    if (retryAfterMs > 0) {
+      ctx.state.isTooSoon = true;
+      throw new ParleyError('rate_limited', 'too many requests', { retryAfterMs });
+    }
     if (!key.scopes.includes(scope)) throw forbidden(`this key does not have the scope ${scope}`);
     return handler(ctx, key);
   };
