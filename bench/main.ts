@@ -7,6 +7,7 @@ import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
+import { groupFlush } from './measures/groupFlush.js';
 import { groupMemory } from './measures/groupMemory.js';
 import { groups } from './measures/groups.js';
 import { manyGroups } from './measures/manyGroups.js';
@@ -51,6 +52,7 @@ const measures = [
   resume,
   groups,
   manyGroups,
+  groupFlush,
   groupMemory,
   nodes,
   textKeys,
