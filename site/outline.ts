@@ -41,6 +41,7 @@ export const outline: readonly Part[] = [
       page('client', 'Client guide'),
       { made: 'reference', url: '/docs/reference', name: 'Client reference' },
       page('porting', 'Porting from Socket.IO'),
+      page('webhooks', 'Events for the host'),
     ],
   },
   {

@@ -26,7 +26,7 @@ import { renewFileHistory } from '../log/logMeta.js';
 import { capabilities } from '../projections/allProjections.js';
 import { dropReadModels, type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';
-import { checkVaultFile, hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
+import { checkVaultFile, hasVault, type OpenVault, openVault, vaultFileOf } from '../vault/openVault.js';
 import { isTextDestroyed, RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type HoldTable, holdId } from '../vault/vaultStore.js';
@@ -38,6 +38,7 @@ import {
   readBackup,
   readErasures,
 } from './backup.js';
+import { moveToEnd } from './eventDelivery.js';
 import {
   DataDirInUse,
   DataDirMismatch,
@@ -67,6 +68,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
     await checkNoServer(config);
     await checkChains(engine);
     const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR, async () => false));
+    const history = randomUUID();
     // Opened before anything is changed: it refuses another master key.
     const vault = await openVault({ engine, masterKey });
     try {
@@ -74,16 +76,30 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
       onStep({ kind: 'read models deleted' });
       // Before the history: no client of the new one may find a `seq` whose key is destroyed.
       onStep({ kind: 'generation begun', generation: await vault.keys.beginGeneration() });
+      await moveSubscriptions(engine, vault, history);
     } finally {
       await vault.close();
     }
-    const history = randomUUID();
     await renewHistory(engine, history);
     onStep({ kind: 'history begun', history });
     // A server that has started meanwhile still names the history of before.
     await checkNoServer(config);
   } finally {
     lock.release();
+  }
+}
+
+/** Subscriptions go on from the end that the log has now: its places are used again from there on. */
+async function moveSubscriptions(
+  engine: Engine,
+  { subscriptions }: Pick<OpenVault, 'subscriptions'>,
+  history: string,
+): Promise<void> {
+  const log = await openAuditedLog(engine);
+  try {
+    await moveToEnd(subscriptions, log, history);
+  } finally {
+    await log.close();
   }
 }
 

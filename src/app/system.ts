@@ -13,6 +13,7 @@ import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
+import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
@@ -31,6 +32,7 @@ import {
   startReads,
   startWriters,
 } from './phases.js';
+import { operateSubscriptions } from './subscriptionOperations.js';
 
 export interface SystemOptions {
   /** False: it opens no port and no control socket, and only the caller uses it, through its `operator`. */
@@ -78,6 +80,7 @@ export async function startSystem(
 }
 
 async function start(host: Host, { isServing = true, onAccepted }: SystemOptions): Promise<System> {
+  if (isServing) await checkSendHook(host);
   const node = randomUUID();
   const stores = await openStores(host, node);
   // An operator's command may be the one that accepts the log.
@@ -89,16 +92,22 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const selfCheck = await startSelfCheck(host, stores);
   const parts: Parts = { stores, reads, audit, membership, selfCheck };
   const deletedTexts = prepareDeletedTexts(host, parts);
+  const delivery = prepareEventDelivery(host, parts.stores, membership);
   const gateway = await startPushes(host, parts, deletedTexts);
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
   startDeletedTexts(host, deletedTexts);
+  // Nothing is sent by a system without clients, such as one that carries erasures out again.
+  if (isServing) startEventDelivery(host, delivery);
   audit.signer.start();
   const administration = administrationOf(parts, gateway, erasures);
   const moderation = moderationOf(parts, deletedTexts, administration);
   const decisions = { administration, moderation };
-  const operator = operatorOf(parts, { deletedTexts, erasures, ...decisions });
+  const operator = {
+    ...operatorOf(parts, { deletedTexts, erasures, ...decisions }),
+    ...operateSubscriptions(delivery.subscriptions),
+  };
   registerMetrics(host, parts);
   const url = isServing
     ? await serve(host, httpParts(host, parts, gateway, decisions), gateway, operator)
@@ -177,7 +186,7 @@ const moderationOf = (
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   messages: Omit<Parameters<typeof systemOperator>[0]['messages'], 'commands'>,
-): Operator =>
+): ReturnType<typeof systemOperator> =>
   systemOperator({
     vault: stores.vault,
     messages: { commands: membership.commands, ...messages },

@@ -12,6 +12,7 @@ import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as safety from './safety.js';
+import * as subscriptions from './subscriptions.js';
 import * as users from './users.js';
 
 /**
@@ -21,7 +22,7 @@ import * as users from './users.js';
 const features = [
   ...([users, safety, chats, groups, groupEvents] as const),
   ...([messages, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, history] as const),
+  ...([onlineStatus, erasure, reports, roles, history, subscriptions] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

@@ -12,6 +12,8 @@ import { changed, unchanged } from './streams.js';
 export interface PolicyState {
   /** The last history that was recorded; null for a log that was never restored. */
   readonly history: string | null;
+  /** The ids of the host's subscriptions; absent where there was none. */
+  readonly subscriptions?: readonly string[];
 }
 
 /** `policy:<log id>`: what the operators decided about the whole system. */

@@ -83,6 +83,9 @@ export const PRESENCE_CALM_MS = 2000;
 
 export const MAX_BODY_BYTES = 64 * 1024;
 
+/** Subscriptions of the host. */
+export const MOST_SUBSCRIPTIONS = 50;
+
 /** The friends, and the chats, that a sign-in shows. */
 export const FIRST_ROWS = 50;
 

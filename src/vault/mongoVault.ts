@@ -2,6 +2,7 @@ import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
 import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
 import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import { createHoldTable } from './mongoHolds.js';
+import { createSubscriptionTable } from './mongoSubscriptions.js';
 import {
   type ClaimRow,
   type ClaimTable,
@@ -44,6 +45,7 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
       ...(await createKeyTable(db)),
       ...createNumberTable(db),
       ...(await createHoldTable(db)),
+      ...createSubscriptionTable(db),
       ...createClaimTable(db),
       ...createErasureTable(db),
       ...createSigningKeyTable(db),

@@ -9,6 +9,7 @@ import { open, seal } from './dataKeys.js';
 import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
 import { createSessionStore } from './sessionStore.js';
+import { SubscriptionStore } from './subscriptionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { HeadTable, HoldTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
@@ -29,6 +30,7 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
   readonly inspector: KeyInspector;
   readonly holds: HoldTable;
+  readonly subscriptions: SubscriptionStore;
 }
 
 /**
@@ -64,6 +66,7 @@ export async function createVault(
     signing: createSigningKeys(store, derived.signing),
     inspector: keys.inspector,
     holds: store,
+    subscriptions: new SubscriptionStore(store, derived.subscriptions),
     close() {
       keys.close();
       sessions.close();
@@ -168,6 +171,13 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     listEndedHolds: remote.listEndedHolds,
     removeEndedHolds: remote.removeEndedHolds,
     pageHolds: remote.pageHolds,
+    listSubscriptions: remote.listSubscriptions,
+    insertSubscription: remote.insertSubscription,
+    replaceSubscription: remote.replaceSubscription,
+    removeSubscription: remote.removeSubscription,
+    listDeliveries: remote.listDeliveries,
+    putDelivery: remote.putDelivery,
+    replaceDelivery: remote.replaceDelivery,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,

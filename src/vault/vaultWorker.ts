@@ -4,6 +4,7 @@ import { removeCopies } from '../base/files.js';
 import { serveThread } from '../base/workerThreads.js';
 import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
+import { sqliteSubscriptions } from './sqliteSubscriptions.js';
 import {
   type ClaimRow,
   type DeletedHold,
@@ -184,6 +185,7 @@ const holdRows = (found: unknown[]): HoldRow[] =>
 
 // Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
+  ...sqliteSubscriptions(db),
   insertIfAbsent(name: string, value: string): string {
     statements.settle.run(name, value);
     return (statements.settled.get(name) as { value: string }).value;
