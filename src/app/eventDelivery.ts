@@ -1,3 +1,4 @@
+import { openAuditedLog } from '../audit/storedRows.js';
 import { systemClock } from '../base/clock.js';
 import { Egress } from '../base/egress.js';
 import { ConfigError } from '../base/settings.js';
@@ -5,9 +6,10 @@ import type { Bus } from '../cluster/bus.js';
 import type { NodeRouter } from '../cluster/commandRouter.js';
 import { Cursors } from '../gateway/cursor.js';
 import { SendHook } from '../gateway/sendHook.js';
+import type { Engine } from '../projections/store/engine.js';
 import { EventFeed } from '../subscriptions/eventFeed.js';
 import { HostSubscriptions } from '../subscriptions/hostSubscriptions.js';
-import { type EndedLog, endsOf, Places } from '../subscriptions/places.js';
+import { endsOf, Places } from '../subscriptions/places.js';
 import { SubscriptionSenders } from '../subscriptions/subscriptionSenders.js';
 import type { SubscriptionStore } from '../vault/subscriptionStore.js';
 import type { Host } from './lifecycle.js';
@@ -72,13 +74,21 @@ export function startEventDelivery({ closers }: Host, { senders }: EventDelivery
   closers.add(() => senders.stop());
 }
 
-/** Moves all subscriptions to the present end of a log that was put back, under the history that is to begin. */
+/**
+ * Moves all subscriptions to the present end of a log that was put back, under the history that is to begin: its places
+ * are used again from there on.
+ */
 export async function moveToEnd(
+  engine: Engine,
   store: Pick<SubscriptionStore, 'list' | 'put'>,
-  log: EndedLog,
   history: string,
 ): Promise<void> {
-  const ends = await endsOf(log);
-  for (const { id } of await store.list())
-    for (const [partition, size] of ends.entries()) await store.put(id, partition, { history, size });
+  const log = await openAuditedLog(engine);
+  try {
+    const ends = await endsOf(log);
+    for (const { id } of await store.list())
+      for (const [partition, size] of ends.entries()) await store.put(id, partition, { history, size });
+  } finally {
+    await log.close();
+  }
 }

@@ -45,7 +45,10 @@ export function httpParts(
         isSuspended: suspensionCheck({ log, queries, progress }),
       },
     },
-    passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
+    limits: {
+      ...{ attemptLimit, trustedProxies: config.TRUST_PROXY },
+      checkRequest: (user) => gateway.checkRequest(user),
+    },
     users: {
       ...{ queries, reports: reads.reports, revisions: gateway.revisions },
       administration,

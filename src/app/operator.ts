@@ -16,7 +16,7 @@ import type { UserAdministration } from '../http/administration.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
-import { findLostErasures, type LostErasures } from './restore.js';
+import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
 import { subscriptionOperations } from './subscriptionOperations.js';
 import { findUser, operateUsers, retry, userOperations } from './userOperations.js';
 
@@ -149,6 +149,8 @@ export function systemOperator({
       const { size } = await heads.accept(partition);
       // Keys of messages to come were destroyed with deletions that this log lacks.
       if ((await vault.keys.destructionProgress(partition)) > size) await vault.keys.beginGeneration();
+      // Nobody can decide a report that the log has lost.
+      for (const report of await findLostReports(log, vault.holds)) await vault.holds.endHolds(report);
       return { size };
     },
     async deleteMessage({ roomId, messageId }) {

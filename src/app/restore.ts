@@ -26,7 +26,7 @@ import { renewFileHistory } from '../log/logMeta.js';
 import { capabilities } from '../projections/allProjections.js';
 import { dropReadModels, type Engine, logFileOf, mongoLog } from '../projections/store/engine.js';
 import { loadMasterKey } from '../vault/masterKey.js';
-import { checkVaultFile, hasVault, type OpenVault, openVault, vaultFileOf } from '../vault/openVault.js';
+import { checkVaultFile, hasVault, openVault, vaultFileOf } from '../vault/openVault.js';
 import { isTextDestroyed, RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import type { KeyStore } from '../vault/vault.js';
 import { type HoldTable, holdId } from '../vault/vaultStore.js';
@@ -76,7 +76,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
       onStep({ kind: 'read models deleted' });
       // Before the history: no client of the new one may find a `seq` whose key is destroyed.
       onStep({ kind: 'generation begun', generation: await vault.keys.beginGeneration() });
-      await moveSubscriptions(engine, vault, history);
+      await moveToEnd(engine, vault.subscriptions, history);
     } finally {
       await vault.close();
     }
@@ -86,20 +86,6 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
     await checkNoServer(config);
   } finally {
     lock.release();
-  }
-}
-
-/** Subscriptions go on from the end that the log has now: its places are used again from there on. */
-async function moveSubscriptions(
-  engine: Engine,
-  { subscriptions }: Pick<OpenVault, 'subscriptions'>,
-  history: string,
-): Promise<void> {
-  const log = await openAuditedLog(engine);
-  try {
-    await moveToEnd(subscriptions, log, history);
-  } finally {
-    await log.close();
   }
 }
 
@@ -294,6 +280,21 @@ async function readHolds(holds: Pick<HoldTable, 'pageHolds'>) {
   }
 }
 
+/** The reports for which the vault keeps texts and that the log does not have. Reads the whole log if there are any texts. */
+export async function findLostReports(
+  log: ReadableLog,
+  holds: Pick<HoldTable, 'pageHolds'>,
+): Promise<string[]> {
+  const { reports } = await readHolds(holds);
+  if (reports.size > 0) for await (const events of eventsIn(log)) removeReported(reports, events);
+  return [...reports];
+}
+
+function removeReported(reports: Set<string>, events: readonly Recorded[]): void {
+  for (const { type, data, stream } of events)
+    if (type === 'MessageReported') reports.delete(reportName(parseStream(stream).id, data.reportId));
+}
+
 /**
  * Reads the whole log twice. Finds the users and messages whose keys the vault has destroyed, or keeps only for a report,
  * although the log neither erases nor deletes them; and the reports that the log does not have. Throws the errors of log
@@ -305,11 +306,12 @@ export async function findLostErasures(
 ): Promise<LostErasures> {
   const { deleted, reports } = await readHolds(holds);
   const gone = new Set<string>();
-  for await (const events of eventsIn(log))
-    for (const { type, data, stream } of events)
+  for await (const events of eventsIn(log)) {
+    removeReported(reports, events);
+    for (const { type, data } of events)
       if (type === 'UserErased') gone.add(data.userId);
       else if (type === 'MessageDeleted') gone.add(`${data.roomId}/${data.seq}`);
-      else if (type === 'MessageReported') reports.delete(reportName(parseStream(stream).id, data.reportId));
+  }
   const users = new Set<UserId>();
   const members: { roomId: RoomId; userId: UserId }[] = [];
   const messages: MessageRef[] = [];

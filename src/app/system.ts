@@ -97,12 +97,15 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
-  startDeletedTexts(host, deletedTexts);
-  // Nothing is sent by a system without clients, such as one that carries erasures out again.
-  if (isServing) startEventDelivery(host, delivery);
   audit.signer.start();
   const administration = administrationOf(parts, gateway, erasures);
   const moderation = moderationOf(parts, deletedTexts, administration);
+  startDeletedTexts(host, deletedTexts, {
+    endSessions: ({ data, recordedAt }) => administration.endSessionsBefore(data.userId, recordedAt),
+    finishDecision: (event) => moderation.finish(event),
+  });
+  // Nothing is sent by a system without clients, such as one that carries erasures out again.
+  if (isServing) startEventDelivery(host, delivery);
   const decisions = { administration, moderation };
   const operator = {
     ...operatorOf(parts, { deletedTexts, erasures, ...decisions }),
@@ -180,7 +183,7 @@ const moderationOf = (
   new Moderation({
     reads: { reports, queries, rows: projections.reader },
     ...{ log: engine.log, keys: vault.keys, commands: membership.commands },
-    effects: { deletedTexts, suspend: (by, userId, reason) => administration.suspend(by, userId, reason) },
+    effects: { deletedTexts, suspend: (...decided) => administration.suspend(...decided) },
   });
 
 const operatorOf = (

@@ -29,6 +29,8 @@ export interface Wants {
   readonly groupKeys?: readonly RoomId[];
   /** Users for `Facts.groupsOf`. */
   readonly groupsOf?: readonly UserId[];
+  /** Users for `Facts.blocksOf`. */
+  readonly blocksOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
   /** Users for `Facts.preferencesOf`. */
@@ -79,6 +81,8 @@ export interface Facts {
   invitation(user: UserId): Invitation;
   /** The number of groups that a wanted user is in. It may be some seconds old. */
   groupsOf(user: UserId): number;
+  /** The number of users whom a wanted user has blocked. It may be some seconds old. */
+  blocksOf(user: UserId): number;
   /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
   isText(note: SealedNote, text: string): boolean | undefined;
   readonly limits: DecisionLimits;

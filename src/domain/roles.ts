@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { forbidden, type ParleyError } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event, type SealedField } from './defineEvent.js';
+import type { Time } from './fields.js';
 import type { Actor, UserId } from './ids.js';
 import { changed, existingUser, ROLES, type Role, type UserState, unchanged, userStream } from './streams.js';
 import { changeUserPush } from './users.js';
@@ -109,7 +110,7 @@ const decider = (by: Actor, who: (id: string) => string): string =>
 export const UserSuspended = event('UserSuspended', userStream, {
   data: SuspensionData,
   sealed: [sealedReason],
-  evolve: (state) => ({ ...state, suspended: true as const }),
+  evolve: (state, { recordedAt: at }) => ({ ...state, suspended: true as const, suspendedOrRestoredAt: at }),
   push: ({ data }) => [{ name: changeUserPush.name, profileOf: data.userId }],
   line: ({ data: { userId, by, reason } }, { who, quoted }) =>
     `${decider(by, who)} suspended ${who(userId)}: ${quoted(reason)}`,
@@ -118,7 +119,7 @@ export const UserSuspended = event('UserSuspended', userStream, {
 export const UserRestored = event('UserRestored', userStream, {
   data: SuspensionData,
   sealed: [sealedReason],
-  evolve: ({ suspended: _, ...state }) => state,
+  evolve: ({ suspended: _, ...state }, { recordedAt: at }) => ({ ...state, suspendedOrRestoredAt: at }),
   push: ({ data }) => [{ name: changeUserPush.name, profileOf: data.userId }],
   line: ({ data: { userId, by, reason } }, { who, quoted }) =>
     `${decider(by, who)} ended the suspension of ${who(userId)}: ${quoted(reason)}`,
@@ -148,11 +149,19 @@ interface SuspensionFields {
   readonly userId: UserId;
   readonly by: Actor;
   readonly reason: string;
+  /** Of what was decided before and may have been carried out: nothing changes if the user was suspended or restored since. */
+  readonly decidedAt?: Time;
 }
+
+const isSince = ({ suspendedOrRestoredAt: last }: UserState, decidedAt: Time | undefined): boolean =>
+  decidedAt !== undefined && last !== undefined && last >= decidedAt;
 
 /** What the two commands about a suspension share. `decide`: a user who holds a role is refused before it is called. */
 const aboutSuspension = (decide: (command: SuspensionFields, state: UserState) => typeof unchanged) => ({
-  fields: { userId: z.string(), by: z.string(), reason: z.string() },
+  fields: {
+    ...{ userId: z.string(), by: z.string(), reason: z.string() },
+    decidedAt: z.string().exactOptional(),
+  },
   actor: 'by' as const,
   streamId: ({ userId }: SuspensionFields) => userId,
   wants: ({ userId, by }: SuspensionFields) => ({
@@ -160,7 +169,9 @@ const aboutSuspension = (decide: (command: SuspensionFields, state: UserState) =
   }),
   text: 'reason' as const,
   decide: existingUser(
-    (command: SuspensionFields, state) => refuseForRoles(command.by, state) ?? decide(command, state),
+    (command: SuspensionFields, state) =>
+      refuseForRoles(command.by, state) ??
+      (isSince(state, command.decidedAt) ? unchanged : decide(command, state)),
   ),
 });
 

@@ -4,6 +4,7 @@ import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import { MOST_BLOCKS } from '../domain/limits.js';
+import { tooManyBlocks } from '../domain/safety.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import { type Queries, viewOf } from '../projections/queries.js';
@@ -274,8 +275,9 @@ function privacyHandlers(
     },
 
     'block user': async (connection, me, { userId, block }) => {
+      // What the decider counts may be a second old. This node knows of what it has answered.
       if (block && !relations.hasBlocked(me, userId) && relations.blockCount(me) >= MOST_BLOCKS)
-        throw forbidden(`you have blocked ${MOST_BLOCKS} users, the most that one may`, 'too_many');
+        throw tooManyBlocks();
       const { moment } = await commands.run(connection, { kind: 'block user', actor: me, userId, block });
       return { revision: commands.cursors.revision(moment) };
     },

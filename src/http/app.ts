@@ -12,7 +12,14 @@ import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
-import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
+import {
+  PasswordGuard,
+  type PasswordLimits,
+  type RoleParts,
+  requireRole,
+  requireSession,
+  type SessionParts,
+} from './auth.js';
 import { mountDocuments } from './documents/documents.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
@@ -23,7 +30,7 @@ import { REQUEST_ID, respondToErrors } from './problems.js';
 /** The parts that each group of resources uses. */
 export interface HttpParts {
   readonly accounts: AccountParts;
-  readonly passwordLimits: PasswordLimits;
+  readonly limits: PasswordLimits & Pick<SessionParts, 'checkRequest'>;
   readonly users: { readonly administration: UserAdministration } & UserParts &
     Pick<ExportParts, 'historyOf' | 'reports'> &
     Pick<ProfileParts, 'revisions'>;
@@ -33,20 +40,21 @@ export interface HttpParts {
 
 /** The Koa application: everything of the contract except the socket. */
 export function createApp(
-  { accounts, passwordLimits, users, audit, operations }: HttpParts,
+  { accounts, limits, users, audit, operations }: HttpParts,
   origins: Origins,
   log: Logger,
 ): Koa {
   const app = new Koa();
   const router = new Router({ sensitive: true, strict: true });
   const { sessions } = accounts.vault;
-  const signedIn = requireSession(sessions);
-  const auditors = { sessions, hasRole: audit.hasRole };
+  const session = { sessions, checkRequest: limits.checkRequest };
+  const signedIn = requireSession(session);
+  const auditors = { ...session, hasRole: audit.hasRole };
   const audited = requireRole(auditors, 'auditor');
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);
-  const guard = new PasswordGuard(passwordLimits);
+  const guard = new PasswordGuard(limits);
   mountAccounts(router, service, { signedIn, guard });
   mountPasswordReset(router, accounts, guard);
   mountAdminUsers(router, {
@@ -124,8 +132,12 @@ const shareWith =
   };
 
 /** The line of an answer that operators look for when somebody attacks; undefined: it has none. */
-function securityLine(method: string, route: string, status: number): ['info' | 'warn', string] | undefined {
-  if (status === 429) return ['warn', 'too many passwords were tried'];
+function securityLine(
+  { method, status, state }: Pick<Koa.Context, 'method' | 'status'> & Pick<Koa.Context, 'state'>,
+  route: string,
+): ['info' | 'warn', string] | undefined {
+  if (status === 429)
+    return ['warn', state.isTooSoon ? 'a request came too soon' : 'too many passwords were tried'];
   if (status === 403) return ['warn', 'a request was forbidden'];
   if (route === '/user/signin' && status === 401) return ['warn', 'a sign-in failed'];
   if (status === 401) return ['info', 'a token was refused'];
@@ -159,7 +171,7 @@ function observeRequests(metrics: Metrics, origins: Origins, log: Logger): Koa.M
     const ms = performance.now() - began;
     metrics.observeHttpRequest(method, route, status, ms);
     trace?.end(`${method} ${route}`, traceFacts(method, route, status, request), errorOf(status));
-    const line = securityLine(method, route, status);
+    const line = securityLine(ctx, route);
     if (!line && !log.isLevelEnabled('debug')) return;
     const address = origins.addressOf(ctx.req);
     const facts = { request, address, user: ctx.state.user, method, route, status };

@@ -40,15 +40,25 @@ export function serveResource(router: Router, path: string, methods: Methods): v
 /** Makes a handler that runs only with a session, and is given it; else `unauthenticated`. */
 export type RequireSession = (handler: (ctx: RouterContext, session: Session) => Promise<void>) => Handler;
 
+export interface SessionParts {
+  readonly sessions: SessionStore;
+  /** Takes one of the requests that the user may make; returns why not. Requests that only read are not counted. */
+  readonly checkRequest: (user: UserId) => ParleyError | undefined;
+}
+
 export const requireSession =
-  (sessions: SessionStore): RequireSession =>
+  ({ sessions, checkRequest }: SessionParts): RequireSession =>
   (handler) =>
   async (ctx) => {
     const token = parseBearerToken(ctx.get('Authorization'));
     const session = token === undefined ? undefined : await sessions.find(token, new Date());
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
     ctx.state.user = session.userId;
-    return handler(ctx, session);
+    const isReading = ctx.method === 'GET' || ctx.method === 'HEAD';
+    const refusal = isReading ? undefined : checkRequest(session.userId);
+    if (!refusal) return handler(ctx, session);
+    ctx.state.isTooSoon = true;
+    throw refusal;
   };
 
 /** The user that the path names, who must be the one that asks. Throws `forbidden`, also where the path names nobody. */
@@ -96,14 +106,13 @@ export function suspensionCheck(source: PresentSource): (userId: UserId) => Prom
   };
 }
 
-export interface RoleParts {
-  readonly sessions: SessionStore;
+export interface RoleParts extends SessionParts {
   readonly hasRole: RoleCheck;
 }
 
 /** Makes a handler that only users with this role reach; others get `forbidden`. */
 export const requireRole = (parts: RoleParts, role: Role): RequireSession => {
-  const signedIn = requireSession(parts.sessions);
+  const signedIn = requireSession(parts);
   return (handler) =>
     signedIn(async (ctx, session) => {
       if (!(await parts.hasRole(session.userId, role)))

@@ -114,7 +114,7 @@ export class Batch {
         return false;
       }
       // Thrown before anything was added: it concerns this command alone.
-      stream.uses--;
+      stream.release();
       this.deps.admission.leave(task.bytes);
       task.reject(error);
     }
@@ -250,7 +250,7 @@ export class Batch {
   }
 
   #tell({ task, stream }: Prepared, decision: Waiting['decision'], moment: Moment): void {
-    stream.uses--;
+    stream.release();
     this.deps.admission.leave(task.bytes);
     if ('refused' in decision) task.reject(decision.refused);
     // A caller takes what its command's kind is answered with, and a writer gives no other.
@@ -340,7 +340,7 @@ export class ReadyCommands {
     } catch (error) {
       if (this.#commands[0] === first) {
         this.#commands.shift();
-        first.stream.uses--;
+        first.stream.release();
         refuse(first.task, error);
       }
     }

@@ -150,7 +150,7 @@ describe('room', () => {
       made: 2,
     });
     expect(chat.events.slice(2)).to.containSubset([
-      { type: 'ChatOpened', data: { userId: bob, createdAt: now, members: [ada, bob] } },
+      { type: 'ChatOpened', data: { userId: bob } },
       { type: 'MessageSent', data: { seq: 1, text: 'text of m1' } },
     ]);
     expect(chat.run(bob, message(bob, 'm2'), facts)).to.deep.include({ made: 1 });
@@ -389,6 +389,18 @@ describe('a user with a role', () => {
       read,
     ] as const)
       expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
+  });
+
+  it('is not suspended once more by what was decided before a restoration', () => {
+    const stream = user();
+    const suspend = { kind: 'suspend user', userId: ada, by: bob, reason: 'because' } as const;
+    const at = (minute: number) => `2026-01-02T03:0${minute}:00.000Z`;
+    const decided = { ...suspend, decidedAt: at(0) };
+    // Events of this stream are recorded at `NOW`, 03:04:05.
+    expect(stream.run(ada, decided, nowhere)).to.deep.include({ answer: { changed: true } });
+    stream.run(ada, { ...suspend, kind: 'restore user' }, nowhere);
+    expect(stream.run(ada, decided, nowhere)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(stream.run(ada, { ...suspend, decidedAt: at(5) }, nowhere)).to.deep.include({ made: 1 });
   });
 
   it('keeps these promises whatever is asked of it', () => {

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
+import type { ParleyError } from '../../src/base/errors.js';
 import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
@@ -53,6 +54,7 @@ export interface FakeParts {
   /** In the form that `normalizeOrigin` gives. */
   readonly allowedOrigins: readonly string[];
   readonly ready: () => Promise<Readiness>;
+  readonly checkRequest: (userId: string) => ParleyError | undefined;
 }
 
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
@@ -73,6 +75,7 @@ export async function startHttp(
     trustedProxies: 0,
     allowedOrigins: [],
     ready: async () => ({ ok: true }),
+    checkRequest: () => undefined,
   };
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const replaced = { ...fakes, ...replace(fakes) };
@@ -109,7 +112,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       ...{ vault, passwords, commands, queries },
       sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {}, isSuspended: async () => false },
     },
-    passwordLimits: { attemptLimit, trustedProxies },
+    limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },
     users: {
       queries,
       revisions: {

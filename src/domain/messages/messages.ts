@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../../base/errors.js';
-import { openChat } from '../chats.js';
+import { ChatOpened } from '../chats.js';
 import {
   clientCommand,
   command,
@@ -201,7 +201,7 @@ export const sendMessage = clientCommand('send message', roomStream, {
     const events: NewEventOf<string, object>[] = [];
     if (room.roomType === 'PRIVATE')
       for (const member of room.members)
-        if (!room.active.includes(member)) events.push(openChat(room, member));
+        if (!room.active.includes(member)) events.push(ChatOpened.of(roomId, { roomId, userId: member }));
     // Written out: to spread objects took longer than the rest of this function.
     if (command.mentions === undefined && command.data === undefined) {
       const data = { roomId, messageId, seq, text: message };

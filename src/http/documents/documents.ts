@@ -16,7 +16,7 @@ export function openApi(): Json {
     Object.fromEntries(
       Object.entries(methods).map(([method, operation]) => [
         method,
-        describeOperation(operation, components, problem),
+        describeOperation(operation, method === 'get', components, problem),
       ]),
     );
   return {
@@ -42,7 +42,12 @@ export function openApi(): Json {
   };
 }
 
-function describeOperation(operation: Operation, components: Components, problem: Json): Json {
+function describeOperation(
+  operation: Operation,
+  isReading: boolean,
+  components: Components,
+  problem: Json,
+): Json {
   const { id, summary, about, tag, open, path, query, body, status, answer } = operation;
   const refusal = (description: string) => ({
     description,
@@ -50,6 +55,8 @@ function describeOperation(operation: Operation, components: Components, problem
   });
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
+    // A user's requests that change something are counted with those of their sockets.
+    ...(open || isReading ? [] : ['rate_limited' as const]),
     ...(operation.errors ?? []),
     'internal',
   ];
