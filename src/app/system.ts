@@ -5,6 +5,7 @@ import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { Traces } from '../base/tracing.js';
+import type { Moment } from '../domain/commands.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import { Moderation } from '../erasure/reportDecisions.js';
@@ -14,6 +15,7 @@ import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
 import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
+import { prepareIdentity } from './hostIdentity.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
@@ -90,7 +92,13 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const audit = prepareAudit(host, stores, reads, node);
   const membership = await joinCluster(host, { stores, reads, audit }, link);
   const selfCheck = await startSelfCheck(host, stores);
-  const parts: Parts = { stores, reads, audit, membership, selfCheck };
+  const identity = prepareIdentity(host, { stores, reads, membership });
+  const { sessions } = identity;
+  const parts: Parts = {
+    ...{ reads, audit, membership, selfCheck },
+    // From here on, the issuer's tokens are taken wherever Parley's own are.
+    stores: { ...stores, vault: { ...stores.vault, sessions } },
+  };
   const deletedTexts = prepareDeletedTexts(host, parts);
   const delivery = prepareEventDelivery(host, parts.stores, membership);
   const gateway = await startPushes(host, parts, deletedTexts);
@@ -106,14 +114,15 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   });
   // Nothing is sent by a system without clients, such as one that carries erasures out again.
   if (isServing) startEventDelivery(host, delivery);
-  const decisions = { administration, moderation };
+  const destroyed = (moment: Moment) => deletedTexts.waitFor(moment);
+  const deciders = { administration, moderation, identity, destroyed, delivery };
   const operator = {
-    ...operatorOf(parts, { deletedTexts, erasures, ...decisions }),
+    ...operatorOf(parts, { deletedTexts, erasures, administration, moderation }),
     ...operateSubscriptions(delivery.subscriptions),
   };
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, decisions), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, deciders), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {

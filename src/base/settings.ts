@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseCidr } from './egress.js';
+import { Egress, parseCidr } from './egress.js';
 import { normalizeOrigin } from './origins.js';
 import { isSigningSecret } from './webhooks.js';
 
@@ -17,7 +17,7 @@ function parseDuration(text: string): number | undefined {
 }
 
 /** A duration from `min` to `max`, which are written as in a setting. */
-const duration = (min: string, max: string) =>
+export const duration = (min: string, max: string) =>
   z.string().transform((text, ctx) => {
     const ms = parseDuration(text);
     if (ms !== undefined && ms >= (parseDuration(min) ?? 0) && ms <= (parseDuration(max) ?? 0)) return ms;
@@ -151,6 +151,8 @@ const signingSecret = z
 
 const HOOK_FAILURES = ['closed', 'open'] as const;
 const CONTACT_RULES = ['open', 'consent'] as const;
+/** Who makes users: everybody, or only the host application, operators and issuers; `external`: no passwords at all. */
+const SIGN_UPS = ['open', 'closed', 'external'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const FORMATS = ['json', 'pretty'] as const;
 
@@ -164,6 +166,10 @@ const Settings = z.object({
   NATS_URL: nats.optional(),
   PARTITIONS: wholeNumber(1, 64).optional(),
   ALLOWED_ORIGINS: origins.optional(),
+  OIDC_ISSUER: httpUrl.optional(),
+  OIDC_AUDIENCE: z.string().min(1).max(255).optional(),
+  OIDC_CLIENT_ID: z.string().min(1).max(255).optional(),
+  SIGN_UP: z.enum(SIGN_UPS, `must be one of ${SIGN_UPS.join(', ')}`).default('open'),
   EGRESS_ALLOW: blocks.default([]),
   TRUST_PROXY: wholeNumber(0, 32).default(0),
   BCRYPT_COST: wholeNumber(4, 15).default(12),
@@ -218,7 +224,20 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     throw new ConfigError('HOOK_SEND: set HOOK_SECRET too, which signs what is asked');
   if (config.METRICS_PORT === config.PORT && config.PORT !== 0)
     throw new ConfigError(`METRICS_PORT: must be another port than PORT, which is ${config.PORT}`);
+  checkIssuer(config);
   return config;
+}
+
+/** Throws `ConfigError` unless the settings of the issuer fit together. */
+function checkIssuer({ OIDC_ISSUER: issuer, OIDC_AUDIENCE, OIDC_CLIENT_ID, EGRESS_ALLOW }: Config): void {
+  if (issuer !== undefined && OIDC_AUDIENCE === undefined)
+    throw new ConfigError('OIDC_AUDIENCE: set it too, as OIDC_ISSUER is set');
+  if (issuer === undefined && OIDC_AUDIENCE !== undefined)
+    throw new ConfigError('OIDC_ISSUER: set it too, as OIDC_AUDIENCE is set');
+  if (issuer === undefined && OIDC_CLIENT_ID !== undefined)
+    throw new ConfigError('OIDC_ISSUER: set it too, as OIDC_CLIENT_ID is set');
+  const fault = issuer === undefined ? undefined : new Egress(EGRESS_ALLOW).findFault(issuer);
+  if (fault !== undefined) throw new ConfigError(`OIDC_ISSUER: ${fault}`);
 }
 
 /** A NATS server, parsed from its URL. */

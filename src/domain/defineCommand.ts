@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { forbidden, overloaded, type ParleyError } from '../base/errors.js';
 import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration, Tie } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
+import type { KeyId, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
 import type { Message, Preferences } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
@@ -120,10 +120,15 @@ interface CommandSpec<K extends string, Z extends z.ZodRawShape, S, A>
   readonly actor: (keyof Z & string) | 'system';
 }
 
+/** What a command of any kind may have beside its fields. */
+export interface CommandOrigin {
+  /** The server key through which it comes. Its events name it. */
+  readonly via?: KeyId;
+}
+
 /** A command as its decider gets it. */
-export type CommandShape<K extends string, Z extends z.ZodRawShape> = { readonly kind: K } & Readonly<
-  z.output<z.ZodObject<Z>>
->;
+export type CommandShape<K extends string, Z extends z.ZodRawShape> = { readonly kind: K } & CommandOrigin &
+  Readonly<z.output<z.ZodObject<Z>>>;
 
 export interface CommandDeclaration<K extends string, Z extends z.ZodRawShape, S, A>
   extends CommandSpec<K, Z, S, A> {

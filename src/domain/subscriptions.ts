@@ -56,7 +56,7 @@ export const setSubscription = command('set subscription', policyStream, {
   fields,
   actor: 'system',
   streamId: ({ policyId }) => policyId,
-  decide({ kind: _, ...data }, { subscriptions = [] }) {
+  decide({ kind: _, via: __, ...data }, { subscriptions = [] }) {
     const isKnown = subscriptions.includes(data.subscriptionId);
     if (data.removed && !isKnown) return unchanged;
     if (!isKnown && subscriptions.length >= MOST_SUBSCRIPTIONS)
@@ -75,5 +75,5 @@ export const seekSubscription = command('seek subscription', policyStream, {
   fields: { policyId: z.string(), subscriptionId: z.string(), to: z.string(), cursor: z.string() },
   actor: 'system',
   streamId: ({ policyId }) => policyId,
-  decide: ({ kind: _, ...data }) => changed(SubscriptionSought.of(data.policyId, data)),
+  decide: ({ kind: _, via: __, ...data }) => changed(SubscriptionSought.of(data.policyId, data)),
 });

@@ -146,7 +146,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     revisions,
     directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
-    keys: vault.keys,
+    vault,
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
 

@@ -6,8 +6,10 @@ import { VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { open, seal } from './dataKeys.js';
+import { createHostLinkStore, type HostLinkStore } from './hostLinks.js';
 import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
+import { createServerKeyStore, type ServerKeyStore } from './serverKeys.js';
 import { createSessionStore } from './sessionStore.js';
 import { SubscriptionStore } from './subscriptionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
@@ -31,6 +33,8 @@ export interface OpenVault extends Vault {
   readonly inspector: KeyInspector;
   readonly holds: HoldTable;
   readonly subscriptions: SubscriptionStore;
+  readonly serverKeys: ServerKeyStore;
+  readonly hostLinks: HostLinkStore;
 }
 
 /**
@@ -67,6 +71,8 @@ export async function createVault(
     inspector: keys.inspector,
     holds: store,
     subscriptions: new SubscriptionStore(store, derived.subscriptions),
+    serverKeys: createServerKeyStore(store),
+    hostLinks: createHostLinkStore(store, derived),
     close() {
       keys.close();
       sessions.close();
@@ -192,10 +198,16 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     findHead: remote.findHead,
     replaceHead: remote.replaceHead,
     keepAbandonedHead: remote.keepAbandonedHead,
+    insertServerKey: remote.insertServerKey,
+    findServerKey: remote.findServerKey,
+    listServerKeys: remote.listServerKeys,
+    revokeServerKey: remote.revokeServerKey,
     insertSession: remote.insertSession,
     findSession: remote.findSession,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
+    endIssuedTo: remote.endIssuedTo,
+    endIssuedAs: remote.endIssuedAs,
     listRecentlyEnded: remote.listRecentlyEnded,
     listSessions: remote.listSessions,
     async close() {

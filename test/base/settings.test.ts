@@ -100,6 +100,22 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['Open', 'yes'],
     range: 'closed, open',
   },
+  OIDC_ISSUER: {
+    accepted: [['https://id.example', 'https://id.example']],
+    refused: ['id.example', 'ftp://id.example', 'https://'],
+    range: 'https://',
+  },
+  OIDC_AUDIENCE: { accepted: [['parley', 'parley']], refused: ['x'.repeat(256)] },
+  OIDC_CLIENT_ID: { accepted: [['parley', 'parley']], refused: ['x'.repeat(256)] },
+  SIGN_UP: {
+    accepted: [
+      ['open', 'open'],
+      ['closed', 'closed'],
+      ['external', 'external'],
+    ],
+    refused: ['Open', 'none'],
+    range: 'open, closed, external',
+  },
   EGRESS_ALLOW: {
     accepted: [
       ['10.0.0.0/8', [{ address: '10.0.0.0', prefix: 8 }]],
@@ -194,13 +210,13 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
   LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 
-/** NATS needs a shared log. */
-const beside = (name: string): NodeJS.ProcessEnv =>
-  name === 'NATS_URL'
-    ? { MONGO_URL: mongo('parley') }
-    : name === 'HOOK_SEND'
-      ? { HOOK_SECRET: `whsec_${key(32)}` }
-      : {};
+/** NATS needs a shared log, an issuer an audience, and a hook a secret. */
+const beside = (name: string): NodeJS.ProcessEnv => {
+  if (name === 'NATS_URL') return { MONGO_URL: mongo('parley') };
+  if (name === 'HOOK_SEND') return { HOOK_SECRET: `whsec_${key(32)}` };
+  if (name === 'OIDC_ISSUER') return { OIDC_AUDIENCE: 'parley' };
+  return name.startsWith('OIDC_') ? { OIDC_ISSUER: 'https://id.example', OIDC_AUDIENCE: 'parley' } : {};
+};
 
 describe('each setting', () => {
   it('is in the table of this test', () => {

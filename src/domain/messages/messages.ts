@@ -3,7 +3,6 @@ import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../
 import { ChatOpened } from '../chats.js';
 import {
   clientCommand,
-  command,
   completedCommand,
   type Decision,
   type EarlierMessage,
@@ -248,14 +247,16 @@ function isSameBody(body: Body, earlier: EarlierMessage): boolean {
 
 interface SentAnswer {
   readonly message: Message;
+  /** This command has sent it. */
+  readonly isNew?: true;
   /** The other member, whom the message has made a contact of its sender. */
   readonly contact?: UserId;
 }
 
 const sentAnswer = (room: Room | Group, message: Message): SentAnswer =>
   room.roomType === 'GROUP' || room.contacts.includes(message.senderId)
-    ? { message }
-    : { message, contact: otherOf(room, message.senderId) };
+    ? { message, isNew: true }
+    : { message, isNew: true, contact: otherOf(room, message.senderId) };
 
 const hasLeft = (state: RoomState, user: UserId): boolean =>
   isGroup(state) && membersOf(state).get(user) !== undefined;
@@ -299,21 +300,6 @@ export const deleteMessage = completedCommand('delete message', roomStream, {
 /** Whether less time than the window has passed. */
 export const isWithin = (windowMs: number, sentAt: string, now: string): boolean =>
   Date.parse(now) - Date.parse(sentAt) < windowMs;
-
-/** Removes a message on an operator's order. `not_found` if the room has no such message. */
-export const removeMessage = command('remove message', roomStream, {
-  fields: { roomId: z.string(), messageId: z.string() },
-  actor: 'system',
-  streamId: ({ roomId }) => roomId,
-  wants: (message) => ({ messages: [message] }),
-  decide({ roomId, messageId }, _, { message }) {
-    const found = message({ roomId, messageId });
-    if (!found) return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
-    if (found.deleted) return unchanged;
-    const { seq, senderId } = found;
-    return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by: 'system' }));
-  },
-});
 
 export const fetchMessages = request('fetch messages', {
   data: z
