@@ -29,7 +29,7 @@ export const SubscriptionBody = z.strictObject({
     description: 'An `https` URL at a public address, or one that `EGRESS_ALLOW` permits.',
   }),
   types: z
-    .array(z.enum(eventTypes))
+    .array(z.enum(eventTypes, 'must be a type of event, such as MessageSent'))
     .min(1)
     .max(eventTypes.length)
     .exactOptional()
