@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.js';
 import { isSoak } from '../support/lanes.js';
 import { freshDatabase } from '../support/mongo.js';
 import { natsUrl } from '../support/nats.js';
-import { type Place, signUp } from '../support/people.js';
+import { type Place, signUp, socketServer } from '../support/people.js';
 import { type Random, upTo, withSeed } from '../support/random.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { GroupModel, type Seen } from './visibility.js';
@@ -56,8 +56,8 @@ class Watcher {
 
   #open(): Client {
     const client = createClient({
-      url: () => this.place.wsUrl,
-      token: this.token,
+      url: () => socketServer(this.place),
+      getToken: () => this.token,
       webSocket: WebSocket,
       cursors: {
         load: () => this.#cursor,
@@ -285,7 +285,7 @@ for (const kind of ['sqlite', 'nodes'] as const) {
             return { userId: user.userId, watcher: new Watcher(place, token) };
           }),
         );
-        await Promise.all(people.map(({ watcher }) => watcher.client.live()));
+        await Promise.all(people.map(({ watcher }) => watcher.client.ready));
         const script = new Script(people, random);
         for (let n = 0; n < GROUPS; n++) await script.create();
         for (let step = 1; step <= STEPS; step++) {

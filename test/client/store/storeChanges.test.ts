@@ -61,7 +61,7 @@ describe('what a store shows of changes', () => {
     const timing = { backoff: { baseMs: 2, capMs: 10 } };
     const store = createStore({
       url: server.url,
-      token: 't',
+      getToken: () => 't',
       webSocket: WebSocket,
       rest,
       ...timing,
@@ -69,7 +69,7 @@ describe('what a store shows of changes', () => {
     });
     stores.push(store);
     store.start();
-    await store.loaded();
+    await store.ready;
     return store;
   }
 
