@@ -442,6 +442,34 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(older).to.deep.equal(told(one));
     expect(newest).not.to.equal(older[0]);
   },
+
+  async 'a server key is found by its secret alone, by every process, until it is revoked'(open) {
+    const [here, there] = [(await open()).serverKeys, (await open()).serverKeys];
+    const key = { id: randomUUID(), name: 'shop', scopes: ['users', 'events'] as const };
+    const made = { ...key, createdAt: NOW.toISOString() };
+    const secret = await here.create(made);
+    expect(secret).to.match(/^prk_[\w-]{43}$/);
+    expect(await there.find(secret)).to.deep.equal(made);
+    for (const other of ['', secret.slice(0, -1), `${secret}x`, secret.replace('prk_', 'prk-'), key.id])
+      expect(await there.find(other), other).to.equal(undefined);
+    await there.revoke(key.id, later(HOUR));
+    await here.revoke(key.id, later(2 * HOUR));
+    expect(await here.find(secret)).to.equal(undefined);
+    const revoked = { ...made, revokedAt: later(HOUR).toISOString() };
+    expect(await here.list()).to.deep.include(revoked);
+  },
+
+  async 'server keys are listed in the order of their creation, without their secrets'(open) {
+    const { serverKeys } = await open();
+    const keys = [2, 0, 1].map((hours) => ({
+      ...{ id: randomUUID(), name: `key ${hours}`, scopes: ['rooms'] as const },
+      createdAt: later(hours * HOUR).toISOString(),
+    }));
+    for (const key of keys) await serverKeys.create(key);
+    const ids = new Set<string>(keys.map(({ id }) => id));
+    const listed = (await serverKeys.list()).filter(({ id }) => ids.has(id));
+    expect(listed).to.deep.equal(keys.toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1)));
+  },
 };
 
 /** The vault ignores the content of a signed head. */

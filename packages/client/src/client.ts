@@ -281,8 +281,7 @@ class ReconnectingClient implements Client {
         next = await currentToken(this.#options.getToken);
         const { token } = next;
         if (token === this.#sentToken || !this.#isCurrent(link)) return;
-        // A server that does not know the request refuses it. The session then ends with the token, and the client connects anew.
-        await link.request('renew' as 'identity', { token });
+        await link.request('renew', { token });
         this.#sentToken = token;
       } catch (error) {
         this.#options.onError(error);

@@ -31,6 +31,7 @@ export type {
   Entry,
   HistoryState,
   Presence,
+  ReportInput,
   Room,
   RoomView,
   Snapshot,

@@ -40,6 +40,31 @@ export async function openStore(
   return store;
 }
 
+/** The stores that a test has opened. */
+export class OpenedStores {
+  readonly #stores: Store[] = [];
+
+  readonly open = async (...args: Parameters<typeof openStore>): Promise<Store> => {
+    const store = await openStore(...args);
+    this.#stores.push(store);
+    return store;
+  };
+
+  /** Two people in a chat, each with a store and the room open, after the first has said this. */
+  async talking(place: Place, [one, other]: readonly [Person, Person], first: string) {
+    const [of, to] = [await this.open(place, one), await this.open(place, other)];
+    const { roomId } = await of.openChat(other.user.userId);
+    const mine = of.openRoom(roomId);
+    mine.send(first);
+    await onlyChat(to);
+    return { of, to, mine, theirs: to.openRoom(roomId), roomId };
+  }
+
+  closeAll(): void {
+    for (const store of this.#stores.splice(0)) store.close();
+  }
+}
+
 /** The only chat of somebody who has one; waits for it. */
 export async function onlyChat(store: Store): Promise<ChatView> {
   await eventually('there is a chat', () => store.get().chats.length === 1);
