@@ -100,8 +100,7 @@ describe('the build before a start', () => {
   });
 });
 
-describe('An installation', function () {
-  this.timeout(60_000);
+describe('An installation', () => {
   const readJson = (path: string) => JSON.parse(readFileSync(join(project, path), 'utf8'));
 
   /** The direct dependencies that npm installs, by the settings of this project. */
