@@ -20,6 +20,8 @@ export interface UserState {
   /** Absent for a user who has changed none. */
   readonly preferences?: Preferences;
   readonly suspended?: true;
+  /** Whether the host application, or its issuer, has an id of its own for the user. */
+  readonly linked?: true;
   /** When the user was last suspended, or restored; absent for a user who never was. */
   readonly suspendedOrRestoredAt?: Time;
   /** The user's reports of the last day. */

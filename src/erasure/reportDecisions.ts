@@ -162,7 +162,7 @@ export class Moderation {
     const [users, roles] = await Promise.all([queries.users([userId], at), queries.roles([userId], at)]);
     const user = users.get(userId);
     if (!user || user.erased) throw notFound(`user ${userId} is erased`);
-    const refusal = refuseForRoles(by, { roles: roles.get(userId) ?? [] });
+    const refusal = refuseForRoles({ by }, { roles: roles.get(userId) ?? [] });
     if (refusal) throw refusal.refused;
   }
 

@@ -8,11 +8,12 @@ import { tooManyBlocks } from '../domain/safety.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import { type Queries, viewOf } from '../projections/queries.js';
-import type { KeyStore } from '../vault/vault.js';
+import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
 import { groupHandlers, requireMembership } from './groupHandlers.js';
+import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
@@ -29,8 +30,11 @@ export interface HandlerDeps {
     readonly reports: ReportDirectory;
   };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
-  /** Holds the keys of the names of groups. */
-  readonly keys: Pick<KeyStore, 'create'>;
+  /** `keys`: holds those of the names of groups. */
+  readonly vault: {
+    readonly keys: Pick<KeyStore, 'create'>;
+    readonly sessions: Pick<SessionStore, 'find'>;
+  };
 }
 
 type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
@@ -41,6 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     ...plainHandlers(deps.commands),
     ...deletionHandler(deps.commands),
+    ...renewalHandler(deps.vault.sessions),
     ...chatSettingHandler(deps),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
@@ -49,7 +54,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...privacyHandlers(deps, lookUps),
     report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
-      ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
+      ...{ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys },
       moments: (connection, revision, roomId) =>
         lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId)),
     }),
@@ -300,7 +305,7 @@ function privacyHandlers(
 
 /** Look-ups that several handlers share. Each includes all events that its connection has seen. */
 class LookUps {
-  constructor(private readonly deps: Omit<HandlerDeps, 'commands' | 'live' | 'keys'>) {}
+  constructor(private readonly deps: Omit<HandlerDeps, 'commands' | 'live' | 'vault'>) {}
 
   /** The moments that a query must include: those that the connection has seen, and the revision it names. */
   async moments(connection: Connection, revision: string | undefined, partition?: number) {

@@ -2,13 +2,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
 import { z } from 'zod';
 import { notFound, unauthenticated } from '../base/errors.js';
-import type { CommandRouter } from '../domain/commands.js';
+import { type CommandRouter, routerVia } from '../domain/commands.js';
 import { Time, textOf } from '../domain/fields.js';
-import type { Actor, UserId } from '../domain/ids.js';
+import type { Actor, KeyId, UserId } from '../domain/ids.js';
 import { PAGE_ROWS, REASON_CODE_POINTS, SEARCH_CHARACTERS } from '../domain/limits.js';
 import type { AdminAction } from '../domain/roles.js';
 import { ROLES, type Role } from '../domain/streams.js';
 import { User } from '../domain/userMessageChat.js';
+import { isUsername } from '../domain/users.js';
 import { cutPage } from '../projections/answerPages.js';
 import type { UserPageRequest } from '../projections/models/userSearch.js';
 import type { Queries } from '../projections/queries.js';
@@ -16,7 +17,7 @@ import type { Passwords, Session, Vault } from '../vault/vault.js';
 import type { SessionRules } from './accounts.js';
 import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './problems.js';
-import { hasLength, NoFields, ResetPassword, Username } from './schemas.js';
+import { hasLength, NoFields, ResetPassword } from './schemas.js';
 
 /** The life of a code that sets a new password. */
 const CODE_LIFE_MS = 24 * 60 * 60_000;
@@ -62,6 +63,11 @@ export class UserAdministration {
 
   constructor(parts: AdministrationParts) {
     this.#parts = parts;
+  }
+
+  /** The same, for decisions that come through a server key, whose id each event names. */
+  through(key: KeyId): UserAdministration {
+    return new UserAdministration({ ...this.#parts, commands: routerVia(this.#parts.commands, key) });
   }
 
   /**
@@ -120,6 +126,11 @@ export class UserAdministration {
   async endSessions(by: Actor, userId: UserId): Promise<number> {
     await this.#decide(by, userId, 'sessions ended');
     return this.#endSessions(userId);
+  }
+
+  /** Records that a token is issued for the user. Throws `forbidden` for a suspended one too. */
+  async recordToken(by: Actor, userId: UserId): Promise<void> {
+    await this.#decide(by, userId, 'token issued');
   }
 
   /**
@@ -308,8 +319,7 @@ async function resetPassword(
   const userId = await turn(credentials.idOf(username), async () => {
     // Before the code is looked at, so that the time tells nobody whether there is one.
     const newHash = await passwords.hash(newPassword);
-    // The vault folds case beyond ASCII: a text that cannot be a name must not find one.
-    if (!Username.safeParse(username).success) return undefined;
+    if (!isUsername(username)) return undefined;
     if (!(await credentials.useReset(username, hashCode(code), newHash, new Date()))) return undefined;
     const found = await credentials.find(username);
     return found === undefined || found === 'erased' ? undefined : found.userId;

@@ -7,6 +7,8 @@ import type { Moment } from '../domain/commands.js';
 import { streamOf, type UserId } from '../domain/ids.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
+import type { User } from '../domain/userMessageChat.js';
+import type { Standing } from '../host/issuerSessions.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Progress } from '../projections/queryWaits.js';
@@ -73,7 +75,7 @@ export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
 /** The log and the read models that say what a user is now. */
 export interface PresentSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles' | 'users'>;
+  readonly queries: Pick<Queries, 'roles' | 'self'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
@@ -98,12 +100,19 @@ export function roleCheck(source: PresentSource): RoleCheck {
   };
 }
 
-/** Checks whether a user is suspended, as `roleCheck` checks a role. */
-export function suspensionCheck(source: PresentSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const found = await askAtPresent(source, userId, (at) => source.queries.users([userId], at));
-    return found.get(userId)?.suspended === true;
-  };
+/** Finds a user with what only their own devices are shown, as `roleCheck` checks a role. */
+export type FindPresent = (userId: UserId) => Promise<User | undefined>;
+
+export const presentUser =
+  (source: PresentSource): FindPresent =>
+  (userId) =>
+    askAtPresent(source, userId, (at) => source.queries.self(userId, at));
+
+/** What a user may do at present. An unknown one is as good as erased. */
+export async function standingOf(find: FindPresent, userId: UserId): Promise<Standing> {
+  const user = await find(userId);
+  if (!user || user.erased) return 'erased';
+  return user.suspended ? 'suspended' : 'good';
 }
 
 export interface RoleParts extends SessionParts {

@@ -56,7 +56,7 @@ export async function seenGroups(
 const windowsOfGroup = ({ membership }: SeenGroup) => windowsIn(periodsOf(membership));
 
 /** Members of a group in the order of joining, behind `from`. */
-async function membersByJoining(
+export async function membersByJoining(
   rows: RowReader,
   roomId: RoomId,
   limit: number,

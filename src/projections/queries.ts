@@ -11,12 +11,13 @@ import { partitionOf } from '../log/log.js';
 import { cutPage, type PageAsked } from './answerPages.js';
 import { changedStreams } from './changedStreams.js';
 import { type ChatPageAsked, chatPage } from './chatPages.js';
-import { groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
+import { groupMembersPage, membersByJoining, openGroups, readersPage, seenGroup } from './groupQueries.js';
 import { MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
 import { withSettings } from './models/chatSettingRows.js';
 import { openChats } from './models/chatViews.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
+import { groupRows } from './models/groupRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -128,6 +129,10 @@ export interface GroupQueries {
   membership(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Membership | undefined>;
   /** All memberships of a user, also those that have ended. */
   memberships(userId: UserId, at: readonly Moment[]): Promise<readonly PlacedMembership[]>;
+  /** Whether there is such a group, also one that everybody has left. */
+  exists(roomId: RoomId, at: readonly Moment[]): Promise<boolean>;
+  /** The present member who joined first; undefined if there is none. */
+  firstMember(roomId: RoomId, at: readonly Moment[]): Promise<UserId | undefined>;
   /** A page of the members, in the order of joining. Throws `not_found` unless `me` is one. */
   members(
     me: UserId,
@@ -306,6 +311,14 @@ function groupQueries(
         const { roomId } = membershipIn(key);
         return [{ roomId, partition, offset, isMember: value.role !== null, periods: periodsOf(value) }];
       });
+    },
+    async exists(roomId, at) {
+      await waitFor(at);
+      return (await groupRows(rows, [roomId])).has(roomId);
+    },
+    async firstMember(roomId, at) {
+      await waitFor(at);
+      return (await membersByJoining(rows, roomId, 1))[0]?.userId;
     },
     async members(me, page, at) {
       await waitFor(at);

@@ -88,7 +88,7 @@ class HandlersWorld extends GatewayWorld {
           whenKept: async () => {},
         },
       },
-      keys: { create: async () => {} },
+      vault: { keys: { create: async () => {} }, sessions: { find: async () => undefined } },
       live: {
         hub,
         presence,

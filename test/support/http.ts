@@ -12,6 +12,8 @@ import type { Moderation } from '../../src/erasure/reportDecisions.js';
 import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
+import type { ServerParts } from '../../src/http/server/hostRequests.js';
+import type { SubscriptionResources } from '../../src/http/server/subscriptionResources.js';
 import type { Queries } from '../../src/projections/queries.js';
 import type { Passwords, Vault } from '../../src/vault/vault.js';
 import { FakeCore } from './fakeCore.js';
@@ -110,9 +112,12 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
-      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {}, isSuspended: async () => false },
+      sessionRules: {
+        ...{ lifetimeMs: 60_000, announceEnds: async () => {}, signUp: 'open' },
+        present: (userId) => queries.self(userId, []),
+      },
+      limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },
     },
-    limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },
     users: {
       queries,
       revisions: {
@@ -138,6 +143,12 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },
     operations: { ready, metrics: new Metrics(), isMetricsPublic: true },
+    // No key is valid, so that nothing behind it is asked for.
+    host: {
+      server: { keys: { find: async () => undefined }, reads: {}, writes: {} } as unknown as ServerParts,
+      events: {} as SubscriptionResources,
+      issuer: undefined,
+    },
   };
 }
 

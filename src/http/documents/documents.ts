@@ -31,12 +31,16 @@ export function openApi(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Audit', 'Administration', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: ['Users', 'Audit', 'Administration', 'Host', 'Operations', 'Documents'].map((name) => ({ name })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,
       securitySchemes: {
-        session: { type: 'http', scheme: 'bearer', description: 'The token of a sign-in.' },
+        session: { type: 'http', scheme: 'bearer', description: 'The token of a sign-in, or of the issuer.' },
+        serverKey: {
+          ...{ type: 'http', scheme: 'bearer' },
+          description: 'A key of `parley key add`, for the server of the host application.',
+        },
       },
     },
   };
@@ -48,7 +52,7 @@ function describeOperation(
   components: Components,
   problem: Json,
 ): Json {
-  const { id, summary, about, tag, open, path, query, body, status, answer } = operation;
+  const { id, summary, about, tag, open, path, query, body, form, status, answer } = operation;
   const refusal = (description: string) => ({
     description,
     content: { 'application/problem+json': { schema: problem } },
@@ -69,25 +73,26 @@ function describeOperation(
     summary,
     description: about,
     tags: [tag],
-    ...(open ? { security: [] } : {}),
+    ...(open ? { security: [] } : operation.key ? { security: [{ serverKey: [] }] } : {}),
     parameters: [...(path ?? []), ...(query ? parametersOf(query, components) : [])],
-    ...(body
-      ? {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: components.schema(body, 'input') } },
-          },
-        }
-      : {}),
+    ...requestBodyOf(operation, components),
     responses: {
       [status]: {
         description: 'done',
         ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
       },
       ...Object.fromEntries(errors),
-      ...(body ? { 413: refusal('larger than 64 KiB'), 415: refusal('not JSON in UTF-8') } : {}),
+      ...(body || form ? { 413: refusal('larger than 64 KiB'), 415: refusal('of another type') } : {}),
     },
   };
+}
+
+function requestBodyOf({ body, form, isBodyOptional }: Operation, components: Components): Json {
+  const schema = body ?? form;
+  if (!schema) return {};
+  const type = body ? 'application/json' : 'application/x-www-form-urlencoded';
+  const content = { [type]: { schema: components.schema(schema, 'input') } };
+  return { requestBody: { required: !isBodyOptional, content } };
 }
 
 const parametersOf = (query: z.ZodObject, components: Components): Json[] =>
