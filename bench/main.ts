@@ -7,6 +7,7 @@ import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
+import { groupMemory } from './measures/groupMemory.js';
 import { groups } from './measures/groups.js';
 import { manyGroups } from './measures/manyGroups.js';
 import type { Context, Row } from './measures/measure.js';
@@ -50,6 +51,7 @@ const measures = [
   resume,
   groups,
   manyGroups,
+  groupMemory,
   nodes,
   textKeys,
 ];

@@ -40,7 +40,9 @@ export const outline: readonly Part[] = [
       { made: 'protocol', url: '/docs/protocol', name: 'The contract' },
       page('client', 'Client guide'),
       { made: 'reference', url: '/docs/reference', name: 'Client reference' },
+      page('host', 'The host application'),
       page('porting', 'Porting from Socket.IO'),
+      page('webhooks', 'Events for the host'),
     ],
   },
   {

@@ -9,7 +9,7 @@ import type { Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
-import { DeletedTexts } from '../erasure/deletedTexts.js';
+import { type Consequences, DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
 import { HeldTexts } from '../erasure/heldTexts.js';
@@ -21,6 +21,7 @@ import { createQueries, type Queries } from '../projections/queries.js';
 import { Reports } from '../projections/reportQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { LocalRouter, type Writers } from '../writer/writers.js';
+import { openSendHook } from './eventDelivery.js';
 import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import { createWriters } from './nodeWriters.js';
 import type { Stores } from './openStores.js';
@@ -203,7 +204,11 @@ export async function startPushes(
       reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
     },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    commands: { router: commands, destroyed: (moment) => deletedTexts.waitFor(moment) },
+    commands: {
+      router: commands,
+      destroyed: (moment) => deletedTexts.waitFor(moment),
+      hook: openSendHook({ config, logger, metrics }),
+    },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());
@@ -270,9 +275,13 @@ export function prepareDeletedTexts(
   return deletedTexts;
 }
 
-/** Starts destroying the keys of deleted texts, first of those that a crash left. */
-export function startDeletedTexts({ closers }: Host, deletedTexts: DeletedTexts): void {
-  deletedTexts.start();
+/** Starts destroying the keys of deleted texts and finishing decisions, first those that a crash left. */
+export function startDeletedTexts(
+  { closers }: Host,
+  deletedTexts: DeletedTexts,
+  consequences: Consequences,
+): void {
+  deletedTexts.start(consequences);
   closers.add(() => deletedTexts.stop());
 }
 

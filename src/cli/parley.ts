@@ -1,8 +1,17 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
+import { addKey, addSigningKey } from './keys.js';
 import { addReport, addUser } from './moderate.js';
-import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
+import {
+  addAccept,
+  addBackup,
+  addMessage,
+  addRebuild,
+  addRestore,
+  addRole,
+  addSubscription,
+} from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -26,7 +35,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .exitOverride();
   for (const add of [
     ...[addServe, addRole, addUser, addMessage, addReport, addRebuild],
-    ...[addBackup, addRestore, addAudit, addKey],
+    ...[addBackup, addRestore, addAudit, addKey, addSubscription],
   ])
     add(program, env);
   try {
@@ -49,7 +58,8 @@ function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'check, read and export the log, whether a server runs or not; docs/audit.md shows each step',
     );
-  for (const add of [addVerify, addCheckLog, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
+  for (const add of [addVerify, addCheckLog, addReplay, addAsOf, addExport, addAccept, addSigningKey])
+    add(audit, env);
 }
 
 function addServe(program: Command, env: NodeJS.ProcessEnv): void {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
 import type { Period } from './groups/groupState.js';
-import type { Actor, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
+import type { Actor, KeyId, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
 import type { Chat, User } from './userMessageChat.js';
 
 /** The builders of declared events and of what they push. */
@@ -48,6 +48,8 @@ export interface RecordedOf<T extends string, D> extends NewEventOf<T, D> {
   readonly actor: Actor;
   readonly recordedAt: Time;
   readonly commandId: string;
+  /** The server key through which it was caused, if one was. */
+  readonly via?: KeyId;
 }
 
 /** The words of a transcript line. */
@@ -114,6 +116,8 @@ interface EventSpec<T extends string, D, S> {
   readonly changes?: (message: SealedMessage, event: RecordedOf<T, D>) => SealedMessage;
   /** The live push shows the whole message too, which the writer sends along. */
   readonly showsMessage?: true;
+  /** Subscriptions get it only if they name its type. */
+  readonly isDeliveredIfNamed?: true;
   /** The event in the auditor's transcript. */
   readonly line: (event: RecordedOf<T, D>, words: Words) => string;
   /** The older type that this one replaces, and how each is read as the other. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { monotonicNow, systemTimer } from '../base/clock.js';
+import type { ParleyError } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import { UserLimits } from '../base/rateLimits.js';
@@ -19,6 +20,7 @@ import { type ContentSources, Delivery, type Texts } from './delivery.js';
 import { Fanout, type Place, placesOf } from './fanout.js';
 import { GroupIndex } from './groupIndex.js';
 import { createHandlers } from './handlers.js';
+import { askBefore, type HostQuestions } from './heldRooms.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { ProfileChanges, Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
@@ -62,6 +64,7 @@ export interface GatewayParts {
     readonly router: CommandRouter;
     /** See `CommandRunnerDeps.destroyed`. */
     readonly destroyed: (moment: Moment) => Promise<void>;
+    readonly hook: HostQuestions;
   };
   readonly report: {
     readonly metrics: Metrics;
@@ -79,6 +82,8 @@ export interface RunningGateway {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
   /** See `OpenConnections.turnover`. */
   turnover(): number;
+  /** See `OpenConnections.checkRequest`. */
+  checkRequest(user: UserId): ParleyError | undefined;
   /** Answers the requests that have begun, and closes all connections. */
   close(): Promise<void>;
   /** Leaves the bus and stops every timer. */
@@ -141,7 +146,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     revisions,
     directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
-    keys: vault.keys,
+    vault,
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
 
@@ -154,6 +159,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     },
     upgrade: (request, socket, head) => server.upgrade(request, socket, head),
     turnover: () => connections.turnover,
+    checkRequest: (user) => connections.checkRequest(user),
     async close() {
       presence.stop();
       stopReconciling();
@@ -279,13 +285,7 @@ function followLog(
   const { hub, ring, cursors, rooms, groups } = memory;
   const { metrics, logger } = report;
   return new Fanout(start, {
-    delivery: new Delivery({
-      hub,
-      ring,
-      cursors,
-      typing,
-      groups,
-    }),
+    delivery: new Delivery({ hub, ring, cursors, typing, groups }),
     interest: { groups, ring, relations: hub.relations },
     content,
     source: { log: stores.log, rooms, queries: stores.queries },
@@ -326,7 +326,7 @@ function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing
 }
 
 function serveSockets(
-  { config, stores, report }: GatewayParts,
+  { config, stores, report, commands }: GatewayParts,
   { hub, presence }: IdentifyDeps['users'],
   identify: Identify,
   handlers: Handlers,
@@ -334,10 +334,11 @@ function serveSockets(
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
   const connections = new OpenConnections({ hub, presence, sessions, clock: gatewayClock, logger });
+  const asking = askBefore(handlers, commands.hook);
   const server = new WebSocketServer({
     sessions,
     connections,
-    answerRequest: createRequestAnswerer({ identify, handlers, metrics, logger }),
+    answerRequest: createRequestAnswerer({ identify, handlers: asking, metrics, logger }),
     rules: { origins: new Origins(config), rateLimit: config.RATE_LIMIT },
     logger,
   });

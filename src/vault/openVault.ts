@@ -6,9 +6,12 @@ import { VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { open, seal } from './dataKeys.js';
+import { createHostLinkStore, type HostLinkStore } from './hostLinks.js';
 import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
+import { createServerKeyStore, type ServerKeyStore } from './serverKeys.js';
 import { createSessionStore } from './sessionStore.js';
+import { SubscriptionStore } from './subscriptionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { HeadTable, HoldTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
@@ -29,6 +32,9 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
   readonly inspector: KeyInspector;
   readonly holds: HoldTable;
+  readonly subscriptions: SubscriptionStore;
+  readonly serverKeys: ServerKeyStore;
+  readonly hostLinks: HostLinkStore;
 }
 
 /**
@@ -64,6 +70,9 @@ export async function createVault(
     signing: createSigningKeys(store, derived.signing),
     inspector: keys.inspector,
     holds: store,
+    subscriptions: new SubscriptionStore(store, derived.subscriptions),
+    serverKeys: createServerKeyStore(store),
+    hostLinks: createHostLinkStore(store, derived),
     close() {
       keys.close();
       sessions.close();
@@ -168,6 +177,13 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     listEndedHolds: remote.listEndedHolds,
     removeEndedHolds: remote.removeEndedHolds,
     pageHolds: remote.pageHolds,
+    listSubscriptions: remote.listSubscriptions,
+    insertSubscription: remote.insertSubscription,
+    replaceSubscription: remote.replaceSubscription,
+    removeSubscription: remote.removeSubscription,
+    listDeliveries: remote.listDeliveries,
+    putDelivery: remote.putDelivery,
+    replaceDelivery: remote.replaceDelivery,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,
@@ -182,10 +198,16 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     findHead: remote.findHead,
     replaceHead: remote.replaceHead,
     keepAbandonedHead: remote.keepAbandonedHead,
+    insertServerKey: remote.insertServerKey,
+    findServerKey: remote.findServerKey,
+    listServerKeys: remote.listServerKeys,
+    revokeServerKey: remote.revokeServerKey,
     insertSession: remote.insertSession,
     findSession: remote.findSession,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
+    endIssuedTo: remote.endIssuedTo,
+    endIssuedAs: remote.endIssuedAs,
     listRecentlyEnded: remote.listRecentlyEnded,
     listSessions: remote.listSessions,
     async close() {

@@ -14,15 +14,8 @@ import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { isGroup } from '../domain/streams.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import {
-  decide,
-  MAX_ROUND_COMMANDS,
-  messageNow,
-  type Prepared,
-  type SealedText,
-  sealField,
-  type Task,
-} from './decide.js';
+import { decide, messageNow, type SealedText, sealField } from './decide.js';
+import { MAX_ROUND_COMMANDS, type Prepared, type Task } from './prepare.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import { PreferencesMissing, type ReadModels, type WriterEnvironment } from './writerPorts.js';
@@ -114,7 +107,7 @@ export class Batch {
         return false;
       }
       // Thrown before anything was added: it concerns this command alone.
-      stream.uses--;
+      stream.release();
       this.deps.admission.leave(task.bytes);
       task.reject(error);
     }
@@ -226,22 +219,24 @@ export class Batch {
       recordedAt: this.recordedAt,
       commandId: task.commandId,
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
+    if (task.via !== undefined) Object.assign(decided, { via: task.via });
     const texts: SealedText[] = [];
-    let event = decided;
+    let sealedData: Record<string, unknown> | undefined;
     for (const field of declarationOf(decided.type).sealed ?? NO_FIELDS) {
       const text = sealField(decided, field, prepared);
       if (!text) continue;
       texts.push(text);
-      // The sealed form of a text is a text.
-      event = { ...event, data: { ...event.data, [field.field]: text.sealed } } as Recorded;
+      sealedData ??= { ...data };
+      sealedData[field.field] = text.sealed;
     }
+    // The sealed form of a text is a text.
+    let event = sealedData ? ({ ...decided, data: sealedData } as unknown as Recorded) : decided;
     const { knownToAll } = this.deps;
     const stored = knownToAll.has(type)
       ? event
       : downcastEvent(event.type, event.data, (each) => knownToAll.has(each));
     if (!stored) throw overloaded('a node does not know this kind of event yet');
-    // If an older form is stored, use only its data, because every node folds that data.
-    // The data is of the type.
+    // If an older form is stored, use only its data, which every node folds. It is of the type.
     if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded;
     const leaf = encodeEvent(event, stored);
     const bytes = Buffer.byteLength(leaf);
@@ -250,7 +245,7 @@ export class Batch {
   }
 
   #tell({ task, stream }: Prepared, decision: Waiting['decision'], moment: Moment): void {
-    stream.uses--;
+    stream.release();
     this.deps.admission.leave(task.bytes);
     if ('refused' in decision) task.reject(decision.refused);
     // A caller takes what its command's kind is answered with, and a writer gives no other.
@@ -340,7 +335,7 @@ export class ReadyCommands {
     } catch (error) {
       if (this.#commands[0] === first) {
         this.#commands.shift();
-        first.stream.uses--;
+        first.stream.release();
         refuse(first.task, error);
       }
     }

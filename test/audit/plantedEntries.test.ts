@@ -4,8 +4,8 @@ import { expect } from 'chai';
 import type { Document } from 'mongodb';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { changedStreams } from '../../src/projections/changedStreams.js';
-import { activeChats } from '../../src/projections/models/chatViews.js';
-import { blockedIds, friendIds, tiesOf } from '../../src/projections/models/contacts.js';
+import { chatPage } from '../../src/projections/chatPages.js';
+import { pairsUnder, tiesOf } from '../../src/projections/models/contacts.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
 import { messageKey } from '../../src/projections/models/messageKeys.js';
 import { messageFacts, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
@@ -47,8 +47,7 @@ async function plant(engine: Engine, { table, index, term, key }: Planted): Prom
 }
 
 for (const kind of allEngines)
-  describe(`an index entry that was planted on ${kind} shows nobody`, function () {
-    this.timeout(60_000);
+  describe(`an index entry that was planted on ${kind} shows nobody`, () => {
     let world: SmallLog;
     let source: ViewSource;
     let close: () => Promise<void>;
@@ -74,20 +73,22 @@ for (const kind of allEngines)
     it("another's chat in a list of chats", async () => {
       const { engine, cid } = world;
       const viewer = { me: cid, rule: 'open' } as const;
-      const before = await activeChats(source, viewer, { limit: 10 });
+      const before = await chatPage(source, viewer, { limit: 10 });
       await plant(engine, { table: 'chats_v1', index: 'activity', term: cid, key: room() });
       expect(before.chats).to.have.lengthOf(1);
-      expect(await activeChats(source, viewer, { limit: 10 })).to.deep.equal(before);
+      expect(await chatPage(source, viewer, { limit: 10 })).to.deep.equal(before);
     });
 
     it("another's friends and contacts", async () => {
       const { engine, ann, bob, cid } = world;
+      const others = async (index: 'friends' | 'blocked') =>
+        (await pairsUnder(source.rows, index, cid, { limit: 10 })).flatMap(({ other }) => other ?? []);
       await plant(engine, { table: 'chats_v1', index: 'friends', term: cid, key: room() });
       await plant(engine, { table: 'chats_v1', index: 'members', term: cid, key: room() });
-      expect((await friendIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
+      expect(await others('friends')).to.deep.equal([]);
       await plant(engine, { table: 'chats_v1', index: 'blocked', term: cid, key: room() });
       expect([...(await tiesOf(source.rows, cid)).keys()]).to.have.members([ann, bob]);
-      expect((await blockedIds(source.rows, cid, { limit: 10 })).ids).to.deep.equal([]);
+      expect(await others('blocked')).to.deep.equal([]);
     });
 
     it("another's stream in a replay, and the page behind it is not lost", async () => {

@@ -11,8 +11,7 @@ const NOBODY = { isOnline: false, lastSeen: null };
 
 for (const engine of allKinds)
   for (const rule of ['open', 'consent'] as const)
-    describe(`safety (${engine}, CONTACTS=${rule})`, function () {
-      this.timeout(60_000);
+    describe(`safety (${engine}, CONTACTS=${rule})`, () => {
       let server: Running;
       const place: Place = {
         get url() {
@@ -86,6 +85,26 @@ for (const engine of allKinds)
         await hear(phone, 'accepted');
         expect(await sees(phone, ben)).to.equal(true);
         expect(phone.pushes('accept chat')).to.deep.equal([]);
+        await watch.close();
+      });
+
+      it('shows a chat alike in pushes, in lists, in the sign-in and by `get chat`', async () => {
+        const watch = await ben.device();
+        const same = async (shown: unknown, roomId: string, device = tablet) =>
+          expect(shown).to.deep.equal((await device.request('get chat', { roomId })).chat);
+        const { room } = await phone.request('init chat', { friendId: ben.userId });
+        const { roomId } = room;
+        await same(room, roomId, phone);
+        await same((await laptop.push('init chat')).data.room, roomId, phone);
+        await say(phone, roomId, 'hello');
+        await hear(tablet, 'hello');
+        await same(tablet.pushed('init chat')[0]?.room, roomId);
+        const changed = await tablet.request('change chat', { roomId, pinned: true });
+        await same(changed.chat, roomId);
+        await same((await watch.push('change chat')).data.chat, roomId);
+        await same((await tablet.request('get active chats', {})).chats[0], roomId);
+        const { body } = await ask(place.url, `GET /user/${ben.userId}`, { token: ben.token });
+        await same(body.activeChats[0], roomId);
         await watch.close();
       });
 

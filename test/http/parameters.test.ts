@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { Proofs } from '../../src/audit/proof/proofs.js';
 import { openApi } from '../../src/http/documents/documents.js';
 import { paths } from '../../src/http/documents/routes.js';
+import { hostIdIn } from '../../src/http/server/hostRequests.js';
 
 const id = '1d0c8a52-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 /** Texts that some parameter takes, and others next to them. */
@@ -35,7 +36,20 @@ const probes = [
   ],
   ...['2026-01-31T12:00:00Z', '2026-01-31T12:00:00.123456789Z', '2026-01-31T12:00:00.1234567890Z'],
   ...['2026-01-31T12:00:00+02:00', '2026-02-30T12:00:00Z', '2026-01-31', 'yesterday'],
-  ...[32, 33, 256, 257, 12_288, 12_289].map((n) => 'x'.repeat(n)),
+  ...[
+    '0s',
+    '30s',
+    '30.5s',
+    '31s',
+    '50ms',
+    '30000ms',
+    '30001ms',
+    '1m',
+    'MessageSent,MessageEdited',
+    'MessageSent,',
+  ],
+  ...['start', 'now'],
+  ...[32, 33, 256, 257, 4096, 4097, 12_288, 12_289].map((n) => 'x'.repeat(n)),
   ...[32, 33].map((n) => '😀'.repeat(n)),
 ];
 
@@ -90,7 +104,11 @@ describe('the parameters of REST', () => {
     );
     expect(examples.length).to.be.at.least(3);
     for (const { name, example } of [...examples, { name: 'tile', example: '0/1' }]) {
-      expect(name, 'only of tiles so far').to.equal('tile');
+      if (name === 'id' || name === 'otherId') {
+        expect(hostIdIn(example), example).to.be.a('string');
+        continue;
+      }
+      expect(name, 'only of tiles and host ids so far').to.equal('tile');
       const outcome = await proofs.tile(0, example).catch((error: unknown) => error);
       expect(outcome === asked, example).to.equal(example !== '0/1');
     }

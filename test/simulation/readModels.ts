@@ -85,6 +85,7 @@ export class FoldedModels {
         preferences: (users) => read(() => new Map(users.map((user) => [user, DEFAULT_PREFERENCES]))),
         invitations: ({ users }) => read(() => new Map(users.map((user) => [user, 'taken' as const]))),
         groupsOf: async () => new Map(),
+        blocksOf: async () => new Map(),
         foldedPosition: (partition) => read(() => this.#checkpoints[partition]?.position ?? 0),
         ids: {
           stored: (partition) => read(() => this.#checkpoints[partition] ?? NOTHING_FOLDED),

@@ -12,6 +12,7 @@ export interface EventRow {
   readonly actor: string;
   readonly recordedAt: string;
   readonly commandId: string;
+  readonly via?: string;
 }
 
 /** A room at a point in time. */

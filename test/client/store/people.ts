@@ -10,7 +10,7 @@ import type {
   StoreOptions,
 } from '../../../packages/client/src/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
-import type { Person, Place } from '../../support/people.js';
+import { type Person, type Place, socketServer } from '../../support/people.js';
 
 /** An outbox store that outlives the stores of a test. */
 export class MemoryOutbox implements OutboxStore {
@@ -29,15 +29,40 @@ export async function openStore(
   const rest = new Rest(place.url);
   const { token } = await rest.signIn(username, password);
   const store = createStore({
-    url: () => place.wsUrl,
-    ...{ token, rest, webSocket: WebSocket },
+    url: () => socketServer(place),
+    ...{ getToken: () => token, rest, webSocket: WebSocket },
     // Soon: the server of a test is back soon.
     backoff: { baseMs: 20, capMs: 250 },
     ...options,
   });
   store.start();
-  await store.loaded();
+  await store.ready;
   return store;
+}
+
+/** The stores that a test has opened. */
+export class OpenedStores {
+  readonly #stores: Store[] = [];
+
+  readonly open = async (...args: Parameters<typeof openStore>): Promise<Store> => {
+    const store = await openStore(...args);
+    this.#stores.push(store);
+    return store;
+  };
+
+  /** Two people in a chat, each with a store and the room open, after the first has said this. */
+  async talking(place: Place, [one, other]: readonly [Person, Person], first: string) {
+    const [of, to] = [await this.open(place, one), await this.open(place, other)];
+    const { roomId } = await of.openChat(other.user.userId);
+    const mine = of.openRoom(roomId);
+    mine.send(first);
+    await onlyChat(to);
+    return { of, to, mine, theirs: to.openRoom(roomId), roomId };
+  }
+
+  closeAll(): void {
+    for (const store of this.#stores.splice(0)) store.close();
+  }
 }
 
 /** The only chat of somebody who has one; waits for it. */
