@@ -47,8 +47,7 @@ async function plant(engine: Engine, { table, index, term, key }: Planted): Prom
 }
 
 for (const kind of allEngines)
-  describe(`an index entry that was planted on ${kind} shows nobody`, function () {
-    this.timeout(60_000);
+  describe(`an index entry that was planted on ${kind} shows nobody`, () => {
     let world: SmallLog;
     let source: ViewSource;
     let close: () => Promise<void>;
