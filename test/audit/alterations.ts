@@ -555,7 +555,7 @@ const ofVault: readonly Alteration[] = [
   },
   {
     what: 'a session is planted',
-    ...inVault("INSERT INTO sessions VALUES ('x', ':ann', '2026', '2036', NULL)"),
+    ...inVault("INSERT INTO sessions VALUES ('x', ':ann', '2026', '2036', NULL, NULL)"),
     ...onVault('sessions', (rows, { ann }) =>
       rows.insertOne({ ...id('x'), userId: ann, createdAt: '2026', expiresAt: '2036', endedAt: null }),
     ),
