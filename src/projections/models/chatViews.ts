@@ -1,7 +1,7 @@
 import { streamOf, type UserId } from '../../domain/ids.js';
 import { isContact } from '../../domain/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
-import { type RowReader, valuesOf } from '../store/rowStore.js';
+import { findCheckedInOrder, type RowReader, valuesOf } from '../store/rowStore.js';
 import {
   activityOf,
   type ChatRow,
@@ -75,15 +75,15 @@ export async function activeChats(
   { limit, next }: PageAsked,
 ): Promise<{ chats: Chat[]; next?: string }> {
   const { me } = viewer;
-  const found = await source.rows.find(chatsModel, 'activity', {
-    ...{ terms: [me], reverse: true, limit: limit + 1 },
-    ...fromNext('chats', next),
+  const found = await findCheckedInOrder(source.rows, chatsModel, 'activity', {
+    find: { terms: [me], reverse: true, limit: limit + 1, ...fromNext('chats', next) },
+    // An index is not trusted, and a chat is active only once it was created.
+    isWanted: ({ value }) => value !== null && hasChat(value) && isMember(value, me) && me in value.active,
+    sortOf: activityOf,
   });
-  const rows = valuesOf(found.slice(0, limit));
-  // An index is not trusted, and a chat is active only once it was created.
-  const page = rows.filter(hasChat).filter((chat) => isMember(chat, me) && me in chat.active);
+  const page = valuesOf(found.slice(0, limit)).filter(hasChat);
   const chats = await openChats(source, viewer, page);
-  const last = rows.at(-1);
+  const last = page.at(-1);
   if (found.length <= limit || last === undefined) return { chats };
   const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
   return { chats, next: writeNext('chats', end) };

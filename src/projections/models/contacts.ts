@@ -229,10 +229,11 @@ export const fromNext = (what: PageOf, next: string | undefined): { readonly fro
 
 export function parseNext(what: PageOf, text: string): PageEnd {
   const [body = '', checksum, ...rest] = text.split('.');
-  const [kind, place = '', key] = Buffer.from(body, 'base64url').toString().split('/');
+  // A key may have slashes.
+  const [kind, place = '', ...parts] = Buffer.from(body, 'base64url').toString().split('/');
   const sort = Number.parseInt(place, 36);
   const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum && kind === what;
-  if (isWhole && key !== undefined && Number.isSafeInteger(sort)) return { sort, key };
+  if (isWhole && parts.length > 0 && Number.isSafeInteger(sort)) return { sort, key: parts.join('/') };
   throw refuseNext(what);
 }
 
