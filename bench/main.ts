@@ -7,6 +7,7 @@ import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
+import { groupMemory } from './measures/groupMemory.js';
 import { groups } from './measures/groups.js';
 import { manyGroups } from './measures/manyGroups.js';
 import type { Context, Row } from './measures/measure.js';
@@ -25,7 +26,7 @@ import { textKeys } from './measures/textKeys.js';
 import { throughput } from './measures/throughput.js';
 import { verify } from './measures/verify.js';
 import { profileInto } from './server.js';
-import { parleyMongodb, parleySqlite } from './systems/parley.js';
+import { parleyBefore, parleyMongodb, parleySqlite } from './systems/parley.js';
 import { socketIo, socketIoNoStore } from './systems/peer.js';
 import { type System, systemNames } from './systems/system.js';
 import { formatTable } from './table.js';
@@ -50,6 +51,7 @@ const measures = [
   resume,
   groups,
   manyGroups,
+  groupMemory,
   nodes,
   textKeys,
 ];
@@ -58,6 +60,7 @@ const measureTimeoutMs = 60 * 60_000;
 interface Options {
   readonly only?: string[];
   readonly systems?: string[];
+  readonly before?: string;
   readonly quick?: boolean;
   readonly profile?: string;
   readonly rates?: number[];
@@ -70,9 +73,15 @@ const windowSeconds = { quick: 2, full: 8 };
 
 const log = (line: string) => process.stderr.write(`${line}\n`);
 
-function availableSystems(): System[] {
+function availableSystems(before: string | undefined): System[] {
   const mongoUrl = process.env.MONGO_URL;
-  return [parleySqlite, ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []), socketIo, socketIoNoStore];
+  return [
+    parleySqlite,
+    ...(before === undefined ? [] : [parleyBefore(before)]),
+    ...(mongoUrl ? [parleyMongodb(mongoUrl)] : []),
+    socketIo,
+    socketIoNoStore,
+  ];
 }
 
 async function tooLate(): Promise<never> {
@@ -94,7 +103,7 @@ async function rowsOf(measure: (typeof measures)[number], context: Context): Pro
 }
 
 async function main({ only, systems: wanted, quick = false, ...options }: Options): Promise<void> {
-  const systems = availableSystems().filter(({ name }) => !wanted || wanted.includes(name));
+  const systems = availableSystems(options.before).filter(({ name }) => !wanted || wanted.includes(name));
   const machine = describeMachine();
   log(machine);
   const bigLogs = new BigLogs(quick ? 100_000 : 1_000_000, log);
@@ -133,6 +142,10 @@ const { profile, ...options } = new Command('npm run bench --')
   )
   .addOption(new Option('--only <measures...>').choices(measures.map(({ name }) => name)))
   .addOption(new Option('--systems <systems...>').choices(systemNames))
+  .option(
+    '--before <checkout>',
+    'measure `parley-before` too: the build in this checkout of an earlier commit',
+  )
   .option('--quick', 'shorter windows and smaller logs: a check that the benchmark runs, not a measurement')
   .option(
     '--profile <directory>',

@@ -1,4 +1,4 @@
-import type { Message } from '../src/client/types.js';
+import type { Message } from '../packages/client/src/types.js';
 import { type Line, type Name, pairs } from './script.js';
 import type { Player, Stage } from './stage.js';
 

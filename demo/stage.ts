@@ -1,4 +1,4 @@
-import type { Message } from '../src/client/types.js';
+import type { Message } from '../packages/client/src/types.js';
 import { type Device, newDevice, type Person, type Place, signUp } from '../test/support/people.js';
 import { cast, type Line, type Name, pairs } from './script.js';
 

@@ -11,4 +11,8 @@ function packageFolder(folder: string): string {
 const beside = (path: string): string => fileURLToPath(new URL(`../${path}`, import.meta.url));
 
 // The default output folder is the one that the server reads.
-await buildSite(packageFolder(beside('site')), beside('src/client'), process.argv[2] ?? beside('docs'));
+await buildSite(
+  packageFolder(beside('site')),
+  beside('packages/client/src'),
+  process.argv[2] ?? beside('docs'),
+);

@@ -22,8 +22,11 @@ function operation(method: string, path: string, json: Json): string {
     row(String(each.name), each.required === true, at(each, 'schema'), each.description),
   );
   if (parameters.length > 0) parts.push('Parameters:', fieldTable(parameters));
-  if (json.requestBody !== undefined)
-    parts.push('Body:', fieldsOf(at(json, 'requestBody', 'content', 'application/json', 'schema')));
+  if (json.requestBody !== undefined) {
+    const [[type, body] = []] = Object.entries(at(json, 'requestBody', 'content'));
+    const name = type === 'application/json' ? 'Body:' : `Body (\`${type}\`):`;
+    parts.push(name, fieldsOf(at(body, 'schema')));
+  }
   for (const [status, response] of Object.entries(at(json, 'responses')))
     if (Number(status) < 300) parts.push(answer(status, response as Json)); // Responses are objects.
   const errors = Object.keys(at(json, 'responses')).filter((status) => Number(status) >= 400);

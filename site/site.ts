@@ -38,8 +38,8 @@ export async function buildSite(root: string, client: string, out: string): Prom
   const styleName = `assets/site.${createHash('sha256').update(style).digest('hex').slice(0, 12)}.css`;
 
   const entries = new Map([
-    ['parley/client', join(client, 'index.d.ts')],
-    ['parley/client/browser', join(client, 'browser.d.ts')],
+    ['@parley/client', join(client, 'index.d.ts')],
+    ['@parley/client/browser', join(client, 'browser.d.ts')],
   ]);
   const made = {
     protocol,

@@ -8,10 +8,10 @@ const src = join(root, 'src');
 
 /** The rooms of `src`, from the ground up. A room imports only from itself and from rooms before it. */
 const ROOMS = [
-  ...['base', 'domain', 'client', 'log', 'vault', 'cluster', 'projections', 'writer'],
-  ...['gateway', 'audit', 'erasure', 'http', 'app', 'cli'],
+  ...['base', 'domain', 'log', 'vault', 'cluster', 'projections', 'writer'],
+  ...['host', 'gateway', 'audit', 'erasure', 'http', 'app', 'cli'],
 ];
-const MOST_FILES = 260;
+const MOST_FILES = 285;
 const MOST_FILES_A_FOLDER = 28;
 const LINES = { fewest: 40, most: 350 } as const;
 /** Ports and the entries of threads and programs may be short. */
@@ -75,5 +75,50 @@ describe('the layout of src', () => {
     expect(sizes.filter(({ lines }) => lines > LINES.most)).to.deep.equal([]);
     const short = sizes.filter(({ file, lines }) => lines < LINES.fewest && !MAY_BE_SHORT.test(file));
     expect(short).to.deep.equal([]);
+  });
+
+  it('imports nothing of the packages', () => {
+    const targets = files.flatMap((file) => [...readFileSync(join(src, file), 'utf8').matchAll(IMPORTED)]);
+    expect(
+      targets.map(([, , from]) => from).filter((from) => /packages|@parley/.test(from ?? '')),
+    ).to.deep.equal([]);
+  });
+});
+
+const packages = join(root, 'packages');
+/** Each import: whether it is of types only, and where from. */
+const IMPORTED = /^(?:import|export)( type)?\b[^;]*?\bfrom '([^']+)';/gm;
+
+describe('the layout of the packages', () => {
+  const sources = readdirSync(packages, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /^\w+\/src\/.*\.tsx?$/.test(file),
+  );
+  const imported = sources.flatMap((file) =>
+    [...readFileSync(join(packages, file), 'utf8').matchAll(IMPORTED)].map(([, type, from = '']) => {
+      const target = from.startsWith('.') ? relative(root, join(packages, dirname(file), from)) : from;
+      return { file, target, isType: type !== undefined };
+    }),
+  );
+
+  it('is found by this test', () => {
+    expect(imported.map(({ target }) => target)).to.include.members(['packages/client/src/types.js', 'idb']);
+  });
+
+  it('has of the server only types, and of the contract only', () => {
+    const ofServer = imported.filter(({ target }) => !/^(packages\/|[@a-z][^/]*$|@parley\/)/.test(target));
+    const unlike = ofServer.filter(
+      ({ target, isType }) =>
+        !isType || !/^src\/(base\/errors|domain\/(contract|userMessageChat))\.js$/.test(target),
+    );
+    expect(ofServer).to.not.be.empty;
+    expect(unlike).to.deep.equal([]);
+  });
+
+  it('reaches from one package into another by its name only', () => {
+    const across = imported.filter(
+      ({ file, target }) =>
+        target.startsWith('packages/') && !target.startsWith(`packages/${file.split('/')[0]}/`),
+    );
+    expect(across).to.deep.equal([]);
   });
 });

@@ -23,7 +23,7 @@ const bin = (name) => join('node_modules', '.bin', name);
 const parts = [
   {
     name: 'program',
-    sources: ['src', 'test', 'bench', 'demo', 'site', 'tsconfig.json'],
+    sources: ['src', 'packages', 'test', 'bench', 'demo', 'site', 'tsconfig.json'],
     outputs: ['dist/src/app/main.js', 'dist/src/cli/bin.js', 'dist/.tsbuildinfo'],
     build() {
       // Without its program, the compiler must not rely on what it remembers of it.
@@ -35,13 +35,13 @@ const parts = [
   {
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
-    sources: ['web', 'src'],
+    sources: ['web', 'packages', 'src'],
     outputs: ['dist/pages/index.html', 'dist/pages/audit.html'],
     build: () => run(bin('vite'), 'build', 'web', '--logLevel', 'warn'),
   },
   {
     name: 'documentation',
-    sources: ['docs', 'README.md', 'site', 'src'],
+    sources: ['docs', 'README.md', 'site', 'packages', 'src'],
     outputs: ['dist/docs/index.html'],
     build: () => run(process.execPath, 'dist/site/build.js'),
   },

@@ -42,6 +42,8 @@ const precompress: Plugin = {
 export default defineConfig({
   root: resolve('.'),
   plugins: [precompress],
+  // The client as the application of somebody else has it, from its sources.
+  resolve: { tsconfigPaths: true },
   define: {
     EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
     FILTER_NAMES: JSON.stringify(filterNames),

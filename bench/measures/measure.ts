@@ -45,7 +45,7 @@ export const storing = (systems: readonly System[]) =>
   systems.filter(({ name }) => name !== 'socket.io-no-store');
 
 /** A server to compare with. */
-export type PeerName = 'socket.io' | 'socket.io-no-store';
+export type PeerName = Extract<SystemName, 'socket.io' | 'socket.io-no-store' | 'parley-before'>;
 
 /** A goal for a figure, also in comparison with peers. */
 export interface Goal {
@@ -78,6 +78,7 @@ export function comparedRow(
   const peers = {
     'socket.io': of('socket.io') ?? Number.NaN,
     'socket.io-no-store': of('socket.io-no-store') ?? Number.NaN,
+    'parley-before': of('parley-before') ?? Number.NaN,
   };
   const isJudged = (system: SystemName) =>
     system === (goal?.on ?? 'parley-sqlite') &&
@@ -95,6 +96,7 @@ function ratios(value: number, peers: Readonly<Record<PeerName, number>>): strin
   const shown = [
     ['peer', peers['socket.io']],
     ['no store', peers['socket.io-no-store']],
+    ['before', peers['parley-before']],
   ] as const;
   return shown
     .filter(([, figure]) => !Number.isNaN(value / figure))

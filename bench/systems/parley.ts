@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { MongoClient } from 'mongodb';
 import type { Engine } from '../../src/projections/store/engine.js';
@@ -10,7 +10,7 @@ import { ServerProcess } from '../server.js';
 import { temporaryDirectory } from '../temporary.js';
 import { WireConnection } from '../wire/connection.js';
 import { parleyDialect } from '../wire/parley.js';
-import type { BenchUser, Place, Running, StartOptions, System } from './system.js';
+import type { BenchUser, Place, Running, StartOptions, System, SystemName } from './system.js';
 
 /** The server program. */
 export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'app', 'main.js');
@@ -33,12 +33,13 @@ export async function createUser(origin: string, username: string): Promise<Benc
 }
 
 function startParley(
+  program: string,
   engine: Engine,
   directory: string,
   { bcryptCost = 4, env = {} }: StartOptions = {},
 ): Promise<ServerProcess> {
   const { MONGO_URL: _, NATS_URL: __, ...inherited } = process.env;
-  return ServerProcess.start([parleyProgram], {
+  return ServerProcess.start([program], {
     ...inherited,
     HOST: '127.0.0.1',
     PORT: '0',
@@ -60,6 +61,7 @@ class RunningParley implements Running {
     readonly engine: Engine,
     readonly directory: string,
     public server: ServerProcess,
+    private readonly program = parleyProgram,
   ) {
     this.usesOthers = engine.kind === 'mongodb';
   }
@@ -149,7 +151,7 @@ class RunningParley implements Running {
   async restart(how: 'stop' | 'kill', options: StartOptions = {}): Promise<number> {
     await this.server[how]();
     const from = performance.now();
-    this.server = await startParley(this.engine, this.directory, options);
+    this.server = await startParley(this.program, this.engine, this.directory, options);
     while (!(await fetch(`${this.server.origin}/ready`)).ok) {
       if (performance.now() - from > readyTimeoutMs) throw new Error('not ready within 120 s');
       await wait(5);
@@ -177,17 +179,26 @@ async function dropDatabase(url: string): Promise<void> {
   await client.close();
 }
 
+function embedded(name: SystemName, program: string): System {
+  return {
+    name,
+    searchFrom: 1000,
+    steadyUpTo: Number.POSITIVE_INFINITY,
+    async start(options) {
+      const dataDir = temporaryDirectory();
+      const engine: Engine = { kind: 'sqlite', dataDir };
+      const server = await startParley(program, engine, dataDir, options);
+      return new RunningParley(engine, dataDir, server, program);
+    },
+  };
+}
+
 /** Parley on its embedded engine. */
-export const parleySqlite: System = {
-  name: 'parley-sqlite',
-  searchFrom: 1000,
-  steadyUpTo: Number.POSITIVE_INFINITY,
-  async start(options) {
-    const dataDir = temporaryDirectory();
-    const engine: Engine = { kind: 'sqlite', dataDir };
-    return new RunningParley(engine, dataDir, await startParley(engine, dataDir, options));
-  },
-};
+export const parleySqlite = embedded('parley-sqlite', parleyProgram);
+
+/** Parley as it was: the same, built in this checkout of an earlier commit. */
+export const parleyBefore = (checkout: string): System =>
+  embedded('parley-before', resolve(checkout, 'dist', 'src', 'app', 'main.js'));
 
 /** Parley on a new database of this MongoDB server, which is dropped when Parley stops. */
 export function parleyMongodb(serverUrl: string): System {
@@ -200,7 +211,8 @@ export function parleyMongodb(serverUrl: string): System {
       url.pathname = `/bench_${randomUUID().replaceAll('-', '')}`;
       const engine: Engine = { kind: 'mongodb', url: url.href };
       const dataDir = temporaryDirectory();
-      return new RunningParley(engine, dataDir, await startParley(engine, dataDir, options));
+      const server = await startParley(parleyProgram, engine, dataDir, options);
+      return new RunningParley(engine, dataDir, server);
     },
   };
 }

@@ -3,11 +3,18 @@ import type { ServerProcess } from '../server.js';
 import type { WireConnection } from '../wire/connection.js';
 import type { Dialect } from '../wire/dialect.js';
 
-export const systemNames = ['parley-sqlite', 'parley-mongodb', 'socket.io', 'socket.io-no-store'] as const;
+export const systemNames = [
+  'parley-sqlite',
+  'parley-before',
+  'parley-mongodb',
+  'socket.io',
+  'socket.io-no-store',
+] as const;
 export type SystemName = (typeof systemNames)[number];
 
 /** Whether the system is there to compare with, not to be judged. */
-export const isPeer = (name: SystemName) => name === 'socket.io' || name === 'socket.io-no-store';
+export const isPeer = (name: SystemName) =>
+  name === 'socket.io' || name === 'socket.io-no-store' || name === 'parley-before';
 
 export interface BenchUser {
   readonly userId: string;

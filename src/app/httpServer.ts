@@ -6,14 +6,17 @@ import { AuditReader } from '../audit/auditReader.js';
 import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
 import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
+import type { Moment } from '../domain/commands.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
-import { streamOf } from '../domain/ids.js';
+import { type RoomId, streamOf } from '../domain/ids.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
-import { roleCheck, suspensionCheck } from '../http/auth.js';
+import { presentUser, roleCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
+import { partitionOf } from '../log/log.js';
+import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
 
@@ -22,10 +25,7 @@ export function httpParts(
   host: Host,
   parts: Parts,
   gateway: RunningGateway,
-  {
-    administration,
-    moderation,
-  }: { readonly administration: UserAdministration; readonly moderation: Moderation },
+  { administration, moderation, identity, destroyed }: Deciders,
 ): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
@@ -36,16 +36,22 @@ export function httpParts(
   const { heads, proofs } = audit;
   const { commands } = membership;
   const past = { log, rows, indexed: indexedSize(progress) };
+  const present = presentUser({ log, queries, progress });
+  const roomNow = async (roomId: RoomId) => {
+    const partition = partitionOf(streamOf('room', roomId), log.partitions);
+    return [{ partition, size: (await log.tail(partition))?.size ?? 0 }];
+  };
+  const lifetimeMs = config.SESSION_TTL;
+  const announceEnds = (sessions: readonly string[]) => gateway.sessionRevocation.announce(sessions);
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
-      sessionRules: {
-        lifetimeMs: config.SESSION_TTL,
-        announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
-        isSuspended: suspensionCheck({ log, queries, progress }),
+      sessionRules: { lifetimeMs, announceEnds, present, signUp: config.SIGN_UP },
+      limits: {
+        ...{ attemptLimit, trustedProxies: config.TRUST_PROXY },
+        checkRequest: (user) => gateway.checkRequest(user),
       },
     },
-    passwordLimits: { attemptLimit, trustedProxies: config.TRUST_PROXY },
     users: {
       ...{ queries, reports: reads.reports, revisions: gateway.revisions },
       administration,
@@ -64,7 +70,29 @@ export function httpParts(
       isMetricsPublic: config.METRICS_PORT === undefined,
       ready: async () => readinessOf(host, parts),
     },
+    host: {
+      server: {
+        ...{ keys: vault.serverKeys, users: identity.users, reads: { queries, present, roomNow } },
+        writes: { commands, destroyed, keys: vault.keys },
+        access: { administration, sessions: vault.sessions, lifetimeMs },
+      },
+      issuer: identity.issuer && {
+        ...identity.issuer,
+        clientId: config.OIDC_CLIENT_ID,
+        announceEnds,
+        present,
+      },
+    },
   };
+}
+
+/** What decides and carries out beside the gateway. */
+interface Deciders {
+  readonly administration: UserAdministration;
+  readonly moderation: Moderation;
+  readonly identity: Identity;
+  /** See `CommandRunnerDeps.destroyed`. */
+  readonly destroyed: (moment: Moment) => Promise<void>;
 }
 
 /** The events with their sealed texts opened. */

@@ -12,16 +12,19 @@ import { ROLES } from '../domain/streams.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
+import { KeyAdministration } from '../host/keyAdministration.js';
 import type { UserAdministration } from '../http/administration.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
-import { findLostErasures, type LostErasures } from './restore.js';
+import { keyOperations, operateKeys } from './keyOperations.js';
+import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
 import { findUser, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
   ...userOperations,
+  ...keyOperations,
   /** Gives a role, or takes it. `not_found`: no user has this name. */
   role: {
     input: z.strictObject({ username: z.string(), role: z.enum(ROLES), give: z.boolean() }),
@@ -102,7 +105,9 @@ export type Operator = {
 export const controlSocketOf = (dataDir: string): string => join(dataDir, 'control.sock');
 
 interface OperatorParts {
-  readonly vault: Pick<OpenVault, 'credentials' | 'signing'> & Pick<OpenVault, 'keys' | 'holds'>;
+  readonly vault: Pick<OpenVault, 'credentials' | 'signing'> &
+    Pick<OpenVault, 'keys' | 'holds'> &
+    Pick<OpenVault, 'serverKeys'>;
   readonly messages: {
     readonly commands: CommandRouter;
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor' | 'finish'>;
@@ -119,8 +124,10 @@ interface OperatorParts {
 export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
   const { commands, deletedTexts, erasures, administration, moderation } = messages;
   const { partitions } = log;
+  const serverKeys = new KeyAdministration({ keys: vault.serverKeys, commands, policyId: log.id });
   return {
     ...operateUsers(vault.credentials, administration),
+    ...operateKeys(serverKeys),
     async role({ username, role, give }) {
       const userId = await findUser(vault.credentials, username);
       const commandId = randomUUID();
@@ -141,6 +148,8 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       const { size } = await heads.accept(partition);
       // Keys of messages to come were destroyed with deletions that this log lacks.
       if ((await vault.keys.destructionProgress(partition)) > size) await vault.keys.beginGeneration();
+      // Nobody can decide a report that the log has lost.
+      for (const report of await findLostReports(log, vault.holds)) await vault.holds.endHolds(report);
       return { size };
     },
     async deleteMessage({ roomId, messageId }) {
@@ -170,6 +179,7 @@ export function systemOperator({ vault, messages, projections, heads, log }: Ope
       const repeated = await repeatErasures(commands, lost);
       // Only then: while a report keeps them, its deleted texts are told from others.
       for (const report of lost.reports) await vault.holds.endHolds(report);
+      await retry(() => serverKeys.recordLost());
       return { changed, repeated };
     },
     async eraseAgain({ users, messages: listed }) {

@@ -9,7 +9,7 @@ import type { Devices, Nodes } from '../cluster/nodes.js';
 import { expirePredecessor, openBus, openCluster } from '../cluster/openCluster.js';
 import type { Moment } from '../domain/commands.js';
 import { streamOf } from '../domain/ids.js';
-import { DeletedTexts } from '../erasure/deletedTexts.js';
+import { type Consequences, DeletedTexts } from '../erasure/deletedTexts.js';
 import { ErasureBroadcast, evictErasedUser } from '../erasure/erasureBroadcast.js';
 import { Erasures } from '../erasure/erasures.js';
 import { HeldTexts } from '../erasure/heldTexts.js';
@@ -270,9 +270,13 @@ export function prepareDeletedTexts(
   return deletedTexts;
 }
 
-/** Starts destroying the keys of deleted texts, first of those that a crash left. */
-export function startDeletedTexts({ closers }: Host, deletedTexts: DeletedTexts): void {
-  deletedTexts.start();
+/** Starts destroying the keys of deleted texts and finishing decisions, first those that a crash left. */
+export function startDeletedTexts(
+  { closers }: Host,
+  deletedTexts: DeletedTexts,
+  consequences: Consequences,
+): void {
+  deletedTexts.start(consequences);
   closers.add(() => deletedTexts.stop());
 }
 

@@ -278,6 +278,21 @@ async function readHolds(holds: Pick<HoldTable, 'pageHolds'>) {
   }
 }
 
+/** The reports for which the vault keeps texts and that the log does not have. Reads the whole log if there are any texts. */
+export async function findLostReports(
+  log: ReadableLog,
+  holds: Pick<HoldTable, 'pageHolds'>,
+): Promise<string[]> {
+  const { reports } = await readHolds(holds);
+  if (reports.size > 0) for await (const events of eventsIn(log)) removeReported(reports, events);
+  return [...reports];
+}
+
+function removeReported(reports: Set<string>, events: readonly Recorded[]): void {
+  for (const { type, data, stream } of events)
+    if (type === 'MessageReported') reports.delete(reportName(parseStream(stream).id, data.reportId));
+}
+
 /**
  * Reads the whole log twice. Finds the users and messages whose keys the vault has destroyed, or keeps only for a report,
  * although the log neither erases nor deletes them; and the reports that the log does not have. Throws the errors of log
@@ -289,11 +304,12 @@ export async function findLostErasures(
 ): Promise<LostErasures> {
   const { deleted, reports } = await readHolds(holds);
   const gone = new Set<string>();
-  for await (const events of eventsIn(log))
-    for (const { type, data, stream } of events)
+  for await (const events of eventsIn(log)) {
+    removeReported(reports, events);
+    for (const { type, data } of events)
       if (type === 'UserErased') gone.add(data.userId);
       else if (type === 'MessageDeleted') gone.add(`${data.roomId}/${data.seq}`);
-      else if (type === 'MessageReported') reports.delete(reportName(parseStream(stream).id, data.reportId));
+  }
   const users = new Set<UserId>();
   const members: { roomId: RoomId; userId: UserId }[] = [];
   const messages: MessageRef[] = [];

@@ -5,6 +5,7 @@ import { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import type { Config } from '../base/settings.js';
 import type { Traces } from '../base/tracing.js';
+import type { Moment } from '../domain/commands.js';
 import type { DeletedTexts } from '../erasure/deletedTexts.js';
 import type { Erasures } from '../erasure/erasures.js';
 import { Moderation } from '../erasure/reportDecisions.js';
@@ -13,6 +14,7 @@ import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
+import { prepareIdentity } from './hostIdentity.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
@@ -87,21 +89,31 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const audit = prepareAudit(host, stores, reads, node);
   const membership = await joinCluster(host, { stores, reads, audit }, link);
   const selfCheck = await startSelfCheck(host, stores);
-  const parts: Parts = { stores, reads, audit, membership, selfCheck };
+  const identity = prepareIdentity(host, { stores, reads, membership });
+  const { sessions } = identity;
+  const parts: Parts = {
+    ...{ reads, audit, membership, selfCheck },
+    // From here on, the issuer's tokens are taken wherever Parley's own are.
+    stores: { ...stores, vault: { ...stores.vault, sessions } },
+  };
   const deletedTexts = prepareDeletedTexts(host, parts);
   const gateway = await startPushes(host, parts, deletedTexts);
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
   const erasures = startErasures(host, parts, gateway, broadcast);
-  startDeletedTexts(host, deletedTexts);
   audit.signer.start();
   const administration = administrationOf(parts, gateway, erasures);
   const moderation = moderationOf(parts, deletedTexts, administration);
-  const decisions = { administration, moderation };
-  const operator = operatorOf(parts, { deletedTexts, erasures, ...decisions });
+  startDeletedTexts(host, deletedTexts, {
+    endSessions: ({ data, recordedAt }) => administration.endSessionsBefore(data.userId, recordedAt),
+    finishDecision: (event) => moderation.finish(event),
+  });
+  const destroyed = (moment: Moment) => deletedTexts.waitFor(moment);
+  const deciders = { administration, moderation, identity, destroyed };
+  const operator = operatorOf(parts, { deletedTexts, erasures, administration, moderation });
   registerMetrics(host, parts);
   const url = isServing
-    ? await serve(host, httpParts(host, parts, gateway, decisions), gateway, operator)
+    ? await serve(host, httpParts(host, parts, gateway, deciders), gateway, operator)
     : undefined;
   if (!isServing) host.closers.add(() => gateway.close());
   return {
@@ -171,7 +183,7 @@ const moderationOf = (
   new Moderation({
     reads: { reports, queries, rows: projections.reader },
     ...{ log: engine.log, keys: vault.keys, commands: membership.commands },
-    effects: { deletedTexts, suspend: (by, userId, reason) => administration.suspend(by, userId, reason) },
+    effects: { deletedTexts, suspend: (...decided) => administration.suspend(...decided) },
   });
 
 const operatorOf = (

@@ -86,7 +86,7 @@ export const MAX_USER_CONNECTIONS = 100;
 /** Users whose bucket is kept when they are not connected. The least recently connected start anew. */
 const MAX_KEPT_BUCKETS = 20_000;
 
-/** The limits that hold for all connections of a user on this node together. */
+/** The limits that hold for all connections and REST requests of a user on this node together. */
 export class UserLimits {
   readonly #allowance: Allowance;
   readonly #kept = new LRUCache<string, TokenBucket>({ max: MAX_KEPT_BUCKETS });
@@ -96,12 +96,12 @@ export class UserLimits {
     this.#allowance = allowance;
   }
 
-  /** The bucket of a user who connects: who comes back soon gets the one that they left. */
+  /** The bucket of a user: who comes back soon gets the one that they left. */
   bucketOf(user: string): TokenBucket {
     return this.#kept.get(user) ?? new TokenBucket(this.#allowance.rate, this.#allowance.burst);
   }
 
-  /** Keeps the bucket of a user whose last connection has gone. */
+  /** Keeps the bucket of a user who is not connected. */
   keep(user: string, bucket: TokenBucket): void {
     this.#kept.set(user, bucket);
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Egress, parseCidr } from './egress.js';
 import { normalizeOrigin } from './origins.js';
 
 /** An invalid setting. `message` is one line that names it. */
@@ -15,7 +16,7 @@ function parseDuration(text: string): number | undefined {
 }
 
 /** A duration from `min` to `max`, which are written as in a setting. */
-const duration = (min: string, max: string) =>
+export const duration = (min: string, max: string) =>
   z.string().transform((text, ctx) => {
     const ms = parseDuration(text);
     if (ms !== undefined && ms >= (parseDuration(min) ?? 0) && ms <= (parseDuration(max) ?? 0)) return ms;
@@ -122,6 +123,17 @@ const origins = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+const blocks = z.string().transform((text, ctx) => {
+  const given = text.split(',');
+  const valid = given.map((block) => parseCidr(block.trim())).filter((block) => block !== undefined);
+  if (valid.length === given.length) return valid;
+  ctx.addIssue({
+    code: 'custom',
+    message: 'must be blocks of addresses such as 10.0.0.0/8 or fd00::/8, separated by commas',
+  });
+  return z.NEVER;
+});
+
 const nats = z.string().transform((text, ctx) => {
   const servers = parseNatsServers(text);
   if (servers) return servers;
@@ -130,6 +142,8 @@ const nats = z.string().transform((text, ctx) => {
 });
 
 const CONTACT_RULES = ['open', 'consent'] as const;
+/** Who makes users: everybody, or only the host application, operators and issuers; `external`: no passwords at all. */
+const SIGN_UPS = ['open', 'closed', 'external'] as const;
 const LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const FORMATS = ['json', 'pretty'] as const;
 
@@ -143,6 +157,11 @@ const Settings = z.object({
   NATS_URL: nats.optional(),
   PARTITIONS: wholeNumber(1, 64).optional(),
   ALLOWED_ORIGINS: origins.optional(),
+  OIDC_ISSUER: httpUrl.optional(),
+  OIDC_AUDIENCE: z.string().min(1).max(255).optional(),
+  OIDC_CLIENT_ID: z.string().min(1).max(255).optional(),
+  SIGN_UP: z.enum(SIGN_UPS, `must be one of ${SIGN_UPS.join(', ')}`).default('open'),
+  EGRESS_ALLOW: blocks.default([]),
   TRUST_PROXY: wholeNumber(0, 32).default(0),
   BCRYPT_COST: wholeNumber(4, 15).default(12),
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),
@@ -191,7 +210,20 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
   if (config.METRICS_PORT === config.PORT && config.PORT !== 0)
     throw new ConfigError(`METRICS_PORT: must be another port than PORT, which is ${config.PORT}`);
+  checkIssuer(config);
   return config;
+}
+
+/** Throws `ConfigError` unless the settings of the issuer fit together. */
+function checkIssuer({ OIDC_ISSUER: issuer, OIDC_AUDIENCE, OIDC_CLIENT_ID, EGRESS_ALLOW }: Config): void {
+  if (issuer !== undefined && OIDC_AUDIENCE === undefined)
+    throw new ConfigError('OIDC_AUDIENCE: set it too, as OIDC_ISSUER is set');
+  if (issuer === undefined && OIDC_AUDIENCE !== undefined)
+    throw new ConfigError('OIDC_ISSUER: set it too, as OIDC_AUDIENCE is set');
+  if (issuer === undefined && OIDC_CLIENT_ID !== undefined)
+    throw new ConfigError('OIDC_ISSUER: set it too, as OIDC_CLIENT_ID is set');
+  const fault = issuer === undefined ? undefined : new Egress(EGRESS_ALLOW).findFault(issuer);
+  if (fault !== undefined) throw new ConfigError(`OIDC_ISSUER: ${fault}`);
 }
 
 /** A NATS server, parsed from its URL. */

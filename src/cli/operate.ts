@@ -100,19 +100,6 @@ export function addMessage(program: Command, env: NodeJS.ProcessEnv): void {
     });
 }
 
-export function addKey(program: Command, env: NodeJS.ProcessEnv): void {
-  const key = program.command('key').description('manage the key that signs the heads of the log');
-  key
-    .command('rotate')
-    .description(
-      'sign with a new key from now on, and print all verifier keys: earlier ones still verify earlier heads',
-    )
-    .action(async () => {
-      const { keys } = await withOperator(readConfig(env), (operator) => operator.rotateKey({}));
-      for (const line of keys) printLine(line);
-    });
-}
-
 export function addRebuild(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('rebuild')

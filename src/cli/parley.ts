@@ -1,8 +1,9 @@
 import { Command, CommanderError } from 'commander';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
+import { addKey, addSigningKey } from './keys.js';
 import { addReport, addUser } from './moderate.js';
-import { addAccept, addBackup, addKey, addMessage, addRebuild, addRestore, addRole } from './operate.js';
+import { addAccept, addBackup, addMessage, addRebuild, addRestore, addRole } from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -49,7 +50,8 @@ function addAudit(program: Command, env: NodeJS.ProcessEnv): void {
     .description(
       'check, read and export the log, whether a server runs or not; docs/audit.md shows each step',
     );
-  for (const add of [addVerify, addCheckLog, addReplay, addAsOf, addExport, addAccept]) add(audit, env);
+  for (const add of [addVerify, addCheckLog, addReplay, addAsOf, addExport, addAccept, addSigningKey])
+    add(audit, env);
 }
 
 function addServe(program: Command, env: NodeJS.ProcessEnv): void {

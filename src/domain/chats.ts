@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { command, completedCommand, type Decision, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type StoredPush } from './defineEvent.js';
 import { Empty, Id, Limit, Revision, Time } from './fields.js';
-import { pairOf, roomIdOf, type UserId } from './ids.js';
+import { pairOf, type RoomId, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
-import { inPair, pairIn, type Room, type RoomState, roomStream, unchanged, userStream } from './streams.js';
+import { inPair, pairIn, type RoomState, roomStream, unchanged, userStream } from './streams.js';
 import { Chat, OnlineInfo } from './userMessageChat.js';
 
 /**
@@ -18,8 +18,17 @@ const Members = z.tuple([z.string(), z.string()]).readonly();
 export const initChatPush = push('init chat', {
   isStored: true,
   data: z.strictObject({ room: Chat }),
-  note: 'A chat became active for me.',
+  note: 'A chat became active for me: the chat as `get chat` answers it.',
 });
+
+/** Tells a user's devices of a chat that has become active for the user. */
+export const openedChatPush = (roomId: RoomId, userId: UserId): StoredPush =>
+  initChatPush.of({
+    to: [userId],
+    room: roomId,
+    chat: { roomId, userId },
+    data: (shown) => ({ room: shown.chat(roomId, userId) }),
+  });
 
 /** Pushed to nobody: a chat appears with `ChatOpened`. `members` are in ascending order. */
 export const RoomCreated = event('RoomCreated', roomStream, {
@@ -34,46 +43,13 @@ export const RoomCreated = event('RoomCreated', roomStream, {
   line: ({ data }, { who }) => `${data.members.map(who).join(' and ')} have room ${data.roomId}`,
 });
 
-/**
- * The chat became active for one member. It comes before the first message, so the push can be built from the event
- * alone. `createdAt` is the `recordedAt` of the room's `RoomCreated`.
- */
+/** The chat became active for one member: always before the room's first message. */
 export const ChatOpened = event('ChatOpened', roomStream, {
-  data: z.strictObject({ roomId: z.string(), userId: z.string(), members: Members, createdAt: Time }),
+  data: z.strictObject({ roomId: z.string(), userId: z.string() }),
   evolve: inPair((room, { data }) => ({ ...room, active: [...room.active, data.userId] })),
-  push({ data: { roomId, userId, members, createdAt } }) {
-    return [
-      initChatPush.of({
-        to: [userId],
-        room: roomId,
-        users: members,
-        data: (shown) => ({
-          room: {
-            roomId,
-            roomType: 'PRIVATE' as const,
-            participants: members.map((member) => shown.user(member)),
-            lastMessage: null,
-            unread: 0,
-            readUpTo: Object.fromEntries(members.map((member) => [member, 0])),
-            createdAt,
-          },
-        }),
-      }),
-    ];
-  },
+  push: ({ data: { roomId, userId } }) => [openedChatPush(roomId, userId)],
   line: ({ data }, { who }) => `room ${data.roomId} appeared for ${who(data.userId)}`,
 });
-
-/** The event by which a room's chat becomes active for a member. */
-export function openChat({ roomId, members, createdAt }: Opening, userId: UserId) {
-  return ChatOpened.of(roomId, { roomId, userId, members, createdAt });
-}
-
-interface Opening {
-  readonly roomId: string;
-  readonly members: Room['members'];
-  readonly createdAt: Time;
-}
 
 export const initChat = completedCommand('init chat', roomStream, {
   data: { friendId: Id },
@@ -82,7 +58,7 @@ export const initChat = completedCommand('init chat', roomStream, {
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   // The first message is often sent together with this command, and asks for the preferences.
   wants: ({ actor, friendId }) => ({ users: [friendId, actor], preferences: [friendId] }),
-  decide({ actor, friendId }, room, { now, exists }) {
+  decide({ actor, friendId }, room, { exists }) {
     const state = pairIn(room);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
@@ -93,10 +69,11 @@ export const initChat = completedCommand('init chat', roomStream, {
     if (state.exists && state.active.includes(actor))
       return { events: [], answer: { roomId, isNewActive: false } };
     const answer = { roomId, isNewActive: true };
-    if (state.exists) return { events: [openChat(state, actor)], answer };
+    const opened = ChatOpened.of(roomId, { roomId, userId: actor });
+    if (state.exists) return { events: [opened], answer };
     const members = pairOf(actor, friendId);
     const created = RoomCreated.of(roomId, { roomId, roomType: 'PRIVATE', members });
-    return { events: [created, openChat({ roomId, members, createdAt: now }, actor)], answer };
+    return { events: [created, opened], answer };
   },
 });
 
@@ -134,7 +111,7 @@ export const getActiveChats = request('get active chats', {
     presence: z.record(z.string(), OnlineInfo),
     next: z.string().exactOptional(),
   }),
-  note: 'Newest activity first. `next` goes into `next` for the page behind it; absent at the end.',
+  note: 'Newest activity first. `next` goes into `next` for the page behind it; absent at the end. An answer looks at `limit` + 400 chats at most: with a filter it may hold fewer than `limit`, even none, and have a `next`.',
 });
 
 /** Typing never touches the log. */

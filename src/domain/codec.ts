@@ -1,23 +1,24 @@
 import { declarationOf, type EventType, eventTypes, isEventType, kindOf, type Recorded } from './events.js';
-import { parseStream, type StreamName } from './ids.js';
+import { type KeyId, parseStream, type StreamName } from './ids.js';
 
 /** An event before it has its place in the log. */
 export type UnplacedEvent = { [T in EventType]: Omit<Recorded<T>, 'partition' | 'offset'> }[EventType];
 
 /**
- * A leaf's text: a JSON array of stream, version, type, data, actor, time and command id. `data` leaves out the field
- * that repeats the stream's id. Partition and offset are not written: the log knows them. `stored` is an older form to
+ * A leaf's text: a JSON array of stream, version, type, data, actor, time, command id, and the server key if the event
+ * was caused through one. `data` leaves out the field that repeats the stream's id. Partition and offset are not written: the log knows them. `stored` is an older form to
  * write instead.
  */
 export function encodeEvent(event: UnplacedEvent, stored: Stored = event): string {
-  const { stream, version, actor, recordedAt, commandId } = event;
+  const { stream, version, actor, recordedAt, commandId, via } = event;
   let { data } = stored;
   const field = idFieldOf(stored.type, stream);
   if (field !== undefined) {
     const { [field]: _, ...rest } = data as Readonly<Record<string, unknown>>; // An event's data is a JSON object.
     data = rest;
   }
-  return JSON.stringify([stream, version, stored.type, data, actor, recordedAt, commandId]);
+  const fields = [stream, version, stored.type, data, actor, recordedAt, commandId];
+  return JSON.stringify(via === undefined ? fields : [...fields, via]);
 }
 
 /** By present type, the field of its data that repeats the stream's id; null if it may lack it. */
@@ -58,9 +59,10 @@ export function decodeLeaf(
   offset: number,
   upcast: Upcaster = upcastEvent,
 ): Recorded {
-  const { stream, version, type, data, actor, recordedAt, commandId } = parseLeaf(leaf, upcast);
+  const { stream, version, type, data, actor, recordedAt, commandId, via } = parseLeaf(leaf, upcast);
   const event = { partition, offset, stream, version, type, data, actor, recordedAt, commandId };
-  return event as Recorded; // Only its place was added.
+  // Only its place was added.
+  return (via === undefined ? event : { ...event, via }) as Recorded;
 }
 
 /** The first strings of texts that come again and again; the key is the text. */
@@ -92,8 +94,9 @@ export function parseLeaf(leaf: string, upcast: Upcaster = upcastEvent): Unplace
   const [version, actor, commandId] = [fields[1], firstOf(fields[4]), fields[6]];
   if (fields[5] !== timeBefore) timeBefore = fields[5];
   const event = { stream, version, type, data: present.data, actor, recordedAt: timeBefore, commandId };
+  const via: KeyId | undefined = fields[7];
   // Leaves are written by `encodeEvent` only, and read back as the same bytes: hashes prove it.
-  return event as UnplacedEvent;
+  return (via === undefined ? event : { ...event, via: firstOf(via) }) as UnplacedEvent;
 }
 
 /** How one old type of event is read as a newer one. If that is old too, its own rule follows. */

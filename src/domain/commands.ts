@@ -3,7 +3,7 @@ import type { ContactRule, Decision, Facts, Wants } from './defineCommand.js';
 import type { StreamDeclaration, Tie } from './defineEvent.js';
 import type { State } from './events.js';
 import { type CommandDeclared, declaredCommands } from './features.js';
-import type { Actor, StreamName } from './ids.js';
+import type { Actor, KeyId, StreamName } from './ids.js';
 
 /** Derived from the declared commands: their types, and how each is decided, routed and sent to another node. */
 
@@ -36,6 +36,12 @@ export type Answer<K extends CommandKind> = Answers[K] & { readonly moment: Mome
 export interface CommandRouter {
   execute<K extends CommandKind>(command: CommandOf<K>, commandId: string): Promise<Answer<K>>;
 }
+
+/** The same router for commands that come through a server key. */
+export const routerVia = (router: CommandRouter, via: KeyId): CommandRouter => ({
+  // A command with an origin is one of its kind.
+  execute: (command, commandId) => router.execute({ ...command, via } as typeof command, commandId),
+});
 
 /** Takes commands for the partitions of this node; `epoch` is that of the lease they are addressed to. */
 export interface OwnWriters {
@@ -86,6 +92,7 @@ export interface CommandDescription {
   /** The stream that it is decided against. */
   readonly stream: StreamName;
   readonly actor: Actor;
+  readonly via: KeyId | undefined;
   /** The estimated bytes in memory while it waits. */
   readonly bytes: number;
 }
@@ -103,12 +110,13 @@ export function describeCommand(command: Command): CommandDescription {
     declaration,
     stream: `${stream.kind}:${streamId(command)}`,
     actor: actor === 'system' ? actor : (fields[actor] ?? ''),
+    via: command.via,
     bytes: FIXED_BYTES + 2 * (text === undefined ? 0 : (fields[text] ?? '').length),
   };
 }
 
 const [first, ...rest] = declaredCommands.map(({ kind, fields }) =>
-  z.object({ kind: z.literal(kind), ...fields }),
+  z.object({ kind: z.literal(kind), ...fields, via: z.string().exactOptional() }),
 );
 if (!first) throw new Error('no command is declared');
 

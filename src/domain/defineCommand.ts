@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ParleyError } from '../base/errors.js';
 import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration, Tie } from './defineEvent.js';
 import type { Time } from './fields.js';
-import type { MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
+import type { KeyId, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
 import type { Message, Preferences } from './userMessageChat.js';
 
 /** `refused`: the command changes nothing, and its sender gets this error. */
@@ -29,6 +29,8 @@ export interface Wants {
   readonly groupKeys?: readonly RoomId[];
   /** Users for `Facts.groupsOf`. */
   readonly groupsOf?: readonly UserId[];
+  /** Users for `Facts.blocksOf`. */
+  readonly blocksOf?: readonly UserId[];
   /** Writers and rooms whose text keys seal or open a text. The command is refused if a writer was erased. */
   readonly textKeys?: readonly WriterInRoom[];
   /** Users for `Facts.preferencesOf`. */
@@ -79,6 +81,8 @@ export interface Facts {
   invitation(user: UserId): Invitation;
   /** The number of groups that a wanted user is in. It may be some seconds old. */
   groupsOf(user: UserId): number;
+  /** The number of users whom a wanted user has blocked. It may be some seconds old. */
+  blocksOf(user: UserId): number;
   /** Whether a note that a wanted group's key seals is this text. Undefined if that key was destroyed. */
   isText(note: SealedNote, text: string): boolean | undefined;
   readonly limits: DecisionLimits;
@@ -116,10 +120,15 @@ interface CommandSpec<K extends string, Z extends z.ZodRawShape, S, A>
   readonly actor: (keyof Z & string) | 'system';
 }
 
+/** What a command of any kind may have beside its fields. */
+export interface CommandOrigin {
+  /** The server key through which it comes. Its events name it. */
+  readonly via?: KeyId;
+}
+
 /** A command as its decider gets it. */
-export type CommandShape<K extends string, Z extends z.ZodRawShape> = { readonly kind: K } & Readonly<
-  z.output<z.ZodObject<Z>>
->;
+export type CommandShape<K extends string, Z extends z.ZodRawShape> = { readonly kind: K } & CommandOrigin &
+  Readonly<z.output<z.ZodObject<Z>>>;
 
 export interface CommandDeclaration<K extends string, Z extends z.ZodRawShape, S, A>
   extends CommandSpec<K, Z, S, A> {

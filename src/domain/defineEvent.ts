@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Sealed, Time } from './fields.js';
 import type { Period } from './groups/groupState.js';
-import type { Actor, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
+import type { Actor, KeyId, RoomId, StreamKind, StreamName, TextPlace, UserId } from './ids.js';
 import type { Chat, User } from './userMessageChat.js';
 
 /** The builders of declared events and of what they push. */
@@ -48,6 +48,8 @@ export interface RecordedOf<T extends string, D> extends NewEventOf<T, D> {
   readonly actor: Actor;
   readonly recordedAt: Time;
   readonly commandId: string;
+  /** The server key through which it was caused, if one was. */
+  readonly via?: KeyId;
 }
 
 /** The words of a transcript line. */

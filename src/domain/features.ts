@@ -2,11 +2,15 @@ import * as chats from './chats.js';
 import * as erasure from './erasure.js';
 import * as groupEvents from './groups/groupEvents.js';
 import * as groups from './groups/groups.js';
+import * as hostGroups from './groups/hostGroups.js';
+import * as groupMembers from './groups/members.js';
 import * as history from './history.js';
+import * as hostKeys from './hostKeys.js';
 import * as edits from './messages/edits.js';
 import * as messages from './messages/messages.js';
 import * as pins from './messages/pins.js';
 import * as reactions from './messages/reactions.js';
+import * as removals from './messages/removals.js';
 import * as reports from './moderation/reports.js';
 import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
@@ -19,9 +23,9 @@ import * as users from './users.js';
  * system: an event, a command, a request or a push needs no other registration.
  */
 const features = [
-  ...([users, safety, chats, groups, groupEvents] as const),
-  ...([messages, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, history] as const),
+  ...([users, safety, chats, groups, groupMembers, hostGroups, groupEvents] as const),
+  ...([messages, removals, edits, reactions, pins, readMarks] as const),
+  ...([onlineStatus, erasure, reports, roles, history, hostKeys] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

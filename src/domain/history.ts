@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { command } from './defineCommand.js';
 import { event, type StreamDeclaration } from './defineEvent.js';
+import type { KeyId } from './ids.js';
 import { changed, unchanged } from './streams.js';
 
 /**
@@ -12,6 +13,8 @@ import { changed, unchanged } from './streams.js';
 export interface PolicyState {
   /** The last history that was recorded; null for a log that was never restored. */
   readonly history: string | null;
+  /** The server keys that were ever added. Absent before the first one. */
+  readonly keys?: Readonly<Record<KeyId, 'valid' | 'revoked'>>;
 }
 
 /** `policy:<log id>`: what the operators decided about the whole system. */

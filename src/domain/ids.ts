@@ -35,8 +35,11 @@ export const groupKeyOwner = (roomId: RoomId): string => `group:${roomId}`;
 /** Two users in ascending order, as events name them. */
 export const pairOf = (a: UserId, b: UserId): readonly [UserId, UserId] => (a < b ? [a, b] : [b, a]);
 
-/** Who caused an event. `system` stands for the server and for its operator. */
+/** Who caused an event. `system` stands for the server, for its operator and for the host application. */
 export type Actor = UserId | 'system';
+
+/** A UUID in lower case: the name of a server key, not its secret. */
+export type KeyId = string;
 
 export interface MessageRef {
   readonly roomId: RoomId;

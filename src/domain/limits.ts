@@ -33,9 +33,17 @@ export const PROFILE_CODE_POINTS = { displayName: 64, about: 500, status: 80 } a
 export const REASON_CODE_POINTS = 1000;
 /** The most characters of a language tag. */
 export const LOCALE_CHARACTERS = 35;
-export const TOKEN_CHARACTERS = 1024;
+export const TOKEN_CHARACTERS = 8192;
+/** The host application's own id of a user, which its issuer has as the subject. */
+export const HOST_ID_CHARACTERS = 128;
 export const CURSOR_CHARACTERS = 4096;
 export const REVISION_CHARACTERS = 256;
+
+/** Server keys that are valid at once. */
+export const MOST_SERVER_KEYS = 100;
+export const KEY_NAME_CODE_POINTS = 64;
+/** Requests a second of one server key, and at once. */
+export const SERVER_KEY_RATE = { rate: 100, burst: 500 } as const;
 
 /** Rows of one page: messages, chats. */
 export const PAGE_ROWS = { default: 50, max: 200 } as const;

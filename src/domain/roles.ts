@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { forbidden, type ParleyError } from '../base/errors.js';
-import { command } from './defineCommand.js';
+import { type CommandOrigin, command } from './defineCommand.js';
 import { event, type SealedField } from './defineEvent.js';
+import type { Time } from './fields.js';
 import type { Actor, UserId } from './ids.js';
 import { changed, existingUser, ROLES, type Role, type UserState, unchanged, userStream } from './streams.js';
 import { changeUserPush } from './users.js';
@@ -25,6 +26,9 @@ const READ_ROLES = {
 const AuditResource = z.enum(['events', 'room', 'user', 'report', 'reports', 'users']);
 export type AuditResource = z.infer<typeof AuditResource>;
 
+/** The resource of which each read through a server key is recorded. */
+const HOST_RESOURCE = 'messages';
+
 const RoleData = z.strictObject({ userId: z.string(), role: z.enum(ROLES) });
 
 export const RoleGiven = event('RoleGiven', userStream, {
@@ -42,11 +46,14 @@ export const RoleTaken = event('RoleTaken', userStream, {
   line: ({ data }, { who }) => `the role ${data.role} was taken from ${who(data.userId)}`,
 });
 
-/** A read, with its query. It is in the stream of the reader, who is the actor. */
+/**
+ * A read, with its query. It is in the stream of the reader, who is the actor. If the host application has read through
+ * a server key, the reader is that key, and the actor `system`.
+ */
 export const AuditRead = event('AuditRead', userStream, {
   data: z.strictObject({
     userId: z.string(),
-    resource: AuditResource,
+    resource: z.enum([...AuditResource.options, HOST_RESOURCE]),
     query: z.record(z.string(), z.string()).readonly(),
   }),
   line: ({ data }, { who, quoted }) =>
@@ -84,7 +91,18 @@ export const recordAuditRead = command('record audit read', userStream, {
   }),
 });
 
-/** What moderators, admins and operators decide about a user. `by` is `system` for the command line. */
+/** A read through a server key, whose id is `userId`. */
+export const recordHostRead = command('record host read', userStream, {
+  fields: { userId: z.string(), query: z.record(z.string(), z.string()).readonly() },
+  actor: 'system',
+  streamId: ({ userId }) => userId,
+  decide: ({ userId, query }) => changed(AuditRead.of(userId, { userId, resource: HOST_RESOURCE, query })),
+});
+
+/**
+ * What moderators, admins, operators and the host application decide about a user. `by` is `system` for the command
+ * line, and for a server key.
+ */
 
 /** The reason is sealed with the key of who decided; of an operator, who has none, with that of the user. */
 const sealerOf = (by: Actor, userId: UserId): UserId => (by === 'system' ? userId : by);
@@ -108,7 +126,7 @@ const decider = (by: Actor, who: (id: string) => string): string =>
 export const UserSuspended = event('UserSuspended', userStream, {
   data: SuspensionData,
   sealed: [sealedReason],
-  evolve: (state) => ({ ...state, suspended: true as const }),
+  evolve: (state, { recordedAt: at }) => ({ ...state, suspended: true as const, suspendedOrRestoredAt: at }),
   push: ({ data }) => [{ name: changeUserPush.name, profileOf: data.userId }],
   line: ({ data: { userId, by, reason } }, { who, quoted }) =>
     `${decider(by, who)} suspended ${who(userId)}: ${quoted(reason)}`,
@@ -117,15 +135,21 @@ export const UserSuspended = event('UserSuspended', userStream, {
 export const UserRestored = event('UserRestored', userStream, {
   data: SuspensionData,
   sealed: [sealedReason],
-  evolve: ({ suspended: _, ...state }) => state,
+  evolve: ({ suspended: _, ...state }, { recordedAt: at }) => ({ ...state, suspendedOrRestoredAt: at }),
   push: ({ data }) => [{ name: changeUserPush.name, profileOf: data.userId }],
   line: ({ data: { userId, by, reason } }, { who, quoted }) =>
     `${decider(by, who)} ended the suspension of ${who(userId)}: ${quoted(reason)}`,
 });
 
-const Action = z.enum(['password reset', 'sessions ended', 'erasure']);
-/** What an admin may do to a user beside a suspension. */
+const Action = z.enum(['password reset', 'sessions ended', 'token issued', 'erasure']);
+/** What an admin, an operator or the host application may do to a user beside a suspension. */
 export type AdminAction = z.infer<typeof Action>;
+
+interface AdministeringFields extends CommandOrigin {
+  readonly userId: UserId;
+  readonly by: Actor;
+  readonly action: AdminAction;
+}
 
 /** Recorded before it is done. */
 export const UserAdministered = event('UserAdministered', userStream, {
@@ -134,24 +158,32 @@ export const UserAdministered = event('UserAdministered', userStream, {
     `${decider(by, who)} decided for ${who(userId)}: ${action}`,
 });
 
-/** A user who holds a role is not for other users to decide about. */
+/** A user who holds a role is not for other users, nor for the host application, to decide about. */
 export function refuseForRoles(
-  by: Actor,
+  { by, via }: { readonly by: Actor } & CommandOrigin,
   { roles = [] }: Pick<UserState, 'roles'>,
 ): { refused: ParleyError } | undefined {
-  if (by === 'system' || roles.length === 0) return undefined;
+  if (roles.length === 0 || (by === 'system' && via === undefined)) return undefined;
   return { refused: forbidden('this user holds a role: only the command line can do this') };
 }
 
-interface SuspensionFields {
+interface SuspensionFields extends CommandOrigin {
   readonly userId: UserId;
   readonly by: Actor;
   readonly reason: string;
+  /** Of what was decided before and may have been carried out: nothing changes if the user was suspended or restored since. */
+  readonly decidedAt?: Time;
 }
+
+const isSince = ({ suspendedOrRestoredAt: last }: UserState, decidedAt: Time | undefined): boolean =>
+  decidedAt !== undefined && last !== undefined && last >= decidedAt;
 
 /** What the two commands about a suspension share. `decide`: a user who holds a role is refused before it is called. */
 const aboutSuspension = (decide: (command: SuspensionFields, state: UserState) => typeof unchanged) => ({
-  fields: { userId: z.string(), by: z.string(), reason: z.string() },
+  fields: {
+    ...{ userId: z.string(), by: z.string(), reason: z.string() },
+    decidedAt: z.string().exactOptional(),
+  },
   actor: 'by' as const,
   streamId: ({ userId }: SuspensionFields) => userId,
   wants: ({ userId, by }: SuspensionFields) => ({
@@ -159,7 +191,9 @@ const aboutSuspension = (decide: (command: SuspensionFields, state: UserState) =
   }),
   text: 'reason' as const,
   decide: existingUser(
-    (command: SuspensionFields, state) => refuseForRoles(command.by, state) ?? decide(command, state),
+    (command: SuspensionFields, state) =>
+      refuseForRoles(command, state) ??
+      (isSince(state, command.decidedAt) ? unchanged : decide(command, state)),
   ),
 });
 
@@ -181,13 +215,20 @@ export const restoreUser = command(
   ),
 );
 
-/** Refused as `suspend user` is. Each call is a decision of its own. */
+/**
+ * Refused as `suspend user` is, but anybody's sessions may be ended. Each call is a decision of its own. No token is
+ * issued for a suspended user.
+ */
 export const administerUser = command('administer user', userStream, {
   fields: { userId: z.string(), by: z.string(), action: Action },
   actor: 'by',
   streamId: ({ userId }) => userId,
-  decide: existingUser(
-    ({ userId, by, action }, state) =>
-      refuseForRoles(by, state) ?? changed(UserAdministered.of(userId, { userId, by, action })),
-  ),
+  decide: existingUser((command: AdministeringFields, state) => {
+    const { userId, by, action } = command;
+    const refused = action === 'sessions ended' ? undefined : refuseForRoles(command, state);
+    if (refused) return refused;
+    if (action === 'token issued' && state.suspended)
+      return { refused: forbidden('this account is suspended', 'suspended') };
+    return changed(UserAdministered.of(userId, { userId, by, action }));
+  }),
 });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { badRequest, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
+import { badRequest, forbidden, notFound, type ParleyError, unauthenticated } from '../base/errors.js';
 import {
   type ContactRule,
   clientCommand,
@@ -11,6 +11,7 @@ import {
 import { event, push } from './defineEvent.js';
 import { Empty, Id, Limit, Revision } from './fields.js';
 import { roomIdOf, type UserId } from './ids.js';
+import { MOST_BLOCKS } from './limits.js';
 import { tellContacts } from './onlineStatus.js';
 import {
   changed,
@@ -144,8 +145,11 @@ export const blockUser = completedCommand('block user', roomStream, {
   answer: z.strictObject({ revision: Revision }),
   note: 'Ends friendship and contact both ways. Who is blocked may not write to me, nor I to them.',
   streamId: ({ actor, userId }) => roomIdOf(actor, userId),
-  wants: ({ actor, userId }) => ({ users: [userId, actor] }),
-  decide({ actor, userId, block }, state, { exists }) {
+  wants: ({ actor, userId, block }) => ({
+    users: [userId, actor],
+    ...(block ? { blocksOf: [actor] } : {}),
+  }),
+  decide({ actor, userId, block }, state, { exists, blocksOf }) {
     const { blocks } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
@@ -156,10 +160,14 @@ export const blockUser = completedCommand('block user', roomStream, {
     // Somebody who was erased meanwhile can still be taken from the list.
     if (!block) return changed(MemberUnblocked.of(roomId, data));
     if (!exists(userId)) return { refused: notFound(`there is no user ${userId}`) };
+    if (blocksOf(actor) >= MOST_BLOCKS) return { refused: tooManyBlocks() };
     return changed(MemberBlocked.of(roomId, data));
   },
   tie: ({ actor, userId, block }) => ({ by: actor, other: userId, is: block ? 'blocked' : 'unblocked' }),
 });
+
+export const tooManyBlocks = (): ParleyError =>
+  forbidden(`you have blocked ${MOST_BLOCKS} users, the most that one may`, 'too_many');
 
 export const getBlocked = request('get blocked', {
   data: z.strictObject({ limit: Limit, next: z.string().min(1).max(256).exactOptional() }),

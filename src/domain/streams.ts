@@ -20,6 +20,10 @@ export interface UserState {
   /** Absent for a user who has changed none. */
   readonly preferences?: Preferences;
   readonly suspended?: true;
+  /** Whether the host application, or its issuer, has an id of its own for the user. */
+  readonly linked?: true;
+  /** When the user was last suspended, or restored; absent for a user who never was. */
+  readonly suspendedOrRestoredAt?: Time;
   /** The user's reports of the last day. */
   readonly reports?: readonly ReportMark[];
   /** Decisions of the user's reports within the last hour, so that of two at the same time one counts. */

@@ -1,13 +1,24 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
 import { event, push, type SealedField } from './defineEvent.js';
-import { Cursor, label, textOf } from './fields.js';
+import { Cursor, label, Time, textOf } from './fields.js';
 import type { UserId } from './ids.js';
-import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS, TOKEN_CHARACTERS } from './limits.js';
+import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS, TOKEN_CHARACTERS, USERNAME_CHARACTERS } from './limits.js';
 import { changed, existingUser, unchanged, userStream } from './streams.js';
 import { User } from './userMessageChat.js';
 
 /** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
+
+export const Username = z
+  .string()
+  .regex(
+    new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_CHARACTERS.min},${USERNAME_CHARACTERS.max}}$`),
+    `must be ${USERNAME_CHARACTERS.min}–${USERNAME_CHARACTERS.max} ASCII letters, digits, _, . or -`,
+  )
+  .meta({ description: 'Unique without regard to case; never given twice, even after its user is erased.' });
+
+/** Whether a text can be a user name. The vault folds case beyond ASCII: another text must not find one. */
+export const isUsername = (text: string): boolean => Username.safeParse(text).success;
 
 /** The context that a user's sealed name is bound to. */
 export const usernameContext = (userId: UserId): string => `user:${userId}|UserRegistered|${userId}|username`;
@@ -36,6 +47,41 @@ export const registerUser = command('register user', userStream, {
     const data = { userId, username, backgroundColor };
     return { events: [UserRegistered.of(userId, data)], answer: { isNew: true } };
   },
+});
+
+/** The id that the host application, or its issuer, has for the user. */
+export const IdentityLinked = event('IdentityLinked', userStream, {
+  data: z.strictObject({ userId: z.string(), subject: z.string() }),
+  sealed: [
+    {
+      field: 'subject',
+      of: ({ version, data: { userId } }) => ({
+        owner: userId,
+        context: `user:${userId}|IdentityLinked|${version}|subject`,
+      }),
+    },
+  ],
+  evolve: (state) => ({ ...state, linked: true as const }),
+  line: ({ data: { userId, subject } }, { who, quoted }) =>
+    `${who(userId)} is ${quoted(subject)} to the host application`,
+});
+
+/** Recorded once. The vault holds the link itself. */
+export const linkIdentity = command('link identity', userStream, {
+  fields: { userId: z.string(), subject: z.string() },
+  actor: 'userId',
+  streamId: ({ userId }) => userId,
+  wants: ({ userId }) => ({ ownKeys: [userId] }),
+  text: 'subject',
+  decide: existingUser(({ userId, subject }, { linked }) =>
+    linked ? unchanged : changed(IdentityLinked.of(userId, { userId, subject })),
+  ),
+});
+
+export const renew = request('renew', {
+  data: z.strictObject({ token: z.string().max(TOKEN_CHARACTERS) }),
+  answer: z.strictObject({ expiresAt: Time }),
+  note: 'The connection goes on with another token of its user, without a gap. That of another user is `forbidden`.',
 });
 
 export const identity = request('identity', {
@@ -101,7 +147,11 @@ export const changeUserPush = push('change user', {
 });
 
 const stored = z.string().nullable().exactOptional();
-const storedFields = { displayName: stored, about: stored, status: stored, locale: stored };
+/** `bot`: whether a program acts as the user. Only the host application says so. */
+const storedFields = {
+  ...{ displayName: stored, about: stored, status: stored, locale: stored },
+  bot: z.boolean().exactOptional(),
+};
 
 const sealedProfileField = (
   field: ProfileField,
@@ -125,12 +175,13 @@ export const changeProfile = command('change profile', userStream, {
   streamId: ({ userId }) => userId,
   wants: ({ userId }) => ({ ownKeys: [userId] }),
   text: 'about',
-  decide: existingUser(({ userId, displayName, about, status, locale }) => {
+  decide: existingUser(({ userId, displayName, about, status, locale, bot }) => {
     const fields = {
       ...(displayName === undefined ? {} : { displayName }),
       ...(about === undefined ? {} : { about }),
       ...(status === undefined ? {} : { status }),
       ...(locale === undefined ? {} : { locale }),
+      ...(bot === undefined ? {} : { bot }),
     };
     return Object.keys(fields).length === 0
       ? unchanged

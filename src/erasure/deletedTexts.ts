@@ -4,6 +4,7 @@ import { outcomeUnknown } from '../base/errors.js';
 import { type CommitFrame, commitFrame } from '../cluster/bus.js';
 import { leafTest } from '../domain/codec.js';
 import type { Moment } from '../domain/commands.js';
+import type { Recorded } from '../domain/events.js';
 import type { WriterInRoom } from '../domain/ids.js';
 import { findLastCommit } from '../log/checkLog.js';
 import type { EventLog } from '../log/log.js';
@@ -29,9 +30,24 @@ const isLeaving = leafTest({ type: 'MemberLeft' });
 const isEnd = (leaf: string): boolean => isLeaving(leaf) && leaf.includes('"last":true');
 const isReport = leafTest({ type: 'MessageReported' });
 const isDecision = leafTest({ type: 'ReportDecided' });
-/** Whether a leaf destroys keys, or says which are kept. */
-const concernsKeys = (leaf: string): boolean =>
-  leaf.startsWith('["user:') ? isReport(leaf) || isDecision(leaf) : isDeletion(leaf) || isEnd(leaf);
+const isSuspension = leafTest({ type: 'UserSuspended' });
+const isAdministration = leafTest({ type: 'UserAdministered' });
+/** Whether a leaf destroys keys, says which are kept, or decides about a user. */
+const isFollowed = (leaf: string): boolean =>
+  leaf.startsWith('["user:')
+    ? isReport(leaf) || isDecision(leaf) || isSuspension(leaf) || isAdministration(leaf)
+    : isDeletion(leaf) || isEnd(leaf);
+
+/**
+ * What follows from a decision about a user. Whoever decides carries it out at once; it is finished here if that was cut
+ * off. Each may be repeated, and rejects only if it can be tried again.
+ */
+export interface Consequences {
+  /** Ends the sessions that the user had when this was recorded. */
+  readonly endSessions: (event: Recorded<'UserSuspended'> | Recorded<'UserAdministered'>) => Promise<void>;
+  /** Deletes and suspends what a report's decision says. It must not wait for what this class does. */
+  readonly finishDecision: (event: Recorded<'ReportDecided'>) => Promise<void>;
+}
 
 export interface DeletedTextsDeps {
   readonly log: Pick<EventLog, 'partitions' | 'read' | 'places' | 'tail'>;
@@ -67,7 +83,10 @@ class PartitionDestroyer {
     private readonly partition: number,
     private readonly place: Place,
     private readonly deps: DeletedTextsDeps,
-    private readonly keepReported: () => Promise<void>,
+    private readonly effects: {
+      readonly consequences: Consequences;
+      readonly keepReported: () => Promise<void>;
+    },
   ) {
     this.#saved = this.#size = place.size;
     const { log, logger } = deps;
@@ -102,7 +121,7 @@ class PartitionDestroyer {
   }
 
   readonly #handle = (frame: CommitFrame): void | Promise<void> => {
-    for (const leaf of frame.leaves) if (concernsKeys(leaf)) return this.#carryOut(frame);
+    for (const leaf of frame.leaves) if (isFollowed(leaf)) return this.#carryOut(frame);
     this.#size = frame.size;
     if (this.#size - this.#saved >= SAVE_EVERY_EVENTS) return this.#retry(() => this.save());
   };
@@ -113,6 +132,7 @@ class PartitionDestroyer {
     for (const event of frame.events) {
       if (event.type === 'MessageReported') await this.#retry(() => texts.keep(event));
       if (event.type === 'ReportDecided') await this.#retry(() => texts.release(event));
+      await this.#retry(() => this.#finish(event));
       if (event.type !== 'MessageDeleted') continue;
       const room = { owner: event.data.senderId, roomId: event.data.roomId };
       const found = rooms.get(roomKeysId(room)) ?? { room, seqs: [] };
@@ -121,7 +141,7 @@ class PartitionDestroyer {
     }
     // Their reports were answered before, but are in other partitions, and the vault may be a back-up of before them.
     if (rooms.size > 0 && !this.#hasKept && frame.size <= this.place.end) {
-      await this.#retry(this.keepReported);
+      await this.#retry(this.effects.keepReported);
       this.#hasKept = true;
     }
     for (const { room, seqs } of rooms.values()) await this.#retry(() => texts.destroy(room, seqs));
@@ -130,6 +150,13 @@ class PartitionDestroyer {
     if (this.#ending.signal.aborted) return;
     this.#size = frame.size;
     await this.#retry(() => this.save());
+  }
+
+  async #finish(event: Recorded): Promise<void> {
+    const { endSessions, finishDecision } = this.effects.consequences;
+    if (event.type === 'UserSuspended') await endSessions(event);
+    if (event.type === 'UserAdministered' && event.data.action === 'sessions ended') await endSessions(event);
+    if (event.type === 'ReportDecided') await finishDecision(event);
   }
 
   /** Repeats the work until it succeeds or this node stops; the next owner then begins before it. */
@@ -149,14 +176,15 @@ class PartitionDestroyer {
     const { partition } = this;
     this.deps.logger.warn(
       { err, partition },
-      'the key of a deleted or reported text could not be dealt with; trying again',
+      'what a deletion, a report or a decision asks for could not be done; trying again',
     );
   }
 }
 
 /**
- * Destroys the keys of deleted texts in the partitions that this node owns. The vault holds how far each partition
- * is. So a deletion that a crash cut off is finished by the next owner, and the log alone decides what is destroyed.
+ * Destroys the keys of deleted texts in the partitions that this node owns, and finishes what was decided about users. The
+ * vault holds how far each partition is. So a deletion or a decision that a crash cut off is finished by the next owner,
+ * and the log alone decides what is destroyed.
  */
 export class DeletedTexts {
   readonly #deps: DeletedTextsDeps;
@@ -164,12 +192,14 @@ export class DeletedTexts {
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isStopped = false;
+  #consequences: Consequences | undefined;
 
   constructor(deps: DeletedTextsDeps) {
     this.#deps = deps;
   }
 
-  start(): void {
+  start(consequences: Consequences): void {
+    this.#consequences = consequences;
     this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
     this.#look();
   }
@@ -232,7 +262,7 @@ export class DeletedTexts {
       const commits = await this.#deps.log.read(partition, position, READ_COMMITS);
       for (const commit of commits) {
         if (commit.firstOffset >= size) return last;
-        if (commit.leaves.some(concernsKeys)) last = commit.size;
+        if (commit.leaves.some(isFollowed)) last = commit.size;
         position = commit.position;
       }
       if (commits.length === 0) return last;
@@ -255,12 +285,13 @@ export class DeletedTexts {
         this.#running.delete(partition);
         await running.stop();
       }
-    for (const partition of owned)
-      if (!this.#running.has(partition) && !this.#isStopped)
-        this.#running.set(
-          partition,
-          new PartitionDestroyer(partition, await this.#placeOf(partition), this.#deps, this.#keepReported),
-        );
+    const consequences = this.#consequences;
+    const effects = consequences && { consequences, keepReported: this.#keepReported };
+    for (const partition of owned) {
+      if (!effects || this.#running.has(partition) || this.#isStopped) continue;
+      const place = await this.#placeOf(partition);
+      this.#running.set(partition, new PartitionDestroyer(partition, place, this.#deps, effects));
+    }
     await this.#deps.texts.sweep([...this.#running.keys()]);
   }
 

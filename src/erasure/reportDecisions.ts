@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { openEvents } from '../audit/events/transcript.js';
-import { badRequest, conflict, notFound, ParleyError } from '../base/errors.js';
+import { badRequest, conflict, type ErrorCode, notFound, ParleyError } from '../base/errors.js';
 import { decodeLeaf, leafTest } from '../domain/codec.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
-import { sealedTextsOf } from '../domain/events.js';
-import { type Actor, isGroupId, type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import { type Recorded, sealedTextsOf } from '../domain/events.js';
+import type { Time } from '../domain/fields.js';
+import { type Actor, isGroupId, parseStream, type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
 import { refuseForRoles } from '../domain/roles.js';
 import type { Message, User } from '../domain/userMessageChat.js';
@@ -27,7 +28,7 @@ type DecidedAbout = Pick<Queries, 'users' | 'roles'>;
 
 export interface ModerationDeps {
   readonly reads: {
-    readonly reports: Pick<Reports, 'byId' | 'page'>;
+    readonly reports: Pick<Reports, 'byId' | 'page'> & Pick<Reports, 'find'>;
     readonly queries: Pick<Queries, 'messages' | 'messagesAt'> & Pick<Queries, 'groups'> & DecidedAbout;
     readonly rows: RowReader;
   };
@@ -37,7 +38,7 @@ export interface ModerationDeps {
   readonly effects: {
     readonly deletedTexts: Pick<DeletedTexts, 'waitFor'>;
     /** See `UserAdministration.suspend`. */
-    readonly suspend: (by: Actor, userId: UserId, reason: string) => Promise<unknown>;
+    readonly suspend: (by: Actor, userId: UserId, reason: string, decidedAt: Time) => Promise<unknown>;
   };
 }
 
@@ -97,23 +98,52 @@ export class Moderation {
     if (!isSame || !isDeepStrictEqual(decided.decision, decision))
       throw conflict(`report ${reportId} was decided otherwise`);
     const { deletedTexts } = this.deps.effects;
-    await this.#deleteReported(report, decided.by, decision.delete ?? []);
+    const deleted = await this.#deleteReported(report, decided.by, decision.delete ?? []);
+    for (const moment of deleted) await deletedTexts.waitFor(moment);
     // Who is erased since has no key to seal the reason with, nor to open the note.
     const decider = decided.note === null ? by : decided.by;
-    if (suspended !== undefined) await this.#suspend(decider, suspended, note);
+    if (suspended !== undefined)
+      await passNotFound(() => this.deps.effects.suspend(decider, suspended, note, decided.at));
     const partition = partitionOf(streamOf('user', report.reporter), this.deps.log.partitions);
     for (const moment of made ? [made] : at.filter((one) => one.partition === partition))
       await deletedTexts.waitFor(moment);
   }
 
-  async #deleteReported({ roomId }: Report, by: Actor, messageIds: readonly string[]): Promise<void> {
-    const { commands, effects } = this.deps;
-    if (roomId === undefined) return;
+  /**
+   * Carries out a recorded decision as `decide` does, if that was cut off, but waits for no key. Rejects only with errors
+   * that pass. What is refused otherwise was overtaken, as by an erasure.
+   */
+  async finish({ stream, data: { reportId, by, decision } }: Recorded<'ReportDecided'>): Promise<void> {
+    if (!decision.delete?.length && !decision.suspend) return;
+    const at = await this.#present();
+    const report = await this.deps.reads.reports.find(parseStream(stream).id, reportId, at);
+    // Of two decisions of one report only the first counts.
+    if (!report?.decided || !isDeepStrictEqual(report.decided.decision, decision)) return;
+    await passRefusal(() => this.#deleteReported(report, by, decision.delete ?? []));
+    if (!decision.suspend) return;
+    // Who is erased since has no key to seal the reason with.
+    const { note, at: decidedAt } = report.decided;
+    const [decider, reason] = note === null ? ['system', `report ${reportId}`] : [by, note];
+    await passRefusal(async () => {
+      const userId = await this.#findSuspended(report, at);
+      await this.deps.effects.suspend(decider, userId, reason, decidedAt);
+    });
+  }
+
+  /** Resolves with the moments of the deletions. */
+  async #deleteReported(
+    { roomId }: Report,
+    by: Actor,
+    messageIds: readonly string[],
+  ): Promise<readonly Moment[]> {
+    const moments: Moment[] = [];
+    if (roomId === undefined) return moments;
     for (const messageId of messageIds) {
       const command = { kind: 'delete reported message', roomId, messageId, by } as const;
-      const { moment } = await commands.execute<'delete reported message'>(command, randomUUID());
-      await effects.deletedTexts.waitFor(moment);
+      const { moment } = await this.deps.commands.execute<'delete reported message'>(command, randomUUID());
+      moments.push(moment);
     }
+    return moments;
   }
 
   /** Whom a suspension means: the reported user, else the one sender of all reported messages. */
@@ -132,17 +162,8 @@ export class Moderation {
     const [users, roles] = await Promise.all([queries.users([userId], at), queries.roles([userId], at)]);
     const user = users.get(userId);
     if (!user || user.erased) throw notFound(`user ${userId} is erased`);
-    const refusal = refuseForRoles(by, { roles: roles.get(userId) ?? [] });
+    const refusal = refuseForRoles({ by }, { roles: roles.get(userId) ?? [] });
     if (refusal) throw refusal.refused;
-  }
-
-  /** Suspends a user, unless they were erased after the decision. */
-  async #suspend(by: Actor, userId: UserId, reason: string): Promise<void> {
-    try {
-      await this.deps.effects.suspend(by, userId, reason);
-    } catch (error) {
-      if (!(error instanceof ParleyError && error.code === 'not_found')) throw error;
-    }
   }
 
   /** The moment at which the decision, or an earlier one, is recorded. */
@@ -222,3 +243,19 @@ export class Moderation {
     return null;
   }
 }
+
+/** Does work that is no longer needed if it is refused with one of these codes. */
+async function passCodes(codes: readonly ErrorCode[], work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof ParleyError && codes.includes(error.code))) throw error;
+  }
+}
+
+/** The user was erased after the decision. */
+const passNotFound = (work: () => Promise<unknown>) => passCodes(['not_found'], work);
+
+/** Refused for good; the other errors pass, so that it is to be repeated. */
+const passRefusal = (work: () => Promise<unknown>) =>
+  passCodes(['bad_request', 'unauthenticated', 'forbidden', 'not_found', 'conflict'], work);

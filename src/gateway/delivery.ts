@@ -150,7 +150,9 @@ export class PushContent implements Shown {
   }
 
   user(id: UserId): User {
-    const user = this.#users?.get(id);
+    const wanted = this.#users?.get(id);
+    // The profile may have changed while other content was being loaded.
+    const user = wanted && (this.#sources.profiles.known(id) ?? wanted);
     if (!user) throw new Error(`the profile of ${id} is shown but was not wanted`);
     return user;
   }
@@ -193,6 +195,10 @@ export interface Delivered extends PushedEvent {
   readonly content: Shown;
 }
 
+/** The users whose profiles a push shows. */
+const usersShown = ({ users, chat }: StoredPush, content: Shown): readonly UserId[] | undefined =>
+  chat ? content.chat(chat.roomId, chat.userId).participants.map(({ userId }) => userId) : users;
+
 /** Hands an event's pushes to the connections they concern. A push is serialised once for all its receivers. */
 export class Delivery {
   readonly #deps: DeliveryDeps;
@@ -211,6 +217,7 @@ export class Delivery {
     for (const push of pushes)
       if ('about' in push) this.#toContacts(event, push);
       else if (isStoredPush(push)) this.#stored(event, push, vector, content);
+      else this.#deps.ring.outdate(push.profileOf);
   }
 
   #toContacts({ partition, offset }: Recorded, { name, about, data }: ContactsPush): void {
@@ -244,6 +251,8 @@ export class Delivery {
         if (!connection.commandIds?.includes(commandId))
           connection.pushLive(frame, room, partition, offset + 1);
     }
-    if (frame) ring.add(event, { to, onlyNewest: push.onlyNewest, onlyLive: push.onlyLive }, frame);
+    if (!frame) return;
+    const { onlyNewest, onlyLive } = push;
+    ring.add(event, { to, onlyNewest, onlyLive, shows: usersShown(push, content) }, frame);
   }
 }

@@ -38,7 +38,7 @@ export function groupHandlers({ commands, queries, keys, moments }: GroupHandler
     });
   return {
     'create group': async (connection, me, data) => {
-      await createKey(keys, data.roomId);
+      await createGroupKey(keys, data.roomId);
       const answer = await commands.run(connection, { kind: 'create group', actor: me, ...data });
       const room = await readGroup(me, data.roomId, answer.moment);
       return { room, refused: answer.refused, revision: commands.cursors.revision(answer.moment) };
@@ -62,7 +62,7 @@ export function groupHandlers({ commands, queries, keys, moments }: GroupHandler
  * Creates the key of a group's name, which the writer seals with. A group that has ended has a tombstone: its creation can
  * be repeated, but nothing is sealed for it.
  */
-async function createKey(keys: Pick<KeyStore, 'create'>, roomId: RoomId): Promise<void> {
+export async function createGroupKey(keys: Pick<KeyStore, 'create'>, roomId: RoomId): Promise<void> {
   try {
     await keys.create(groupKeyOwner(roomId));
   } catch (error) {

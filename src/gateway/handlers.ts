@@ -4,14 +4,16 @@ import type { PlainCommandName, RequestName } from '../domain/contract.js';
 import { declaredCommands } from '../domain/features.js';
 import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import { MOST_BLOCKS } from '../domain/limits.js';
+import { tooManyBlocks } from '../domain/safety.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import { type Queries, viewOf } from '../projections/queries.js';
-import type { KeyStore } from '../vault/vault.js';
+import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
 import { groupHandlers, requireMembership } from './groupHandlers.js';
+import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
@@ -28,8 +30,11 @@ export interface HandlerDeps {
     readonly reports: ReportDirectory;
   };
   readonly live: { readonly hub: Hub; readonly presence: Presence; readonly typing: Typing };
-  /** Holds the keys of the names of groups. */
-  readonly keys: Pick<KeyStore, 'create'>;
+  /** `keys`: holds those of the names of groups. */
+  readonly vault: {
+    readonly keys: Pick<KeyStore, 'create'>;
+    readonly sessions: Pick<SessionStore, 'find'>;
+  };
 }
 
 type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
@@ -40,6 +45,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
   return {
     ...plainHandlers(deps.commands),
     ...deletionHandler(deps.commands),
+    ...renewalHandler(deps.vault.sessions),
     ...chatSettingHandler(deps),
     ...contactHandlers(deps),
     ...membershipHandlers(lookUps),
@@ -48,7 +54,7 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...privacyHandlers(deps, lookUps),
     report: reportHandler({ ...deps, reports: deps.directory.reports }),
     ...groupHandlers({
-      ...{ commands: deps.commands, queries: deps.queries, keys: deps.keys },
+      ...{ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys },
       moments: (connection, revision, roomId) =>
         lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId)),
     }),
@@ -274,8 +280,9 @@ function privacyHandlers(
     },
 
     'block user': async (connection, me, { userId, block }) => {
+      // What the decider counts may be a second old. This node knows of what it has answered.
       if (block && !relations.hasBlocked(me, userId) && relations.blockCount(me) >= MOST_BLOCKS)
-        throw forbidden(`you have blocked ${MOST_BLOCKS} users, the most that one may`, 'too_many');
+        throw tooManyBlocks();
       const { moment } = await commands.run(connection, { kind: 'block user', actor: me, userId, block });
       return { revision: commands.cursors.revision(moment) };
     },
@@ -298,7 +305,7 @@ function privacyHandlers(
 
 /** Look-ups that several handlers share. Each includes all events that its connection has seen. */
 class LookUps {
-  constructor(private readonly deps: Omit<HandlerDeps, 'commands' | 'live' | 'keys'>) {}
+  constructor(private readonly deps: Omit<HandlerDeps, 'commands' | 'live' | 'vault'>) {}
 
   /** The moments that a query must include: those that the connection has seen, and the revision it names. */
   async moments(connection: Connection, revision: string | undefined, partition?: number) {

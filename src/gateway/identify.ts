@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
-import { badRequest, unauthenticated } from '../base/errors.js';
+import { badRequest, forbidden, unauthenticated } from '../base/errors.js';
 import { requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import type { User } from '../domain/userMessageChat.js';
 import type { Session, SessionStore } from '../vault/vault.js';
+import type { Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Cursor, Revisions, Vector } from './cursor.js';
 import type { Hub } from './openConnections.js';
@@ -94,3 +95,16 @@ function handledBy(since: Cursor | undefined, present: Vector): Vector {
 }
 
 const refuseToken = () => unauthenticated('the token is missing or ended');
+
+/** Another token of the same user takes the place of the one that the connection has identified with. */
+export function renewalHandler(sessions: Pick<SessionStore, 'find'>): Pick<Handlers, 'renew'> {
+  return {
+    renew: async (connection, me, { token }) => {
+      const session = await sessions.find(token, new Date());
+      if (!session) throw refuseToken();
+      if (session.userId !== me) throw forbidden('this is a token of another user');
+      connection.renewSession(session);
+      return { expiresAt: session.expiresAt };
+    },
+  };
+}

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { RunningTime } from '../base/clock.js';
-import { MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
+import type { ParleyError } from '../base/errors.js';
+import { checkRequest, MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
@@ -59,11 +60,13 @@ export class Hub {
     return this.#limits === undefined || this.connectionsOf(user).length < MAX_USER_CONNECTIONS;
   }
 
-  /** Limits the requests of a user who is connected; undefined: no limit. */
+  /** Limits the requests of a user, connected or not; undefined: no limit. */
   bucketOf(user: UserId): TokenBucket | undefined {
-    const connected = this.#limits && this.#users.get(user);
-    if (connected) connected.bucket ??= this.#limits?.bucketOf(user);
-    return connected?.bucket;
+    const connected = this.#users.get(user);
+    const bucket = connected?.bucket ?? this.#limits?.bucketOf(user);
+    if (connected) connected.bucket = bucket;
+    else if (bucket) this.#limits?.keep(user, bucket);
+    return bucket;
   }
 
   /** Adds a connection. Resolves when the user's relations are loaded; if that fails, rejects and adds nothing. */
@@ -157,9 +160,15 @@ export class OpenConnections {
     return this.#running.now();
   }
 
-  /** Limits the requests of a user who is connected; undefined: no limit. */
+  /** See `Hub.bucketOf`. */
   bucketOf(user: UserId): TokenBucket | undefined {
     return this.#deps.hub.bucketOf(user);
+  }
+
+  /** Takes a token for a request of the user that comes by another way than a socket. */
+  checkRequest(user: UserId): ParleyError | undefined {
+    const bucket = this.bucketOf(user);
+    return bucket && checkRequest(bucket, this.now());
   }
 
   /** When a session's life is over: monotonic milliseconds. */

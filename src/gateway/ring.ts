@@ -48,6 +48,8 @@ interface KeptPush {
   readonly onlyNewest?: string | undefined;
   /** A replay sends another push instead. */
   readonly onlyLive?: true | undefined;
+  /** The users whose profiles it shows. */
+  readonly shows?: readonly UserId[] | undefined;
 }
 
 const nobody: readonly UserId[] = [];
@@ -68,6 +70,10 @@ export class Ring {
   readonly #to: (readonly UserId[])[] = [];
   /** Only of read marks: the room and user. A replay sends only the newest of each. */
   readonly #marks: (string | undefined)[] = [];
+  /** By place, the users whose profiles the push shows. Few pushes show any. */
+  readonly #shown = new Map<number, readonly UserId[]>();
+  /** By user, the places of the pushes that show their profile. */
+  readonly #showing = new Map<UserId, Set<number>>();
   /** By partition: pushes below it are kept for no user. */
   readonly #floor: number[];
   readonly #hosted = new Map<UserId, Hosted>();
@@ -126,7 +132,7 @@ export class Ring {
   /** Keeps the event's push for those of its users who are hosted. Copies the frame. */
   add(
     { partition, offset }: Pick<Recorded, 'partition' | 'offset'>,
-    { to, onlyNewest, onlyLive }: KeptPush,
+    { to, onlyNewest, onlyLive, shows }: KeptPush,
     frame: Buffer,
   ): void {
     if (onlyLive) this.#noteLiveOnly(partition, offset, to);
@@ -157,6 +163,22 @@ export class Ring {
     this.#offsets[slot] = offset;
     this.#to[slot] = to;
     this.#marks[slot] = mark;
+    if (shows !== undefined) this.#noteShown(place, shows);
+  }
+
+  #noteShown(place: number, users: readonly UserId[]): void {
+    this.#shown.set(place, users);
+    for (const user of users) {
+      const places = this.#showing.get(user);
+      if (places) places.add(place);
+      else this.#showing.set(user, new Set([place]));
+    }
+  }
+
+  /** A user's profile has changed. Clients that missed a push that shows it read that push from the read models. */
+  outdate(user: UserId): void {
+    for (const place of this.#showing.get(user) ?? []) this.#passBy(place);
+    this.#showing.delete(user);
   }
 
   #noteLiveOnly(partition: number, offset: number, to: readonly UserId[]): void {
@@ -220,14 +242,16 @@ export class Ring {
    * a read mark of the user: they too are then read from the read models.
    */
   #forgetWith(id: string): void {
-    for (const place of this.#frames.eraseWith(id)) {
-      const slot = this.#frames.slotOf(place);
-      const [partition, offset] = [this.#partitions[slot] ?? 0, this.#offsets[slot] ?? 0];
-      for (const user of this.#to[slot] ?? nobody) {
-        const hosted = this.#hosted.get(user);
-        // The place stays in the user's list, but now only vectors behind it get an answer.
-        if (hosted) hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
-      }
+    for (const place of this.#frames.eraseWith(id)) this.#passBy(place);
+  }
+
+  /** From now on only vectors behind the push get an answer. The place stays in the lists of its users. */
+  #passBy(place: number): void {
+    const slot = this.#frames.slotOf(place);
+    const [partition, offset] = [this.#partitions[slot] ?? 0, this.#offsets[slot] ?? 0];
+    for (const user of this.#to[slot] ?? nobody) {
+      const hosted = this.#hosted.get(user);
+      if (hosted) hosted.since[partition] = Math.max(offset + 1, hosted.since[partition] ?? 0);
     }
   }
 
@@ -246,7 +270,17 @@ export class Ring {
     }
     this.#to[slot] = nobody;
     this.#marks[slot] = undefined;
+    if (this.#shown.size > 0) this.#forgetShown(place);
     this.#frames.shift();
+  }
+
+  #forgetShown(place: number): void {
+    for (const user of this.#shown.get(place) ?? nobody) {
+      const places = this.#showing.get(user);
+      places?.delete(place);
+      if (places?.size === 0) this.#showing.delete(user);
+    }
+    this.#shown.delete(place);
   }
 
   #raiseFloor(partition: number, offset: number): void {

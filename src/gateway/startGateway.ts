@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
 import { monotonicNow, systemTimer } from '../base/clock.js';
+import type { ParleyError } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import { Origins } from '../base/origins.js';
 import { UserLimits } from '../base/rateLimits.js';
@@ -79,6 +80,8 @@ export interface RunningGateway {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void>;
   /** See `OpenConnections.turnover`. */
   turnover(): number;
+  /** See `OpenConnections.checkRequest`. */
+  checkRequest(user: UserId): ParleyError | undefined;
   /** Answers the requests that have begun, and closes all connections. */
   close(): Promise<void>;
   /** Leaves the bus and stops every timer. */
@@ -141,7 +144,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     revisions,
     directory: { rooms, profiles, reports: parts.stores.reports },
     live: { hub, presence, typing },
-    keys: vault.keys,
+    vault,
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
 
@@ -154,6 +157,7 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     },
     upgrade: (request, socket, head) => server.upgrade(request, socket, head),
     turnover: () => connections.turnover,
+    checkRequest: (user) => connections.checkRequest(user),
     async close() {
       presence.stop();
       stopReconciling();
@@ -279,13 +283,7 @@ function followLog(
   const { hub, ring, cursors, rooms, groups } = memory;
   const { metrics, logger } = report;
   return new Fanout(start, {
-    delivery: new Delivery({
-      hub,
-      ring,
-      cursors,
-      typing,
-      groups,
-    }),
+    delivery: new Delivery({ hub, ring, cursors, typing, groups }),
     interest: { groups, ring, relations: hub.relations },
     content,
     source: { log: stores.log, rooms, queries: stores.queries },

@@ -8,105 +8,31 @@ import {
   overloaded,
   ParleyError,
   unauthenticated,
+  wrongFields,
 } from '../base/errors.js';
 import type { CommandRouter, Moment } from '../domain/commands.js';
 import { FIRST_ROWS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
-import type { Revisions } from '../gateway/cursor.js';
+import { isUsername } from '../domain/users.js';
+import { chooseColor, registerUser } from '../host/hostUsers.js';
 import type { Queries } from '../projections/queries.js';
 import { PasswordHashes } from '../vault/credentials.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import {
+  type FindPresent,
   type PasswordGuard,
   type PasswordTurn,
   type RequireSession,
-  requireSelf,
   serveResource,
+  standingOf,
 } from './auth.js';
-import { readBody, readId, readNoBody, readQuery } from './problems.js';
-import {
-  ChangePassword,
-  EraseUser,
-  NoFields,
-  RevisionQuery,
-  SearchQuery,
-  SignIn,
-  SignOutQuery,
-  SignUp,
-  Username,
-} from './schemas.js';
-
-export interface UserParts {
-  readonly queries: Queries;
-  readonly revisions: Pick<Revisions, 'parse' | 'present'>;
-  /** See `Erasures.erase`. */
-  readonly erase: (userId: string, username: string) => Promise<void>;
-}
+import { readBody, readNoBody, readQuery } from './problems.js';
+import { ChangePassword, NoFields, SignIn, SignOutQuery, SignUp } from './schemas.js';
 
 /** What requests that check a password need. */
 export interface PasswordParts {
   readonly signedIn: RequireSession;
   readonly guard: PasswordGuard;
-}
-
-/** Looking users up, and erasing one's own. */
-export function mountUsers(
-  router: Router,
-  { queries, revisions, erase }: UserParts,
-  { signedIn, guard, accounts }: PasswordParts & { readonly accounts: Accounts },
-): void {
-  const momentsOf = async (revision: string | undefined): Promise<Moment[]> =>
-    revision === undefined ? [] : [await revisions.parse(revision)];
-
-  serveResource(router, '/user/search', {
-    GET: signedIn(async (ctx, session) => {
-      const { q, limit, revision } = readQuery(ctx, SearchQuery);
-      ctx.body = { users: await queries.search(session.userId, q, limit, await momentsOf(revision)) };
-    }),
-  });
-
-  serveResource(router, '/user/:userId', {
-    GET: signedIn(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      const { revision } = readQuery(ctx, RevisionQuery);
-      const isMe = userId === session.userId;
-      // A new device asks for its user right after it connects: the answer must hold all that was pushed before.
-      const at = isMe && revision === undefined ? await revisions.present() : await momentsOf(revision);
-      const user = isMe ? await queries.self(userId, at) : (await queries.users([userId], at)).get(userId);
-      if (!user) throw notFound('no user has this id');
-      ctx.body = isMe ? { user, ...(await accounts.overview(userId, at)) } : { user };
-    }),
-    DELETE: signedIn(async (ctx, session) => {
-      const userId = requireSelf(ctx, session, 'you can only delete your own account');
-      readQuery(ctx, NoFields);
-      const turn = await guard.admit(ctx);
-      const { password } = await readBody(ctx, EraseUser);
-      const { username } = await accounts.confirm(userId, password, turn);
-      await erase(userId, username);
-      ctx.status = 204;
-    }),
-  });
-}
-
-// White initials on each have a contrast of at least 4.5:1 (WCAG 2.2 AA).
-const PALETTE = [
-  '#b23a48',
-  '#a4442a',
-  '#8a5a00',
-  '#5f6b12',
-  '#2f7a3d',
-  '#13766b',
-  '#0f718f',
-  '#2563b8',
-  '#4f55c4',
-  '#7a46b8',
-  '#9a3b98',
-  '#a83a6e',
-] as const;
-
-/** Chooses a background for a user's initials; `random` is from 0 to below 1. */
-export function chooseColor(random: number): string {
-  return PALETTE[Math.floor(random * PALETTE.length)] ?? PALETTE[0];
 }
 
 export interface AccountParts {
@@ -121,9 +47,13 @@ export interface SessionRules {
   readonly lifetimeMs: number;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
-  /** By everything in the log now. */
-  readonly isSuspended: (userId: string) => Promise<boolean>;
+  /** Finds the user by everything in the log now. */
+  readonly present: FindPresent;
+  /** Who may sign up: see `SIGN_UP`. */
+  readonly signUp: SignUpRule;
 }
+
+export type SignUpRule = 'open' | 'closed' | 'external';
 
 export interface SignedIn {
   readonly token: string;
@@ -177,7 +107,7 @@ export class Accounts {
   async signIn(username: string, password: string, turn: PasswordTurn): Promise<SignedIn> {
     const { vault, passwords, sessionRules } = this.#parts;
     // The vault folds case beyond ASCII (the Kelvin sign equals k): a text that cannot be a name must not find one.
-    const found = Username.safeParse(username).success ? await vault.credentials.find(username) : undefined;
+    const found = isUsername(username) ? await vault.credentials.find(username) : undefined;
     const claimed = found === 'erased' ? undefined : found;
     const credential = await turn(vault.credentials.idOf(username), async () => {
       const isRight = await passwords.verify(password, claimed?.passwordHash);
@@ -196,7 +126,7 @@ export class Accounts {
     let refusal: ParleyError | undefined = wrongNameOrPassword();
     try {
       if ((await this.#hashes.current(credential, password)) !== undefined)
-        refusal = (await sessionRules.isSuspended(userId)) ? suspended() : undefined;
+        refusal = (await standingOf(sessionRules.present, userId)) === 'suspended' ? suspended() : undefined;
     } finally {
       if (refusal) await vault.sessions.revoke(session.id);
     }
@@ -234,13 +164,34 @@ export class Accounts {
     await sessionRules.announceEnds([...before, ...after]);
   }
 
-  /** The user's credential. Throws `forbidden` when the password is wrong, `unauthenticated` when they are erased. */
-  async confirm(userId: string, password: string, turn: PasswordTurn): Promise<Credential> {
+  /**
+   * The user's credential. Throws `forbidden` when the password is wrong, `unauthenticated` when they are erased. Who has
+   * no password shows a token that was issued within the last 5 min.
+   */
+  async confirm(
+    userId: string,
+    password: string | undefined,
+    token: string,
+    turn: PasswordTurn,
+  ): Promise<Credential> {
     const credential = await this.#credentialOf(userId);
+    if (credential.passwordHash === undefined) {
+      await this.#requireFreshToken(userId, token);
+      return credential;
+    }
+    if (password === undefined) throw wrongFields([{ path: 'password', message: 'is missing' }]);
     await turn(this.#parts.vault.credentials.idOf(credential.username), () =>
       this.#verify(password, credential),
     );
     return credential;
+  }
+
+  async #requireFreshToken(userId: string, token: string): Promise<void> {
+    const now = new Date();
+    const session = await this.#parts.vault.sessions.find(token, now);
+    const isFresh = session && now.getTime() - Date.parse(session.createdAt) <= FRESH_TOKEN_MS;
+    if (!isFresh || session.userId !== userId)
+      throw forbidden('sign in again: this needs a token of the last 5 minutes');
   }
 
   async #verify(password: string, { passwordHash }: Credential): Promise<void> {
@@ -267,15 +218,8 @@ export class Accounts {
     return { friends, activeChats: chats };
   }
 
-  /** The steps after the claim. Each may be repeated, and in this order each may be the last before a crash. */
   async #register(credential: Credential): Promise<Moment> {
-    const { vault, commands } = this.#parts;
-    const { userId, username, backgroundColor } = credential;
-    await vault.keys.create(userId);
-    const command = { kind: 'register user', userId, username, backgroundColor } as const;
-    const { moment } = await commands.execute<'register user'>(command, randomUUID());
-    await vault.credentials.markRegistered(username);
-    return moment;
+    return (await registerUser(credential, this.#parts)).moment;
   }
 
   async #find(userId: string, at: readonly Moment[]): Promise<User | undefined> {
@@ -293,10 +237,51 @@ const nameTaken = () => new ParleyError('conflict', 'this name is taken, or was 
 const suspended = () => forbidden('this account is suspended', 'suspended');
 const wrongNameOrPassword = () => unauthenticated('wrong user name or password');
 
+/** How old a token may be that confirms an erasure. */
+const FRESH_TOKEN_MS = 5 * 60_000;
+
 /** Signing up, in and out, and changing the password. */
-export function mountAccounts(router: Router, accounts: Accounts, { signedIn, guard }: PasswordParts): void {
+export function mountAccounts(
+  router: Router,
+  accounts: Accounts,
+  { signedIn, guard, signUp }: PasswordParts & { readonly signUp: SignUpRule },
+): void {
+  if (signUp === 'external')
+    // Else the second would be the path of a user.
+    router.all(['/user', '/user/signin'], () => {
+      throw notFound('nobody signs in with a password here');
+    });
+  else mountPasswordSignIn(router, accounts, guard, signUp);
+
+  serveResource(router, '/user/signout', {
+    POST: signedIn(async (ctx, session) => {
+      const { everywhere } = readQuery(ctx, SignOutQuery);
+      await readNoBody(ctx, NoFields);
+      await accounts.signOut(session, everywhere === 'true');
+      ctx.status = 204;
+    }),
+  });
+
+  serveResource(router, '/user/password', {
+    PUT: signedIn(async (ctx, session) => {
+      const turn = await guard.admit(ctx);
+      readQuery(ctx, NoFields);
+      await accounts.changePassword(session, await readBody(ctx, ChangePassword), turn);
+      ctx.status = 204;
+    }),
+  });
+}
+
+/** Signing up and in with a name and a password. */
+function mountPasswordSignIn(
+  router: Router,
+  accounts: Accounts,
+  guard: PasswordGuard,
+  signUp: 'open' | 'closed',
+): void {
   serveResource(router, '/user', {
     POST: async (ctx) => {
+      if (signUp === 'closed') throw forbidden('users are made by the host application here');
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);
@@ -316,23 +301,5 @@ export function mountAccounts(router: Router, accounts: Accounts, { signedIn, gu
       ctx.state.user = signedIn.user.userId;
       ctx.body = signedIn;
     },
-  });
-
-  serveResource(router, '/user/signout', {
-    POST: signedIn(async (ctx, session) => {
-      const { everywhere } = readQuery(ctx, SignOutQuery);
-      await readNoBody(ctx, NoFields);
-      await accounts.signOut(session, everywhere === 'true');
-      ctx.status = 204;
-    }),
-  });
-
-  serveResource(router, '/user/password', {
-    PUT: signedIn(async (ctx, session) => {
-      const turn = await guard.admit(ctx);
-      readQuery(ctx, NoFields);
-      await accounts.changePassword(session, await readBody(ctx, ChangePassword), turn);
-      ctx.status = 204;
-    }),
   });
 }

@@ -2,20 +2,22 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
 import { z } from 'zod';
 import { notFound, unauthenticated } from '../base/errors.js';
-import type { CommandRouter } from '../domain/commands.js';
+import { type CommandRouter, routerVia } from '../domain/commands.js';
 import { Time, textOf } from '../domain/fields.js';
-import type { Actor, UserId } from '../domain/ids.js';
+import type { Actor, KeyId, UserId } from '../domain/ids.js';
 import { PAGE_ROWS, REASON_CODE_POINTS, SEARCH_CHARACTERS } from '../domain/limits.js';
 import type { AdminAction } from '../domain/roles.js';
 import { ROLES, type Role } from '../domain/streams.js';
 import { User } from '../domain/userMessageChat.js';
+import { isUsername } from '../domain/users.js';
+import { cutPage } from '../projections/answerPages.js';
 import type { UserPageRequest } from '../projections/models/userSearch.js';
 import type { Queries } from '../projections/queries.js';
 import type { Passwords, Session, Vault } from '../vault/vault.js';
 import type { SessionRules } from './accounts.js';
 import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './problems.js';
-import { hasLength, NoFields, ResetPassword, Username } from './schemas.js';
+import { hasLength, NoFields, ResetPassword } from './schemas.js';
 
 /** The life of a code that sets a new password. */
 const CODE_LIFE_MS = 24 * 60 * 60_000;
@@ -63,14 +65,23 @@ export class UserAdministration {
     this.#parts = parts;
   }
 
-  /** Ends all sessions, and lets nobody sign in as this user. Resolves with false if it was so before. */
-  async suspend(by: Actor, userId: UserId, reason: string): Promise<boolean> {
+  /** The same, for decisions that come through a server key, whose id each event names. */
+  through(key: KeyId): UserAdministration {
+    return new UserAdministration({ ...this.#parts, commands: routerVia(this.#parts.commands, key) });
+  }
+
+  /**
+   * Ends all sessions, and lets nobody sign in as this user. Resolves with false if it was so before. `decidedAt`: when it
+   * was decided, if it may have been carried out; then it changes nothing if the user was restored since.
+   */
+  async suspend(by: Actor, userId: UserId, reason: string, decidedAt?: Time): Promise<boolean> {
     const { commands, queries } = this.#parts;
-    const command = { kind: 'suspend user', userId, by, reason } as const;
+    const asked = decidedAt === undefined ? {} : { decidedAt };
+    const command = { kind: 'suspend user', userId, by, reason, ...asked } as const;
     const { changed, moment } = await commands.execute<'suspend user'>(command, randomUUID());
-    await queries.users([userId], [moment]);
+    const user = (await queries.users([userId], [moment])).get(userId);
     // A sign-in looks into the log after it has made its session: either it finds the suspension, or this its session.
-    await this.#endSessions(userId);
+    if (user?.suspended) await this.#endSessions(userId);
     return changed;
   }
 
@@ -117,10 +128,29 @@ export class UserAdministration {
     return this.#endSessions(userId);
   }
 
+  /** Records that a token is issued for the user. Throws `forbidden` for a suspended one too. */
+  async recordToken(by: Actor, userId: UserId): Promise<void> {
+    await this.#decide(by, userId, 'token issued');
+  }
+
+  /**
+   * Ends the sessions that the user had at this time; all of them while the user is suspended. For a decision that was
+   * cut off. May be repeated: it leaves those that the user has made since.
+   */
+  async endSessionsBefore(userId: UserId, time: Time): Promise<void> {
+    const { queries, vault, announceEnds } = this.#parts;
+    const user = (await queries.users([userId], [])).get(userId);
+    const left = (await this.sessionsOf(userId)).filter(
+      ({ createdAt }) => user?.suspended || createdAt <= time,
+    );
+    for (const { id } of left) await vault.sessions.revoke(id);
+    if (left.length > 0) await announceEnds(left.map(({ id }) => id));
+  }
+
   /** A page of users, with what the log and the vault say of them. */
   async list(page: UserPageRequest): Promise<{ users: AdministeredUser[]; next?: string }> {
     const { queries } = this.#parts;
-    const { users, ...rest } = await queries.userPage(page, []);
+    const { users, next } = await queries.userPage(page, []);
     const ids = users.map(({ userId }) => userId);
     const [roles, presence, sessions] = await Promise.all([
       queries.roles(ids, []),
@@ -132,7 +162,10 @@ export class UserAdministration {
       const open = sessions[i]?.length ?? 0;
       return { user, isOnline, lastSeen, sessions: open, roles: roles.get(user.userId) ?? [] };
     });
-    return { users: listed, ...rest };
+    // What is said of them beside their profiles may make the page too large.
+    const { shown, end } = cutPage(listed, false, (one) => one);
+    const last = end?.user.userId ?? next;
+    return { users: shown, ...(last === undefined ? {} : { next: last }) };
   }
 
   /** Records the decision. Resolves with the user's name. */
@@ -286,8 +319,7 @@ async function resetPassword(
   const userId = await turn(credentials.idOf(username), async () => {
     // Before the code is looked at, so that the time tells nobody whether there is one.
     const newHash = await passwords.hash(newPassword);
-    // The vault folds case beyond ASCII: a text that cannot be a name must not find one.
-    if (!Username.safeParse(username).success) return undefined;
+    if (!isUsername(username)) return undefined;
     if (!(await credentials.useReset(username, hashCode(code), newHash, new Date()))) return undefined;
     const found = await credentials.find(username);
     return found === undefined || found === 'erased' ? undefined : found.userId;

@@ -7,47 +7,63 @@ import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { BoundedLog } from '../base/rateLimits.js';
-import { type AccountParts, Accounts, mountAccounts, mountUsers, type UserParts } from './accounts.js';
+import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
 import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
-import { PasswordGuard, type PasswordLimits, type RoleParts, requireRole, requireSession } from './auth.js';
+import {
+  PasswordGuard,
+  type PasswordLimits,
+  type RoleParts,
+  requireRole,
+  requireSession,
+  type SessionParts,
+} from './auth.js';
 import { mountDocuments } from './documents/documents.js';
+import { type IssuerParts, mountIssuer } from './issuerSignIn.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { type ExportParts, mountExport, mountProfile, type ProfileParts } from './ownData.js';
 import { builtPages, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
+import type { ServerParts } from './server/hostRequests.js';
+import { requireKey } from './server/serverAuth.js';
+import { mountServerMessages } from './server/serverMessages.js';
+import { mountServerRooms } from './server/serverRooms.js';
+import { mountServerUsers } from './server/serverUsers.js';
+import { mountUsers, type UserParts } from './userResources.js';
 
 /** The parts that each group of resources uses. */
 export interface HttpParts {
-  readonly accounts: AccountParts;
-  readonly passwordLimits: PasswordLimits;
+  readonly accounts: AccountParts & { readonly limits: PasswordLimits & Pick<SessionParts, 'checkRequest'> };
   readonly users: { readonly administration: UserAdministration } & UserParts &
     Pick<ExportParts, 'historyOf' | 'reports'> &
     Pick<ProfileParts, 'revisions'>;
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
+  /** `issuer`: undefined without `OIDC_ISSUER`. */
+  readonly host: { readonly server: ServerParts; readonly issuer: IssuerParts | undefined };
 }
 
 /** The Koa application: everything of the contract except the socket. */
 export function createApp(
-  { accounts, passwordLimits, users, audit, operations }: HttpParts,
+  { accounts, users, audit, operations, host }: HttpParts,
   origins: Origins,
   log: Logger,
 ): Koa {
   const app = new Koa();
   const router = new Router({ sensitive: true, strict: true });
   const { sessions } = accounts.vault;
-  const signedIn = requireSession(sessions);
-  const auditors = { sessions, hasRole: audit.hasRole };
+  const session = { sessions, checkRequest: accounts.limits.checkRequest };
+  const signedIn = requireSession(session);
+  const auditors = { ...session, hasRole: audit.hasRole };
   const audited = requireRole(auditors, 'auditor');
   const service = new Accounts(accounts);
   mountDocuments(router);
   mountOperations(router, operations);
-  const guard = new PasswordGuard(passwordLimits);
-  mountAccounts(router, service, { signedIn, guard });
+  const guard = new PasswordGuard(accounts.limits);
+  mountAccounts(router, service, { signedIn, guard, signUp: accounts.sessionRules.signUp });
   mountPasswordReset(router, accounts, guard);
   mountAdminUsers(router, {
     roles: auditors,
@@ -61,6 +77,10 @@ export function createApp(
   mountAuditEvents(router, audit, auditors);
   mountPast(router, audit, audited);
   mountModeration(router, audit, requireRole(auditors, 'moderator'));
+  const byKey = requireKey(host.server.keys);
+  for (const mount of [mountServerUsers, mountServerRooms, mountServerMessages])
+    mount(router, host.server, byKey);
+  mountIssuer(router, host.issuer);
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);
@@ -124,8 +144,12 @@ const shareWith =
   };
 
 /** The line of an answer that operators look for when somebody attacks; undefined: it has none. */
-function securityLine(method: string, route: string, status: number): ['info' | 'warn', string] | undefined {
-  if (status === 429) return ['warn', 'too many passwords were tried'];
+function securityLine(
+  { method, status, state }: Pick<Koa.Context, 'method' | 'status'> & Pick<Koa.Context, 'state'>,
+  route: string,
+): ['info' | 'warn', string] | undefined {
+  if (status === 429)
+    return ['warn', state.isTooSoon ? 'a request came too soon' : 'too many passwords were tried'];
   if (status === 403) return ['warn', 'a request was forbidden'];
   if (route === '/user/signin' && status === 401) return ['warn', 'a sign-in failed'];
   if (status === 401) return ['info', 'a token was refused'];
@@ -159,10 +183,11 @@ function observeRequests(metrics: Metrics, origins: Origins, log: Logger): Koa.M
     const ms = performance.now() - began;
     metrics.observeHttpRequest(method, route, status, ms);
     trace?.end(`${method} ${route}`, traceFacts(method, route, status, request), errorOf(status));
-    const line = securityLine(method, route, status);
+    const line = securityLine(ctx, route);
     if (!line && !log.isLevelEnabled('debug')) return;
     const address = origins.addressOf(ctx.req);
-    const facts = { request, address, user: ctx.state.user, method, route, status };
+    const { user, key } = ctx.state;
+    const facts = { request, address, user, ...(key === undefined ? {} : { key }), method, route, status };
     if (line) lines.write(...line, facts);
     log.debug({ ...facts, ms: Math.round(ms) }, 'a request was answered');
   };

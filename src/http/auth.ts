@@ -7,6 +7,8 @@ import type { Moment } from '../domain/commands.js';
 import { streamOf, type UserId } from '../domain/ids.js';
 import { hasRole } from '../domain/roles.js';
 import type { Role } from '../domain/streams.js';
+import type { User } from '../domain/userMessageChat.js';
+import type { Standing } from '../host/issuerSessions.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { Progress } from '../projections/queryWaits.js';
@@ -40,15 +42,25 @@ export function serveResource(router: Router, path: string, methods: Methods): v
 /** Makes a handler that runs only with a session, and is given it; else `unauthenticated`. */
 export type RequireSession = (handler: (ctx: RouterContext, session: Session) => Promise<void>) => Handler;
 
+export interface SessionParts {
+  readonly sessions: SessionStore;
+  /** Takes one of the requests that the user may make; returns why not. Requests that only read are not counted. */
+  readonly checkRequest: (user: UserId) => ParleyError | undefined;
+}
+
 export const requireSession =
-  (sessions: SessionStore): RequireSession =>
+  ({ sessions, checkRequest }: SessionParts): RequireSession =>
   (handler) =>
   async (ctx) => {
     const token = parseBearerToken(ctx.get('Authorization'));
     const session = token === undefined ? undefined : await sessions.find(token, new Date());
     if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
     ctx.state.user = session.userId;
-    return handler(ctx, session);
+    const isReading = ctx.method === 'GET' || ctx.method === 'HEAD';
+    const refusal = isReading ? undefined : checkRequest(session.userId);
+    if (!refusal) return handler(ctx, session);
+    ctx.state.isTooSoon = true;
+    throw refusal;
   };
 
 /** The user that the path names, who must be the one that asks. Throws `forbidden`, also where the path names nobody. */
@@ -63,7 +75,7 @@ export type RoleCheck = (userId: UserId, role: Role) => Promise<boolean>;
 /** The log and the read models that say what a user is now. */
 export interface PresentSource {
   readonly log: Pick<EventLog, 'partitions' | 'tail'>;
-  readonly queries: Pick<Queries, 'roles' | 'users'>;
+  readonly queries: Pick<Queries, 'roles' | 'self'>;
   readonly progress: Pick<Progress, 'folded'>;
 }
 
@@ -88,22 +100,28 @@ export function roleCheck(source: PresentSource): RoleCheck {
   };
 }
 
-/** Checks whether a user is suspended, as `roleCheck` checks a role. */
-export function suspensionCheck(source: PresentSource): (userId: UserId) => Promise<boolean> {
-  return async (userId) => {
-    const found = await askAtPresent(source, userId, (at) => source.queries.users([userId], at));
-    return found.get(userId)?.suspended === true;
-  };
+/** Finds a user with what only their own devices are shown, as `roleCheck` checks a role. */
+export type FindPresent = (userId: UserId) => Promise<User | undefined>;
+
+export const presentUser =
+  (source: PresentSource): FindPresent =>
+  (userId) =>
+    askAtPresent(source, userId, (at) => source.queries.self(userId, at));
+
+/** What a user may do at present. An unknown one is as good as erased. */
+export async function standingOf(find: FindPresent, userId: UserId): Promise<Standing> {
+  const user = await find(userId);
+  if (!user || user.erased) return 'erased';
+  return user.suspended ? 'suspended' : 'good';
 }
 
-export interface RoleParts {
-  readonly sessions: SessionStore;
+export interface RoleParts extends SessionParts {
   readonly hasRole: RoleCheck;
 }
 
 /** Makes a handler that only users with this role reach; others get `forbidden`. */
 export const requireRole = (parts: RoleParts, role: Role): RequireSession => {
-  const signedIn = requireSession(parts.sessions);
+  const signedIn = requireSession(parts);
   return (handler) =>
     signedIn(async (ctx, session) => {
       if (!(await parts.hasRole(session.userId, role)))

@@ -21,7 +21,7 @@ export interface ProfileParts {
 }
 
 /** The change without what is so already, so that a repeat records nothing. */
-function selectChanges(user: User, change: ProfileChange): ProfileChange {
+export function selectChanges(user: User, change: ProfileChange): ProfileChange {
   const isNews = (field: (typeof PROFILE_FIELDS)[number]) =>
     change[field] !== undefined && change[field] !== (user[field] ?? null);
   return Object.fromEntries(PROFILE_FIELDS.filter(isNews).map((field) => [field, change[field]]));
@@ -104,6 +104,7 @@ async function* exportLines(userId: UserId, parts: ExportParts): AsyncGenerator<
       yield { kind: 'presence', isOnline: false, at: recordedAt, lastSeen: data.lastSeen };
     if (type === 'UserSuspended' || type === 'UserRestored')
       yield { kind: 'suspension', at: recordedAt, suspended: type === 'UserSuspended', reason: data.reason };
+    if (type === 'IdentityLinked') yield { kind: 'identity', at: recordedAt, subject: data.subject };
     if (type === 'ProfileChanged') {
       const { userId: _, ...change } = data;
       yield { kind: 'profile change', at: recordedAt, change };

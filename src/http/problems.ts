@@ -132,6 +132,26 @@ export async function readBody<S extends z.ZodType>(ctx: Context, schema: S): Pr
   return validate(schema, await readJson(ctx));
 }
 
+/** As `readBody`; no body is an empty object. */
+export async function readOptionalBody<S extends z.ZodType>(ctx: Context, schema: S): Promise<z.infer<S>> {
+  return validate(schema, hasBody(ctx) ? await readJson(ctx) : {});
+}
+
+/** The fields of a form (`application/x-www-form-urlencoded`), checked; one that is given twice is refused. */
+export async function readForm<S extends z.ZodType>(ctx: Context, schema: S): Promise<z.infer<S>> {
+  const type = 'application/x-www-form-urlencoded';
+  if (!ctx.is(type)) throw new HttpError(415, `the body must be ${type}`, { Accept: type });
+  const body = await readBytes(ctx);
+  bodyBytes.set(ctx.req, body.length);
+  const fields: Record<string, string | string[]> = {};
+  const form = new URLSearchParams(body.toString('utf8'));
+  for (const name of form.keys()) {
+    const values = form.getAll(name);
+    fields[name] = values.length === 1 ? (values[0] ?? '') : values;
+  }
+  return validate(schema, fields);
+}
+
 /** Accepts no body, or an empty object. Throws like `readBody`. */
 export async function readNoBody(ctx: Context, empty: z.ZodType): Promise<void> {
   if (hasBody(ctx)) validate(empty, await readJson(ctx));

@@ -6,9 +6,10 @@ import {
   PASSWORD_CHARACTERS,
   REVISION_CHARACTERS,
   SEARCH_CHARACTERS,
-  USERNAME_CHARACTERS,
+  TOKEN_CHARACTERS,
 } from '../domain/limits.js';
 import { Chat, User } from '../domain/userMessageChat.js';
+import { Username } from '../domain/users.js';
 
 /** The schemas of REST: each validates, gives the type, and is shown in `/openapi.json`. */
 
@@ -28,14 +29,6 @@ export const hasLength = (
   const n = codePoints(text);
   return n >= min && n <= max;
 };
-
-export const Username = z
-  .string()
-  .regex(
-    new RegExp(`^[A-Za-z0-9_.-]{${USERNAME_CHARACTERS.min},${USERNAME_CHARACTERS.max}}$`),
-    `must be ${USERNAME_CHARACTERS.min}–${USERNAME_CHARACTERS.max} ASCII letters, digits, _, . or -`,
-  )
-  .meta({ description: 'Unique without regard to case; never given twice, even after its user is erased.' });
 
 const NewPassword = z
   .string()
@@ -79,7 +72,13 @@ export const ResetPassword = z.strictObject({
   newPassword: NewPassword,
 });
 
-export const EraseUser = z.strictObject({ password: z.string() });
+export const EraseUser = z.strictObject({
+  password: z.string().exactOptional().meta({ description: 'Of a user who has one.' }),
+  token: z.string().max(TOKEN_CHARACTERS).exactOptional().meta({
+    description:
+      'Of a user without a password: issued within the last 5 minutes. By default that of `Authorization`.',
+  }),
+});
 
 export const ProfileAnswer = z.strictObject({
   user: User,

@@ -33,7 +33,7 @@ export function decodeCommit(commit: LeafCommit): DecodedCommit {
   const events = leaves.map((leaf, i): Folded => {
     const end = firstOffset + i + 1;
     const tileHash = end % TILE_WIDTH === 0 ? filled?.[end / TILE_WIDTH - 1 - firstTile] : undefined;
-    const { stream, version, type, data, actor, recordedAt, commandId } = parseLeaf(leaf);
+    const { stream, version, type, data, actor, recordedAt, commandId, via } = parseLeaf(leaf);
     const leafHash = leafHashes?.[i];
     const offset = end - 1;
     // Field by field: to spread the event takes as long as to parse it.
@@ -52,7 +52,8 @@ export function decodeCommit(commit: LeafCommit): DecodedCommit {
       tileHash,
       position,
     };
-    return event as Folded; // Only its place and its text were added.
+    // Only its place and its text were added.
+    return (via === undefined ? event : { ...event, via }) as Folded;
   });
   return { partition, position, size, events };
 }

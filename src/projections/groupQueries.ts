@@ -2,10 +2,11 @@ import { badRequest, notFound } from '../base/errors.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
 import { groupNote } from '../domain/groups/groupEvents.js';
 import { countInWindows, isInWindows, newestInWindows, windowsIn } from '../domain/groups/groupState.js';
-import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
+import type { RoomId, UserId } from '../domain/ids.js';
 import { SHOWN_MEMBERS } from '../domain/limits.js';
 import type { Chat, User } from '../domain/userMessageChat.js';
-import { cutPage, type PageEnd, parseNext, toldReadsOf, type Viewer, writeNext } from './models/contacts.js';
+import { cutPage, nextOf, type PageAsked, type PageEnd, parseNext } from './answerPages.js';
+import { toldReadsOf, type Viewer } from './models/contacts.js';
 import { asOfOffset, mentionsOf } from './models/editsAndMentions.js';
 import { type GroupRow, groupRows, lastSeqIn } from './models/groupRows.js';
 import {
@@ -14,7 +15,6 @@ import {
   membershipsModel,
   membershipsOfIn,
   periodsOf,
-  placedGroups,
 } from './models/membershipRows.js';
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
@@ -39,7 +39,11 @@ export async function seenGroup(
 }
 
 /** Those of these groups that the user is or was in. */
-async function seenGroups(rows: RowReader, userId: UserId, roomIds: readonly RoomId[]): Promise<SeenGroup[]> {
+export async function seenGroups(
+  rows: RowReader,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<SeenGroup[]> {
   // The memberships first: whether there is such a group is asked for its members alone.
   const memberships = await membershipsOfIn(rows, userId, roomIds);
   const groups = await groupRows(rows, [...memberships.keys()]);
@@ -54,7 +58,7 @@ const windowsOfGroup = ({ membership }: SeenGroup) => windowsIn(periodsOf(member
 type Member = Row<MembershipRow> & { readonly userId: UserId; readonly value: MembershipRow };
 
 /** Members of a group in the order of joining, behind `from`. There are fewer than `limit` only at the end. */
-async function membersByJoining(
+export async function membersByJoining(
   rows: RowReader,
   roomId: RoomId,
   limit: number,
@@ -94,6 +98,7 @@ async function membersOfSmall(
 }
 
 const joinedIn = ({ periods }: MembershipRow): number => periods.at(-1)?.[2] ?? 0;
+const placeOf = ({ key, value }: Member): PageEnd => ({ sort: joinedIn(value), key });
 
 /** The marks of those members whom the chat of each group shows; of a large one me, and those who came first. */
 async function shownMarks(rows: RowReader, groups: readonly SeenGroup[]): Promise<(readonly Mark[])[]> {
@@ -116,8 +121,11 @@ async function shownMarks(rows: RowReader, groups: readonly SeenGroup[]): Promis
   });
 }
 
-/** The newest message that the member may see. */
-async function newestSeen(rows: RowReader, groups: readonly SeenGroup[]): Promise<(SealedMessage | null)[]> {
+/** The newest message of each group that its member may see. */
+export async function newestSeen(
+  rows: RowReader,
+  groups: readonly SeenGroup[],
+): Promise<(SealedMessage | null)[]> {
   const keys = groups.map((seen) => {
     const lastSeq = lastSeqIn(seen.group);
     const seq = newestInWindows(windowsOfGroup(seen), lastSeq);
@@ -209,61 +217,6 @@ export async function openGroups(
   });
 }
 
-type Page = { readonly limit: number; readonly next?: string };
-type Chats = { chats: Chat[]; next?: string };
-
-/** Newest first, then by key in descending order: the order of the index of private chats. */
-const byActivity = (a: PageEnd, b: PageEnd): number =>
-  b.sort - a.sort || (a.key < b.key ? 1 : a.key > b.key ? -1 : 0);
-
-/**
- * A page of the user's active chats, newest activity first: private ones, which `pairs` gives a page at a time, and all
- * groups that the user is in. Of groups it reads the rows of those alone that the page shows.
- */
-export async function activeRooms(
-  source: ViewSource,
-  viewer: Viewer,
-  page: Page,
-  pairs: (page: Page) => Promise<Chats>,
-): Promise<Chats> {
-  const [found, groups] = await Promise.all([pairs(page), placedGroups(source.rows, viewer.me)]);
-  const from = page.next === undefined ? undefined : parseNext('chats', page.next);
-  // What lies behind the end of the page of pairs waits for the next page.
-  const end = found.next === undefined ? undefined : parseNext('chats', found.next);
-  const placed = groups
-    .filter((place) => (!from || byActivity(from, place) < 0) && (!end || byActivity(place, end) < 0))
-    .map((place) => ({ place, roomId: place.roomId, chat: undefined }));
-  const chats = found.chats.map((chat) => {
-    const sort = Date.parse(chat.lastMessage?.sentAt ?? chat.createdAt);
-    return { place: { sort, key: streamOf('room', chat.roomId) }, roomId: chat.roomId, chat };
-  });
-  const all = [...chats, ...placed].sort((a, b) => byActivity(a.place, b.place));
-  const shown = all.slice(0, page.limit);
-  const seen = await seenGroups(
-    source.rows,
-    viewer.me,
-    shown.flatMap(({ roomId, chat }) => (chat ? [] : [roomId])),
-  );
-  // An index is not trusted, and they may have left one meanwhile.
-  const opened = await openGroups(
-    source,
-    viewer,
-    seen.filter(({ membership }) => membership.role !== null),
-  );
-  const groupChats = new Map(opened.map((chat) => [chat.roomId, chat]));
-  const rows = shown.flatMap(({ place, roomId, chat }) => {
-    const one = chat ?? groupChats.get(roomId);
-    return one ? [{ place, chat: one }] : [];
-  });
-  const fitting = cutPage(rows, ({ chat }) => chat);
-  const isCut = fitting.length < rows.length;
-  // Those who have left all groups of a page still come to the next one.
-  const last = (isCut ? fitting : shown).at(-1);
-  const isWhole = !isCut && all.length <= page.limit;
-  const next = isWhole ? found.next : last && writeNext('chats', last.place);
-  return { chats: fitting.map(({ chat }) => chat), ...(next === undefined ? {} : { next }) };
-}
-
 /** The group of a member. Throws `not_found` for anybody else. */
 async function groupOfMember(rows: RowReader, roomId: RoomId, me: UserId): Promise<SeenGroup> {
   const seen = await seenGroup(rows, roomId, me);
@@ -275,7 +228,7 @@ async function groupOfMember(rows: RowReader, roomId: RoomId, me: UserId): Promi
 export async function groupMembersPage(
   source: ViewSource,
   me: UserId,
-  { roomId, limit, next }: Page & { readonly roomId: RoomId },
+  { roomId, limit, next }: PageAsked & { readonly roomId: RoomId },
 ): Promise<{ members: { user: User; role: 'owner' | 'admin' | 'member'; since: string }[]; next?: string }> {
   await groupOfMember(source.rows, roomId, me);
   const from = next === undefined ? undefined : parseNext('members', next);
@@ -284,18 +237,11 @@ export async function groupMembersPage(
     source,
     found.map(({ userId }) => userId),
   );
-  const rows = found.slice(0, limit).flatMap((row) => {
-    const { role, since } = row.value;
-    return role ? [{ row, shown: { user: requireUser(users, row.userId), role, since } }] : [];
+  const { shown, end } = cutPage(found.slice(0, limit), found.length > limit, ({ userId, value }) => {
+    const { role, since } = value;
+    return role ? { user: requireUser(users, userId), role, since } : undefined;
   });
-  const fitting = cutPage(rows, ({ shown }) => shown);
-  const last = fitting.at(-1);
-  const isEnd = fitting.length === found.length || last === undefined;
-  const end = last && { sort: joinedIn(last.row.value), key: last.row.key };
-  return {
-    members: fitting.map(({ shown }) => shown),
-    ...(isEnd || !end ? {} : { next: writeNext('members', end) }),
-  };
+  return { members: shown, ...nextOf('members', end, placeOf) };
 }
 
 /** Members of one read. */
@@ -305,7 +251,7 @@ const MEMBERS_PER_READ = 256;
 export async function readersPage(
   { rows }: ViewSource,
   viewer: Viewer,
-  { roomId, seq, limit, next }: Page & { readonly roomId: RoomId; readonly seq: number },
+  { roomId, seq, limit, next }: PageAsked & { readonly roomId: RoomId; readonly seq: number },
 ): Promise<{ readers: { userId: UserId; upTo: number }[]; next?: string }> {
   const mine = await groupOfMember(rows, roomId, viewer.me);
   if (seq > lastSeqIn(mine.group)) {
@@ -313,21 +259,27 @@ export async function readersPage(
     throw badRequest(`seq ${message}`, [{ path: 'seq', message }]);
   }
   if (!isInWindows(windowsOfGroup(mine), seq)) throw notFound('there is no such message for you');
-  const readers: { userId: UserId; upTo: number }[] = [];
-  let from = next === undefined ? undefined : parseNext('readers', next);
-  for (;;) {
+  const found: Member[] = [];
+  // A group has at most 1,000 members.
+  for (let from = next === undefined ? undefined : parseNext('readers', next); found.length <= limit; ) {
     const page = await membersByJoining(rows, roomId, MEMBERS_PER_READ, from);
     const isTold = await toldReadsOf(
       rows,
       viewer,
       page.map(({ userId }) => userId),
     );
-    for (const { key, userId, value } of page) {
-      const isReader = isTold(userId) && value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq);
-      if (isReader && readers.length === limit && from) return { readers, next: writeNext('readers', from) };
-      if (isReader) readers.push({ userId, upTo: value.mark });
-      from = { sort: joinedIn(value), key };
+    for (const member of page) {
+      const { userId, value } = member;
+      if (isTold(userId) && value.mark >= seq && isInWindows(windowsIn(periodsOf(value)), seq))
+        found.push(member);
     }
-    if (page.length < MEMBERS_PER_READ) return { readers };
+    const last = page.at(-1);
+    if (!last || page.length < MEMBERS_PER_READ) break;
+    from = placeOf(last);
   }
+  const { shown, end } = cutPage(found.slice(0, limit), found.length > limit, ({ userId, value }) => ({
+    userId,
+    upTo: value.mark,
+  }));
+  return { readers: shown, ...nextOf('readers', end, placeOf) };
 }

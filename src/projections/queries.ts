@@ -1,4 +1,3 @@
-import type { ChatFilter } from '../domain/chats.js';
 import type { Moment } from '../domain/commands.js';
 import type { ContactRule } from '../domain/defineCommand.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
@@ -9,14 +8,16 @@ import type { Role, Ties } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, Preferences, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS } from '../domain/users.js';
 import { partitionOf } from '../log/log.js';
+import { cutPage, type PageAsked } from './answerPages.js';
 import { changedStreams } from './changedStreams.js';
-import { activeRooms, groupMembersPage, openGroups, readersPage, seenGroup } from './groupQueries.js';
+import { type ChatPageAsked, chatPage } from './chatPages.js';
+import { groupMembersPage, membersByJoining, openGroups, readersPage, seenGroup } from './groupQueries.js';
 import { MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
-import { filteredChats, withSettings } from './models/chatSettingRows.js';
-import { activeChats, openChats } from './models/chatViews.js';
-import { cutPage, type PageAsked } from './models/contacts.js';
+import { withSettings } from './models/chatSettingRows.js';
+import { openChats } from './models/chatViews.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
+import { groupRows } from './models/groupRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -44,11 +45,12 @@ export interface Queries {
   /** Users by name as `searchUsers`: an exact match, then prefixes, then the rest. */
   search(me: UserId, q: string, limit: number, at: readonly Moment[]): Promise<User[]>;
   /**
-   * The user's active chats, newest activity first. `next` is opaque; throws `bad_request` if it was altered.
+   * The user's active chats, newest activity first: see `chatPage`. `next` is opaque; throws `bad_request` if it was
+   * altered.
    */
   activeChats(
     userId: UserId,
-    page: PageAsked & { readonly filter?: ChatFilter },
+    page: ChatPageAsked,
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
@@ -127,6 +129,10 @@ export interface GroupQueries {
   membership(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Membership | undefined>;
   /** All memberships of a user, also those that have ended. */
   memberships(userId: UserId, at: readonly Moment[]): Promise<readonly PlacedMembership[]>;
+  /** Whether there is such a group, also one that everybody has left. */
+  exists(roomId: RoomId, at: readonly Moment[]): Promise<boolean>;
+  /** The present member who joined first; undefined if there is none. */
+  firstMember(roomId: RoomId, at: readonly Moment[]): Promise<UserId | undefined>;
   /** A page of the members, in the order of joining. Throws `not_found` unless `me` is one. */
   members(
     me: UserId,
@@ -184,10 +190,7 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
     ...peopleQueries(source, waitFor),
     async activeChats(userId, page, at) {
       await waitFor(at);
-      const viewer = { me: userId, rule };
-      return filteredChats(rows, userId, page, (some) =>
-        activeRooms(source, viewer, some, (pairs) => activeChats(source, viewer, pairs)),
-      );
+      return chatPage(source, { me: userId, rule }, page);
     },
     async chat(roomId, userId, at) {
       await waitFor(at);
@@ -223,9 +226,9 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       const messages = await openMessages(open, seen);
       // A page that is too large ends where the next one can go on.
       const isForward = page.after !== undefined;
-      const fitting = cutPage(isForward ? messages : messages.reverse(), (message) => message);
-      const hasMore = found.hasMore || fitting.length < messages.length;
-      return { messages: isForward ? fitting : fitting.reverse(), hasMore };
+      const inOrder = isForward ? messages : messages.reverse();
+      const { shown, end } = cutPage(inOrder, found.hasMore, (message) => message);
+      return { messages: isForward ? shown : shown.reverse(), hasMore: end !== undefined };
     },
     ...userQueries(source, waitFor),
     ...messageQueries(source, waitFor),
@@ -308,6 +311,14 @@ function groupQueries(
         const { roomId } = membershipIn(key);
         return [{ roomId, partition, offset, isMember: value.role !== null, periods: periodsOf(value) }];
       });
+    },
+    async exists(roomId, at) {
+      await waitFor(at);
+      return (await groupRows(rows, [roomId])).has(roomId);
+    },
+    async firstMember(roomId, at) {
+      await waitFor(at);
+      return (await membersByJoining(rows, roomId, 1))[0]?.userId;
     },
     async members(me, page, at) {
       await waitFor(at);

@@ -6,7 +6,7 @@ import type { UserId } from '../domain/ids.js';
 import { reportName, reportNoteSealing, verdictNoteSealing } from '../domain/moderation/reports.js';
 import { open } from '../vault/dataKeys.js';
 import type { KeyStore } from '../vault/vault.js';
-import { parseNext, writeNext } from './models/contacts.js';
+import { cutPage, fromNext, nextOf } from './answerPages.js';
 import {
   type ReportRow,
   type ReportState,
@@ -81,15 +81,18 @@ export class Reports {
       terms: [state],
       reverse: state === 'closed',
       limit: limit + 1,
-      ...(next === undefined ? {} : { from: parseNext(PAGE_OF[state], next) }),
+      ...fromNext(PAGE_OF[state], next),
     });
-    const page = found.slice(0, limit);
+    const reports = await this.#open(valuesOf(found.slice(0, limit)));
     // An index is not trusted.
-    const reports = await this.#open(valuesOf(page).filter((row) => stateOf(row) === state));
-    const last = page.at(-1);
-    if (found.length <= limit || !last?.value) return { reports };
-    const end = { sort: Date.parse(last.value.reportedAt), key: last.key };
-    return { reports, next: writeNext(PAGE_OF[state], end) };
+    const { shown, end } = cutPage(reports, found.length > limit, (report) =>
+      stateOf(report) === state ? report : undefined,
+    );
+    const placeOf = ({ reporter, reportId, reportedAt }: Report) => ({
+      sort: Date.parse(reportedAt),
+      key: reportName(reporter, reportId),
+    });
+    return { reports: shown, ...nextOf(PAGE_OF[state], end, placeOf) };
   }
 
   /** All reports of this reporter, a page at a time. */

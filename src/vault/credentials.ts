@@ -101,7 +101,7 @@ export class PasswordHashes {
    */
   async renew(credential: Credential, password: string): Promise<Credential> {
     const { username, passwordHash } = credential;
-    if (!this.passwords.isOutdated(passwordHash)) return credential;
+    if (passwordHash === undefined || !this.passwords.isOutdated(passwordHash)) return credential;
     try {
       const newHash = await this.passwords.hash(password);
       const isRenewed = await this.credentials.changePassword(username, passwordHash, newHash);

@@ -1,37 +1,27 @@
-import { Binary, type Collection, type Db, type MongoClient } from 'mongodb';
-import { createMongoClient, isDuplicateKey, withCallTimeouts } from '../base/mongo.js';
+import { Binary, type Db, type MongoClient } from 'mongodb';
+import { createMongoClient, withCallTimeouts } from '../base/mongo.js';
 import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
+import { createServerKeyTable, createSessionTable, insertRow, type Keyed } from './mongoAccess.js';
 import { createHoldTable } from './mongoHolds.js';
-import {
-  type ClaimRow,
-  type ClaimTable,
-  type ErasureRow,
-  type ErasureTable,
-  type HeadRow,
-  type HeadTable,
-  type KeyTable,
-  MAX_ENDED_SESSIONS,
-  type NumberTable,
-  type PersonRow,
-  type SessionRow,
-  type SessionTable,
-  type SigningKeyRow,
-  type SigningKeyTable,
-  type VaultStore,
+import type {
+  ClaimRow,
+  ClaimTable,
+  ErasureRow,
+  ErasureTable,
+  HeadRow,
+  HeadTable,
+  KeyTable,
+  NumberTable,
+  PersonRow,
+  SigningKeyRow,
+  SigningKeyTable,
+  VaultStore,
 } from './vaultStore.js';
-
-type Keyed<R> = R & { _id: string };
 
 /** For finding a server, for getting a connection and for its answer, each. */
 const SERVER_TIMEOUT_MS = 5_000;
 /** For a whole call: a server, then an answer. */
 const CALL_TIMEOUT_MS = 2 * SERVER_TIMEOUT_MS;
-/** Bounds an index scan. The clocks of a node and the database never differ this much. */
-const MAX_CLOCK_SKEW_MS = 3_600_000;
-
-/** `endedOn` is the end by the database's clock. Users are shown `endedAt`. */
-type SessionDocument = Keyed<Omit<SessionRow, 'id'>> & { readonly endedOn?: Date };
-
 /**
  * Opens the vault in MongoDB: its own database, `<database of the URL>_vault`. A write waits for the journals of a
  * majority. A read returns what a majority holds.
@@ -48,6 +38,7 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
       ...createErasureTable(db),
       ...createSigningKeyTable(db),
       ...createHeadTable(db),
+      ...(await createServerKeyTable(db)),
       ...(await createSessionTable(db)),
       close: () => client.close(),
     };
@@ -239,78 +230,4 @@ function createHeadTable(db: Db): HeadTable {
   };
 }
 
-async function createSessionTable(db: Db): Promise<SessionTable> {
-  const sessions = db.collection<SessionDocument>('sessions');
-  await sessions.createIndexes([
-    { key: { userId: 1, createdAt: -1 } },
-    { key: { endedOn: 1 }, sparse: true },
-  ]);
-  return {
-    async insertSession({ id, ...session }) {
-      await sessions.insertOne({ _id: id, ...session });
-      await pruneSessions(sessions, session.userId, session.createdAt);
-    },
-    async findSession(id) {
-      const row = await sessions.findOne({ _id: id });
-      return row ? sessionRowOf(row) : undefined;
-    },
-    async endSession(id, at) {
-      await sessions.updateOne({ _id: id, endedAt: null }, endAt(at));
-    },
-    async endSessions(userId, except, at) {
-      const open = { userId, endedAt: null, ...(except === null ? {} : { _id: { $ne: except } }) };
-      const found = await sessions.find(open).project<{ _id: string }>({ _id: 1 }).toArray();
-      const ids = found.map(({ _id }) => _id);
-      await sessions.updateMany({ _id: { $in: ids }, endedAt: null }, endAt(at));
-      return ids;
-    },
-    async listRecentlyEnded(lastMs) {
-      const bound = new Date(Date.now() - lastMs - MAX_CLOCK_SKEW_MS);
-      const rows = sessions.aggregate<{ _id: string }>([
-        { $match: { endedOn: { $gte: bound } } },
-        { $project: { agoMs: { $subtract: ['$$NOW', '$endedOn'] } } },
-        { $match: { agoMs: { $lt: lastMs } } },
-      ]);
-      return (await rows.toArray()).map(({ _id }) => _id);
-    },
-    async listSessions(userId) {
-      return (await sessions.find({ userId }).sort({ createdAt: -1 }).toArray()).map(sessionRowOf);
-    },
-  };
-}
-
-async function pruneSessions(
-  sessions: Collection<SessionDocument>,
-  userId: UserId,
-  now: string,
-): Promise<void> {
-  const ended = { userId, $or: [{ endedAt: { $ne: null } }, { expiresAt: { $lte: now } }] };
-  const oldest = sessions
-    .find(ended)
-    .sort({ createdAt: -1 })
-    .skip(MAX_ENDED_SESSIONS)
-    .project<{ _id: string }>({ _id: 1 });
-  const ids = (await oldest.toArray()).map(({ _id }) => _id);
-  if (ids.length > 0) await sessions.deleteMany({ _id: { $in: ids } });
-}
-
-const sessionRowOf = ({ _id, endedOn: _, ...session }: SessionDocument): SessionRow => ({
-  id: _id,
-  ...session,
-});
-
 const withoutId = <R>({ _id, ...row }: Keyed<R>) => row;
-
-const endAt = (at: string) => [{ $set: { endedAt: { $literal: at }, endedOn: '$$NOW' } }];
-
-/** Returns false if a row with this `_id` exists. */
-async function insertRow<R extends { _id: string }>(rows: Collection<R>, row: R): Promise<boolean> {
-  try {
-    // R has the `_id` that the driver's parameter type demands, but TypeScript cannot tell for a generic R.
-    await rows.insertOne(row as Parameters<typeof rows.insertOne>[0]);
-    return true;
-  } catch (error) {
-    if (isDuplicateKey(error)) return false;
-    throw error;
-  }
-}

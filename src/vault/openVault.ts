@@ -6,8 +6,10 @@ import { VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
 import { createCredentialStore, createErasureStore } from './credentials.js';
 import { open, seal } from './dataKeys.js';
+import { createHostLinkStore, type HostLinkStore } from './hostLinks.js';
 import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
+import { createServerKeyStore, type ServerKeyStore } from './serverKeys.js';
 import { createSessionStore } from './sessionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { HeadTable, HoldTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
@@ -29,6 +31,8 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
   readonly inspector: KeyInspector;
   readonly holds: HoldTable;
+  readonly serverKeys: ServerKeyStore;
+  readonly hostLinks: HostLinkStore;
 }
 
 /**
@@ -64,6 +68,8 @@ export async function createVault(
     signing: createSigningKeys(store, derived.signing),
     inspector: keys.inspector,
     holds: store,
+    serverKeys: createServerKeyStore(store),
+    hostLinks: createHostLinkStore(store, derived),
     close() {
       keys.close();
       sessions.close();
@@ -182,10 +188,16 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     findHead: remote.findHead,
     replaceHead: remote.replaceHead,
     keepAbandonedHead: remote.keepAbandonedHead,
+    insertServerKey: remote.insertServerKey,
+    findServerKey: remote.findServerKey,
+    listServerKeys: remote.listServerKeys,
+    revokeServerKey: remote.revokeServerKey,
     insertSession: remote.insertSession,
     findSession: remote.findSession,
     endSession: remote.endSession,
     endSessions: remote.endSessions,
+    endIssuedTo: remote.endIssuedTo,
+    endIssuedAs: remote.endIssuedAs,
     listRecentlyEnded: remote.listRecentlyEnded,
     listSessions: remote.listSessions,
     async close() {

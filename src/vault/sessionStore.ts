@@ -72,7 +72,7 @@ class RevocationPoller {
 
 /** Returns the token of `Authorization: Bearer <token>`, undefined for any other header. */
 export function parseBearerToken(authorization: string | undefined): string | undefined {
-  return /^Bearer +([\w~+/.=-]{1,1024})$/i.exec(authorization ?? '')?.[1];
+  return /^Bearer +([\w~+/.=-]{1,8192})$/i.exec(authorization ?? '')?.[1];
 }
 
 const CACHE_TTL_MS = 5_000;
@@ -84,7 +84,7 @@ const REVOKED_TTL_MS = 60_000;
 const TOKEN_PATTERN = /^[\w-]{43}$/;
 // Looking a token up by its hash leaves no comparison whose duration could leak it.
 const idOf = (token: string) => createHash('sha256').update(token).digest('hex');
-const sessionOf = ({ endedAt: _, ...session }: SessionRow): Session => session;
+const sessionOf = ({ endedAt: _, issued: __, ...session }: SessionRow): Session => session;
 
 /** Sign-in sessions over the vault's rows. A token is returned once, at creation. The vault holds its SHA-256. */
 export function createSessionStore(
@@ -121,10 +121,16 @@ export function createSessionStore(
     for (const handler of handlers) handler(id);
   }
 
+  async function revokeEach(ended: Promise<string[]>): Promise<string[]> {
+    const ids = await ended;
+    for (const id of ids) handleRevoked(id);
+    return ids;
+  }
+
   return {
     async create(userId, now, ttlMs) {
       const created = createSession(userId, now, ttlMs);
-      await store.insertSession({ ...created.session, endedAt: null });
+      await store.insertSession({ ...created.session, endedAt: null, issued: null });
       return created;
     },
     async find(token, now) {
@@ -141,11 +147,9 @@ export function createSessionStore(
       await store.endSession(id, new Date().toISOString());
       handleRevoked(id);
     },
-    async revokeAll(userId, except) {
-      const ids = await store.endSessions(userId, except ?? null, new Date().toISOString());
-      for (const id of ids) handleRevoked(id);
-      return ids;
-    },
+    ...issuedSessions(store, { findOpen, isRevoked: (id) => revoked.get(id) !== undefined, revokeEach }),
+    revokeAll: (userId, except) =>
+      revokeEach(store.endSessions(userId, except ?? null, new Date().toISOString())),
     list: async (userId) => (await store.listSessions(userId)).map(listedSessionOf),
     noteRevoked(ids) {
       for (const id of ids) handleRevoked(id);
@@ -158,6 +162,43 @@ export function createSessionStore(
       poller.close();
       cache.close();
       revoked.close();
+    },
+  };
+}
+
+interface OpenSessions {
+  findOpen(id: string): Promise<Session | undefined>;
+  isRevoked(id: string): boolean;
+  /** Tells of sessions that have ended in the store. */
+  revokeEach(ended: Promise<string[]>): Promise<string[]>;
+}
+
+/** The sessions of an issuer's tokens: rows beside the others. */
+function issuedSessions(
+  store: VaultStore,
+  { findOpen, isRevoked, revokeEach }: OpenSessions,
+): Pick<SessionStore, 'findIssued' | 'createIssued'> & Pick<SessionStore, 'revokeIssued'> {
+  return {
+    async findIssued(token, now) {
+      const id = idOf(token);
+      const open = await findOpen(id);
+      if (open) return now < new Date(open.expiresAt) ? open : 'ended';
+      return isRevoked(id) || (await store.findSession(id)) ? 'ended' : undefined;
+    },
+    async createIssued(token, { sid, ...session }) {
+      const created = { ...session, id: idOf(token) };
+      const issued = sid === undefined ? '' : idOf(sid);
+      const isNew = await store.insertSession({ ...created, endedAt: null, issued });
+      return isNew ? created : findOpen(created.id);
+    },
+    revokeIssued(of) {
+      const at = new Date().toISOString();
+      const isOfUser = 'userId' in of;
+      return revokeEach(
+        isOfUser
+          ? store.endIssuedTo(of.userId, of.upTo.toISOString(), at)
+          : store.endIssuedAs(idOf(of.sid), at),
+      );
     },
   };
 }

@@ -18,7 +18,8 @@ export interface Credential {
   /** As typed. Sealed at rest. */
   readonly username: string;
   readonly backgroundColor: string;
-  readonly passwordHash: string;
+  /** Absent for a user whom the host application or its issuer has made. */
+  readonly passwordHash?: string;
   /** False until `UserRegistered` is known to be in the log. A sign-in then completes the sign-up. */
   readonly registered: boolean;
   /** A code that sets a new password once. */
@@ -115,7 +116,7 @@ export interface CredentialStore {
   idOf(name: string): string;
   markRegistered(name: string): Promise<void>;
   /** Compares and sets. Returns false if the hash has changed. A code that was issued before sets nothing more. */
-  changePassword(name: string, oldHash: string, newHash: string): Promise<boolean>;
+  changePassword(name: string, oldHash: string | undefined, newHash: string): Promise<boolean>;
   /** Stores a code in place of an earlier one. Returns false if the name has no claim. */
   setReset(name: string, reset: PasswordReset): Promise<boolean>;
   /** Uses the code up and sets the hash, in one step. Returns false unless the code is right and valid at `now`. */
@@ -173,6 +174,11 @@ export interface SigningKeys {
   rotate(): Promise<void>;
 }
 
+/** A session of a token that the issuer has made, as it is stored. `sid`: the issuer's own session. */
+export interface IssuedSession extends Omit<Session, 'id'> {
+  readonly sid?: string;
+}
+
 export interface SessionStore {
   /** Creates a session. Its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
   create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
@@ -184,6 +190,20 @@ export interface SessionStore {
   /** As `find`, by the session's id, and read from the vault: never cached. */
   findById(id: string, now: Date): Promise<Session | undefined>;
   revoke(id: string): Promise<void>;
+  /** The session of an issuer's token; `ended` once it is revoked or expired at `now`; undefined before `createIssued`. */
+  findIssued(token: string, now: Date): Promise<Session | 'ended' | undefined>;
+  /**
+   * Stores the session of a verified token. If there is one already, it is returned, or undefined once it has ended.
+   * Durable once resolved.
+   */
+  createIssued(token: string, session: IssuedSession): Promise<Session | undefined>;
+  /**
+   * Revokes the sessions of issued tokens: those of a user that were created until `upTo`, or those of a session of the
+   * issuer. Returns the revoked ids.
+   */
+  revokeIssued(
+    of: { readonly userId: UserId; readonly upTo: Date } | { readonly sid: string },
+  ): Promise<string[]>;
   /** Revokes all sessions of a user except one. Returns the revoked ids. */
   revokeAll(userId: UserId, except?: string): Promise<string[]>;
   /** Returns all sessions of a user, including ended ones still kept. */

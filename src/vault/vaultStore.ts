@@ -62,6 +62,8 @@ export interface SessionRow {
   readonly createdAt: string;
   readonly expiresAt: string;
   readonly endedAt: string | null;
+  /** Null for a session of Parley's own; else that of an issuer's token, with a hash of its `sid` or the empty text. */
+  readonly issued: string | null;
 }
 
 /** Sessions kept per user after they ended or expired, the newest ones. */
@@ -175,15 +177,46 @@ export interface HeadTable {
   keepAbandonedHead(head: HeadRow): Promise<void>;
 }
 
+/** A server key of the host application. */
+export interface ServerKeyRow {
+  readonly id: string;
+  /** Of the operator's choice. */
+  readonly name: string;
+  readonly scopes: readonly string[];
+  /** The SHA-256 of the key in hex. */
+  readonly hash: string;
+  /** ISO 8601. */
+  readonly createdAt: string;
+  readonly revokedAt: string | null;
+}
+
+/** Server keys. A revoked one is kept, so that what it did can be told. */
+export interface ServerKeyTable {
+  /** Returns false if the id has a row already. */
+  insertServerKey(key: ServerKeyRow): Promise<boolean>;
+  findServerKey(hash: string): Promise<ServerKeyRow | undefined>;
+  /** In the order of their creation. */
+  listServerKeys(): Promise<ServerKeyRow[]>;
+  /** Keeps the time of the first revocation. */
+  revokeServerKey(id: string, at: string): Promise<void>;
+}
+
 /** Sign-in sessions. */
 export interface SessionTable {
-  /** Also deletes the user's oldest ended sessions beyond `MAX_ENDED_SESSIONS`. */
-  insertSession(session: SessionRow): Promise<void>;
+  /**
+   * Returns false if the id has a row already. Also deletes the user's oldest ended sessions beyond
+   * `MAX_ENDED_SESSIONS`, but not those of tokens that have not expired: these must stay ended.
+   */
+  insertSession(session: SessionRow): Promise<boolean>;
   findSession(id: string): Promise<SessionRow | undefined>;
   /** Keeps the time of the first end. */
   endSession(id: string, at: string): Promise<void>;
   /** Ends the user's open sessions except `except`. Returns their ids. */
   endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
+  /** Ends the open sessions of issued tokens: a user's that were created until `upTo`. Returns their ids. */
+  endIssuedTo(userId: UserId, upTo: string, at: string): Promise<string[]>;
+  /** The same of those with this `issued`, whoever's they are. */
+  endIssuedAs(issued: string, at: string): Promise<string[]>;
   /**
    * Returns the sessions that any process ended within the last `lastMs`, or slightly before. Uses the
    * database's clock, so that consecutive polls miss none. Undefined means that no other process uses this
@@ -206,6 +239,7 @@ export interface VaultStore
     ErasureTable,
     SigningKeyTable,
     HeadTable,
+    ServerKeyTable,
     SessionTable {
   /** Stores the value if the name has none. Returns the stored value. */
   insertIfAbsent(name: string, value: string): Promise<string>;

@@ -4,6 +4,7 @@ import { removeCopies } from '../base/files.js';
 import { serveThread } from '../base/workerThreads.js';
 import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
+import { sqliteServerKeys, sqliteSessions } from './sqliteAccess.js';
 import {
   type ClaimRow,
   type DeletedHold,
@@ -12,10 +13,8 @@ import {
   type HoldRow,
   holdId,
   type KeyRow,
-  MAX_ENDED_SESSIONS,
   type PersonRow,
   type RoomRow,
-  type SessionRow,
   type SigningKeyRow,
   type VaultStore,
 } from './vaultStore.js';
@@ -51,10 +50,6 @@ db.exec(`
   CREATE TABLE IF NOT EXISTS given_up_heads (
     note TEXT PRIMARY KEY, partition INTEGER NOT NULL, position INTEGER NOT NULL, size INTEGER NOT NULL,
     root TEXT NOT NULL, hash TEXT NOT NULL);
-  CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY, userId TEXT NOT NULL,
-    createdAt TEXT NOT NULL, expiresAt TEXT NOT NULL, endedAt TEXT) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (userId, createdAt);
 `);
 
 const statements = {
@@ -112,16 +107,6 @@ const statements = {
     'UPDATE heads SET position = ?, size = ?, root = ?, hash = ?, note = ? WHERE partition = ? AND note = ?',
   ),
   keepHead: db.prepare('INSERT INTO given_up_heads VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING'),
-  insertSession: db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?)'),
-  pruneSessions: db.prepare(`DELETE FROM sessions WHERE id IN (
-    SELECT id FROM sessions WHERE userId = ? AND (endedAt IS NOT NULL OR expiresAt <= ?)
-    ORDER BY createdAt DESC LIMIT -1 OFFSET ${MAX_ENDED_SESSIONS})`),
-  session: db.prepare('SELECT * FROM sessions WHERE id = ?'),
-  endSession: db.prepare('UPDATE sessions SET endedAt = ? WHERE id = ? AND endedAt IS NULL'),
-  endSessions: db.prepare(
-    'UPDATE sessions SET endedAt = ? WHERE userId = ? AND endedAt IS NULL AND id IS NOT ? RETURNING id',
-  ),
-  sessions: db.prepare('SELECT * FROM sessions WHERE userId = ? ORDER BY createdAt DESC'),
 };
 
 /** Empties the write-ahead log, where overwritten secrets would remain readable. */
@@ -303,19 +288,8 @@ const sqliteVault = {
     statements.keepHead.run(note, partition, position, size, root, hash);
   },
 
-  insertSession({ id, userId, createdAt, expiresAt, endedAt }: SessionRow): void {
-    statements.insertSession.run(id, userId, createdAt, expiresAt, endedAt);
-    statements.pruneSessions.run(userId, createdAt);
-  },
-  findSession: (id: string) => statements.session.get(id) as SessionRow | undefined,
-  endSession(id: string, at: string): void {
-    statements.endSession.run(at, id);
-  },
-  endSessions: (userId: string, except: string | null, at: string): string[] =>
-    (statements.endSessions.all(at, userId, except) as { id: string }[]).map(({ id }) => id),
-  // The data directory has one owner, so that no other process ends sessions.
-  listRecentlyEnded: (): string[] | undefined => undefined,
-  listSessions: (userId: string): SessionRow[] => statements.sessions.all(userId) as SessionRow[],
+  ...sqliteServerKeys(db),
+  ...sqliteSessions(db),
   close: (): void => db.close(),
 } satisfies { [K in keyof VaultStore]: (...args: never[]) => Awaited<ReturnType<VaultStore[K]>> };
 

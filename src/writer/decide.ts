@@ -76,7 +76,6 @@ export interface Found extends Relations {
   readonly users: ReadonlySet<UserId>;
   /** Of the users who are to go offline: those still active on a node. */
   readonly active: ReadonlySet<UserId>;
-  readonly groups: ReadonlyMap<UserId, number>;
   readonly limits: DecisionLimits;
 }
 
@@ -123,7 +122,7 @@ export function prepare(
       prepared.push({ task, stream, wants, named, roomKeys, floor, found });
       if (!stream.isLoaded || wants.users || wants.groupsOf || (wants.devices && lookups.devices))
         isInMemory = false;
-      if (wants.preferences || wants.invited) isInMemory = false;
+      if (wants.preferences || wants.invited || wants.blocksOf) isInMemory = false;
       if (!isInMemory) continue;
       for (const owner of ownersOf(wants)) {
         const key = keys.getCached(owner);
@@ -147,7 +146,7 @@ export function prepare(
 
 const nothingFound = (limits: DecisionLimits): Found => ({
   ...{ ownKeys: nothing, messages: nothing, users: nobody, active: nobody },
-  ...{ preferences: nothing, invitations: nothing, groups: nothing, limits },
+  ...{ preferences: nothing, invitations: nothing, groups: nothing, blocks: nothing, limits },
 });
 
 const wantsOf = (
@@ -174,23 +173,20 @@ async function fetchFound(
   const rooms = new Map<string, WriterInRoom>();
   const wanted = new Set<UserId>();
   const leaving = new Set<UserId>();
-  const counted = new Set<UserId>();
   for (const { stream, wants } of prepared) {
     if (!stream.isLoaded) missing.add(stream);
     for (const user of wants.users ?? NONE) wanted.add(user);
     for (const user of wants.devices ?? NONE) leaving.add(user);
     for (const owner of ownersOf(wants)) owners.add(owner);
-    for (const user of wants.groupsOf ?? NONE) counted.add(user);
     for (const room of wants.textKeys ?? NONE) rooms.set(roomKeysId(room), room);
   }
-  const [rows, ownKeys, roomKeys, messages, users, active, groups] = await Promise.all([
+  const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
     missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
     owners.size > 0 ? keys.getKeys([...owners]) : nothing,
     rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : nothing,
     asked.length > 0 ? reads.messages(asked) : nothing,
     wanted.size > 0 ? reads.existing([...wanted]) : nobody,
     leaving.size > 0 && devices ? devices.findActive([...leaving]) : nobody,
-    counted.size > 0 ? reads.groupsOf([...counted]) : nothing,
   ]);
   // An earlier round may have loaded it meanwhile.
   for (const stream of missing) if (!stream.isLoaded) stream.load(rows.get(stream.name), tail);
@@ -202,7 +198,7 @@ async function fetchFound(
     now.map(({ wants }) => wants),
     lookups,
   );
-  const found = { ownKeys, messages, users, active, groups, limits, ...relations };
+  const found = { ownKeys, messages, users, active, limits, ...relations };
   return now.map((each) => {
     const wanted = each.wants.textKeys ?? NONE;
     return { ...each, found, roomKeys: wanted.map((room) => roomKeys.get(roomKeysId(room))) };
@@ -298,6 +294,7 @@ export function decide(prepared: Prepared, recent: RecentEvents, now: Time): Dec
     },
     invitation: (user) => found.invitations.get(invitationKey(wants.invited?.by ?? '', user)) ?? 'not_found',
     groupsOf: (user) => found.groups.get(user) ?? 0,
+    blocksOf: (user) => found.blocks.get(user) ?? 0,
     isText({ owner, sealed, context }, text) {
       const key = found.ownKeys.get(owner);
       if (key === undefined) throw new Error(`the key of ${owner} was not fetched`);

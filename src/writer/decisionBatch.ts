@@ -114,7 +114,7 @@ export class Batch {
         return false;
       }
       // Thrown before anything was added: it concerns this command alone.
-      stream.uses--;
+      stream.release();
       this.deps.admission.leave(task.bytes);
       task.reject(error);
     }
@@ -226,6 +226,7 @@ export class Batch {
       recordedAt: this.recordedAt,
       commandId: task.commandId,
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
+    if (task.via !== undefined) Object.assign(decided, { via: task.via });
     const texts: SealedText[] = [];
     let event = decided;
     for (const field of declarationOf(decided.type).sealed ?? NO_FIELDS) {
@@ -240,8 +241,7 @@ export class Batch {
       ? event
       : downcastEvent(event.type, event.data, (each) => knownToAll.has(each));
     if (!stored) throw overloaded('a node does not know this kind of event yet');
-    // If an older form is stored, use only its data, because every node folds that data.
-    // The data is of the type.
+    // If an older form is stored, use only its data, which every node folds. It is of the type.
     if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded;
     const leaf = encodeEvent(event, stored);
     const bytes = Buffer.byteLength(leaf);
@@ -250,7 +250,7 @@ export class Batch {
   }
 
   #tell({ task, stream }: Prepared, decision: Waiting['decision'], moment: Moment): void {
-    stream.uses--;
+    stream.release();
     this.deps.admission.leave(task.bytes);
     if ('refused' in decision) task.reject(decision.refused);
     // A caller takes what its command's kind is answered with, and a writer gives no other.
@@ -340,7 +340,7 @@ export class ReadyCommands {
     } catch (error) {
       if (this.#commands[0] === first) {
         this.#commands.shift();
-        first.stream.uses--;
+        first.stream.release();
         refuse(first.task, error);
       }
     }

@@ -8,8 +8,8 @@ import { MessageIds } from './messageIds.js';
 import { StreamCache, Tail } from './streamState.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 
-/** Idle streams kept in memory by a writer. A room takes about 1 kB. */
-const MAX_IDLE_STREAMS = 16_384;
+/** Idle streams that a writer keeps in memory: 16,384 private rooms, or 250 groups of 1,000. */
+const MAX_STREAM_BYTES = 16 * 1024 * 1024;
 const PAGE_COMMITS = 64;
 /** Attempts to fence before backing off, each lost to a faster writer. */
 const MAX_FENCE_ATTEMPTS = 16;
@@ -52,7 +52,7 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
       const head = await appendFence(target, deps);
       const tail = await loadTail(head, deps);
       const ids = await MessageIds.load(head, tail, deps);
-      return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_IDLE_STREAMS), ids };
+      return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_STREAM_BYTES), ids };
     } catch (error) {
       if (FINAL_ERRORS.some((kind) => error instanceof kind)) throw error;
       deps.events.report(`cannot take over partition ${partition} yet; retrying`, error);

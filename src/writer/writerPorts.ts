@@ -7,7 +7,7 @@ import type { ContactRule, DecisionLimits, Invitation, Wants } from '../domain/d
 import type { StreamName, UserId } from '../domain/ids.js';
 import type { Preferences } from '../domain/userMessageChat.js';
 import type { EventLog } from '../log/log.js';
-import { invitationsOf, preferencesOf } from '../projections/models/contacts.js';
+import { countBlocks, invitationsOf, preferencesOf } from '../projections/models/contacts.js';
 import { editsModel } from '../projections/models/editsAndMentions.js';
 import { countGroups, membershipsModel } from '../projections/models/membershipRows.js';
 import {
@@ -53,6 +53,7 @@ export function readModels(
     preferences: (users) => preferencesOf(rows, users),
     invitations: (asked, rule) => invitationsOf(rows, asked, rule),
     groupsOf: (users) => countGroups(rows, users),
+    blocksOf: (users) => countBlocks(rows, users),
     // Not from memory: another node may have folded the partition until a moment ago.
     foldedPosition: async (partition) =>
       (await foldedBy([statesModel, membershipsModel, messagesModel, editsModel], partition)).position,
@@ -85,6 +86,8 @@ export interface ReadModels {
   ): Promise<ReadonlyMap<UserId, Invitation>>;
   /** The number of groups that each of these users is in. */
   groupsOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
+  /** The number of users whom each of these users has blocked. */
+  blocksOf(users: readonly UserId[]): Promise<ReadonlyMap<UserId, number>>;
   /** A position up to which `states`, `memberships`, `messages` and their edits have stored everything. */
   foldedPosition(partition: number): Promise<number>;
   readonly ids: MessageIdReads;
@@ -167,11 +170,13 @@ export interface WriterEvents {
   readonly onAppend?: (appended: DurableAppend) => void;
 }
 
-/** What users permit, as far as it was looked up. */
+/** What users permit, and how many groups and blocks they have, as far as it was looked up. */
 export interface Relations {
   readonly preferences: ReadonlyMap<UserId, Preferences>;
   /** By `invitationKey`. */
   readonly invitations: ReadonlyMap<string, Invitation>;
+  readonly groups: ReadonlyMap<UserId, number>;
+  readonly blocks: ReadonlyMap<UserId, number>;
 }
 
 /** Thrown by a decider that needs a fact which was not wanted: it is looked up, and the command decided again. */
@@ -184,17 +189,24 @@ export class PreferencesMissing extends Error {
 
 export const invitationKey = (by: UserId, user: UserId): string => `${by}/${user}`;
 
-/** Fetches what the users of a round permit each other. Most rounds ask nothing. */
+/** Fetches what the users of a round permit each other, and what is counted of them. Most rounds ask nothing. */
 export async function fetchRelations(
   wants: readonly Wants[],
   { reads, limits: { contactRule } }: DecisionLookups,
 ): Promise<Relations> {
-  const asked = new Set(wants.flatMap(({ preferences }) => preferences ?? []));
-  const invited = wants.flatMap(({ invited }) => invited ?? []);
-  const preferences = asked.size > 0 ? await reads.preferences([...asked]) : new Map<UserId, Preferences>();
+  const named = (name: 'preferences' | 'groupsOf' | 'blocksOf') => [
+    ...new Set(wants.flatMap((each) => each[name] ?? [])),
+  ];
+  const [asked, inGroups, blocking] = [named('preferences'), named('groupsOf'), named('blocksOf')];
+  const none: ReadonlyMap<UserId, never> = new Map<UserId, never>();
+  const [preferences, groups, blocks] = await Promise.all([
+    asked.length > 0 ? reads.preferences(asked) : none,
+    inGroups.length > 0 ? reads.groupsOf(inGroups) : none,
+    blocking.length > 0 ? reads.blocksOf(blocking) : none,
+  ]);
   const invitations = new Map<string, Invitation>();
-  for (const each of invited)
+  for (const each of wants.flatMap(({ invited }) => invited ?? []))
     for (const [user, invitation] of await reads.invitations(each, contactRule))
       invitations.set(invitationKey(each.by, user), invitation);
-  return { preferences, invitations };
+  return { preferences, invitations, groups, blocks };
 }

@@ -74,7 +74,7 @@ export class LocalRouter implements NodeRouter {
   execute: CommandRouter['execute'] = (command, commandId) =>
     new Promise((resolve, reject) => {
       if (this.#stopRefusal) throw this.#stopRefusal;
-      const { declaration, stream, actor, bytes } = describeCommand(command);
+      const { declaration, stream, actor, via, bytes } = describeCommand(command);
       const partition = partitionOf(stream, this.#epochs.length);
       const [writer, epoch] = [this.#writers[partition], this.#epochs[partition]];
       if (!writer || epoch === undefined) throw overloaded('this node does not write yet; try again');
@@ -82,7 +82,7 @@ export class LocalRouter implements NodeRouter {
       const refuse = (error: unknown) =>
         // The node is giving its partitions up, so it stops.
         reject(error instanceof NotOwner ? overloaded('the server is stopping') : error);
-      const about = { declaration, stream, actor, bytes };
+      const about = { declaration, stream, actor, via, bytes };
       writer.submit({ command, commandId, ...about, submittedAt, resolve, reject: refuse }, epoch);
       if (!this.#cancelCheck) this.#expireLater(COMMAND_TIMEOUTS.unansweredMs);
     });

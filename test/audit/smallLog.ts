@@ -183,11 +183,7 @@ async function eventsOf(
     const stream = streamOf('room', roomId);
     const created = { roomId, roomType: 'PRIVATE', members } as const;
     add(ann, { type: 'RoomCreated', stream, data: created });
-    const createdAt = events.at(-1)?.recordedAt ?? '';
-    for (const userId of members) {
-      const opened = { roomId, userId, members, createdAt };
-      add(ann, { type: 'ChatOpened', stream, data: opened });
-    }
+    for (const userId of members) add(ann, { type: 'ChatOpened', stream, data: { roomId, userId } });
     for (let seq = 1; seq <= messages; seq++) await send(ann, roomId, seq);
     const read = { roomId, userId: other, upTo: messages };
     add(other, { type: 'MessagesRead', stream, data: read });

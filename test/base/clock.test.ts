@@ -1,7 +1,7 @@
 import { mock } from 'node:test';
 import { expect } from 'chai';
+import { afterTimeout } from '../../packages/client/src/options.js';
 import { systemClock, systemTimer } from '../../src/base/clock.js';
-import { afterTimeout } from '../../src/client/options.js';
 
 const DAY_MS = 86_400_000;
 

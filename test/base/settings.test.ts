@@ -82,6 +82,36 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['*', 'null', 'chat.example', 'https://chat.example/path', 'https://a:65536', 'https://a,'],
     range: 'https://chat.example.org',
   },
+  OIDC_ISSUER: {
+    accepted: [['https://id.example', 'https://id.example']],
+    refused: ['id.example', 'ftp://id.example', 'https://'],
+    range: 'https://',
+  },
+  OIDC_AUDIENCE: { accepted: [['parley', 'parley']], refused: ['x'.repeat(256)] },
+  OIDC_CLIENT_ID: { accepted: [['parley', 'parley']], refused: ['x'.repeat(256)] },
+  SIGN_UP: {
+    accepted: [
+      ['open', 'open'],
+      ['closed', 'closed'],
+      ['external', 'external'],
+    ],
+    refused: ['Open', 'none'],
+    range: 'open, closed, external',
+  },
+  EGRESS_ALLOW: {
+    accepted: [
+      ['10.0.0.0/8', [{ address: '10.0.0.0', prefix: 8 }]],
+      [
+        '127.0.0.1/32, fd00::/8',
+        [
+          { address: '127.0.0.1', prefix: 32 },
+          { address: 'fd00::', prefix: 8 },
+        ],
+      ],
+    ],
+    refused: ['10.0.0.0', '10.0.0.0/33', '::/129', 'localhost', '10.0.0.0/8,', '*'],
+    range: 'blocks of addresses',
+  },
   TRUST_PROXY: { accepted: numbers(0, 32), refused: ['-1', '33', 'yes'], range: 'from 0 to 32' },
   BCRYPT_COST: { accepted: numbers(4, 15), refused: ['3', '16'], range: 'from 4 to 15' },
   SESSION_TTL: {
@@ -162,9 +192,12 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
   LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 
-/** NATS needs a shared log. */
-const beside = (name: string): NodeJS.ProcessEnv =>
-  name === 'NATS_URL' ? { MONGO_URL: mongo('parley') } : {};
+/** NATS needs a shared log, and an issuer an audience. */
+const beside = (name: string): NodeJS.ProcessEnv => {
+  if (name === 'NATS_URL') return { MONGO_URL: mongo('parley') };
+  if (name === 'OIDC_ISSUER') return { OIDC_AUDIENCE: 'parley' };
+  return name.startsWith('OIDC_') ? { OIDC_ISSUER: 'https://id.example', OIDC_AUDIENCE: 'parley' } : {};
+};
 
 describe('each setting', () => {
   it('is in the table of this test', () => {

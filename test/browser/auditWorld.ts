@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
-import type { SignedIn } from '../../src/client/index.js';
-import { Rest } from '../../src/client/rest.js';
+import type { SignedIn } from '../../packages/client/src/index.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { BrowserContextOptions } from 'playwright-core';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';

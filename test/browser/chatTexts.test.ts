@@ -1,6 +1,6 @@
 import { expect } from 'chai';
+import { ClientError, type ClientErrorCode } from '../../packages/client/src/index.js';
 import { ERROR_CODES } from '../../src/base/errors.js';
-import { ClientError, type ClientErrorCode } from '../../src/client/index.js';
 import { errorText } from '../../web/ui/errorText.js';
 import { openWorld } from '../support/browser.js';
 import { parley } from '../support/parley.js';

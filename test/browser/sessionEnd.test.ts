@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';

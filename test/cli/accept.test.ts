@@ -1,11 +1,12 @@
+import { randomUUID } from 'node:crypto';
 import { cpSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
-import { type Person, signUp } from '../support/people.js';
+import { newDevice, type Person, signUp } from '../support/people.js';
 import { rejection } from '../support/rejection.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
@@ -32,11 +33,21 @@ describe('A log restored from a backup', () => {
     server = await startServer({ engine: 'sqlite' });
     env = { DATA_DIR: server.dataDir };
     ann = await signUp(server, 'ann');
+    const ben = await signUp(server, 'ben');
+    const writer = await newDevice(server, ben);
+    const { roomId, messageId } = await writer.say(await writer.chatWith(ann), 'hello');
+    writer.close();
     await parley(['role', 'auditor', 'ann'], env);
     await server.stop();
     copyLog(server.dataDir, backUp);
     await server.start();
     await signUp(server, 'bob');
+    const device = await newDevice(server, ann);
+    await device.client.request('report', {
+      ...{ reportId: randomUUID(), roomId, messageIds: [messageId] },
+      category: 'spam',
+    });
+    device.close();
     expect((await checkpoint()).status).to.equal(200);
     await server.stop();
     copyLog(backUp, server.dataDir);
@@ -55,10 +66,12 @@ describe('A log restored from a backup', () => {
     expect(err).to.match(/^wrong: .*\(partition 0/);
   });
 
-  it('is signed again once an operator has accepted it', async () => {
+  it('is signed again once an operator has accepted it, and keeps nothing for a report that it lost', async () => {
     const ran = await parley(['audit', 'accept', '0'], env);
     expect(ran).to.include({ code: 0, err: '' });
     expect(ran.out).to.match(/^partition 0 is accepted as it is, with \d+ events\n$/);
+    // The vault kept the reported message.
+    expect(await parley(['audit', 'verify'], env)).to.include({ code: 0, err: '' });
     await server.start();
     await eventually('the server is ready', isReady);
     expect((await checkpoint()).status).to.equal(200);

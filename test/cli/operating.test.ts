@@ -87,6 +87,37 @@ for (const engine of commandEngines)
       expect(await user('suspend', 'zoe', '--reason', ' ')).to.include({ code: 2, out: '' });
     });
 
+    it('add, list and revoke server keys, with and without a server', async () => {
+      const key = (...args: string[]) => parley(['key', ...args], env);
+      const added = await key('add', 'the shop', '--scopes', 'events,users');
+      expect(added).to.include({ code: 0, err: '' });
+      expect(added.out).to.match(/^prk_[\w-]{43}\n$/);
+      const list = async () =>
+        (await key('list')).out
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line));
+      const [{ keyId, createdAt, ...first }] = await list();
+      expect(first).to.deep.equal({ name: 'the shop', scopes: ['users', 'events'] });
+      expect((await key('revoke', keyId)).out).to.equal(`key ${keyId} is revoked\n`);
+      await server.stop();
+      expect((await key('revoke', keyId)).out).to.equal(`key ${keyId} was revoked before\n`);
+      expect(await key('add', 'other', '--scopes', 'rooms')).to.include({ code: 0, err: '' });
+      await server.start();
+      expect((await list()).map(({ name, revokedAt }) => [name, revokedAt !== undefined])).to.deep.equal([
+        ['the shop', true],
+        ['other', false],
+      ]);
+      expect(createdAt).to.match(/^\d{4}-/);
+      const unknown = crypto.randomUUID();
+      expect(await key('revoke', unknown)).to.deep.equal({
+        ...{ code: 1, out: '', err: `parley: there is no key ${unknown}\n` },
+      });
+      for (const scopes of ['', 'all', 'users,', 'users,all', 'USERS'])
+        expect(await key('add', 'x', '--scopes', scopes), scopes).to.include({ code: 2, out: '' });
+      expect(await key('add', 'x')).to.include({ code: 2, out: '' });
+    });
+
     it('exit with 2 for a role that does not exist', async () => {
       expect(await parley(['role', 'owner', 'ann'], env)).to.include({ code: 2, out: '' });
     });

@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { logFileOf } from '../../src/projections/store/engine.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
@@ -30,6 +30,7 @@ describe('A command that cannot write what it was asked for', function () {
   let roomId: string;
   let messageId: string;
   let reportId: string;
+  let keyId: string;
   before(async function () {
     // Only there is a disk that is always full.
     if (process.platform !== 'linux') return this.skip();
@@ -53,6 +54,8 @@ describe('A command that cannot write what it was asked for', function () {
         message: `${n}`.repeat(100),
       });
     await parley(['role', 'auditor', 'ann'], env);
+    await parley(['key', 'add', 'shop', '--scopes', 'rooms'], env);
+    keyId = JSON.parse((await parley(['key', 'list'], env)).out).keyId;
     // Asked for, it is signed.
     expect((await ask(server.url, 'GET /audit/log/0/checkpoint', { token })).status).to.equal(200);
     device.socket.terminate();
@@ -101,7 +104,10 @@ describe('A command that cannot write what it was asked for', function () {
     'audit as-of user': () => [userId],
     'audit export': () => [join(tempDir(), 'bundle')],
     'audit accept': undefined,
-    'key rotate': () => [],
+    'audit key rotate': () => [],
+    'key add': () => ['shop', '--scopes', 'users'],
+    'key list': () => [],
+    'key revoke': () => [keyId],
   };
 
   /** The commands that the help lists. */

@@ -1,8 +1,8 @@
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
+import type { Store } from '../../packages/client/src/store/storeTypes.js';
 import { beginHistory } from '../../src/app/restore.js';
 import { readConfig } from '../../src/base/settings.js';
-import type { Store } from '../../src/client/store/storeTypes.js';
 import { logFileOf } from '../../src/projections/store/engine.js';
 import { openStore, toShow } from '../client/store/people.js';
 import { say } from '../e2e/newcomer.js';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';

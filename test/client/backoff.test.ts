@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { backoffDelay } from '../../src/client/options.js';
+import { backoffDelay } from '../../packages/client/src/options.js';
 
 const timing = { baseMs: 500, capMs: 30_000 };
 

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
-import { createClient } from '../../src/client/client.js';
-import type { ClientOptions } from '../../src/client/options.js';
-import { type Client, ClientError, type ClientState } from '../../src/client/types.js';
+import { createClient } from '../../packages/client/src/client.js';
+import type { ClientOptions } from '../../packages/client/src/options.js';
+import { type Client, ClientError, type ClientState } from '../../packages/client/src/types.js';
 import { eventually } from '../support/eventually.js';
 import { identify, ScriptedServer, someone } from './scripted.js';
 

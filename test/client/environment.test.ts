@@ -47,7 +47,7 @@ function compile(dir: string, ...files: string[]): Promise<string> {
 
 describe('the core of the client', () => {
   it('needs nothing of a browser or of Node but timers, fetch and AbortController', async () => {
-    expect(await compile(tempDir(), join(root, 'src/client/index.ts'))).to.equal('');
+    expect(await compile(tempDir(), join(root, 'packages/client/src/index.ts'))).to.equal('');
   });
 
   it('is at most 12 KiB for a page that loads it, compressed with Brotli', async () => {
@@ -57,7 +57,7 @@ describe('the core of the client', () => {
       build: {
         ...{ write: false, target: 'es2022', modulePreload: false },
         rolldownOptions: {
-          input: fileURLToPath(new URL('../../src/client/index.js', import.meta.url)),
+          input: fileURLToPath(new URL('../../packages/client/src/index.js', import.meta.url)),
           preserveEntrySignatures: 'strict',
         },
       },
@@ -72,7 +72,7 @@ describe('the core of the client', () => {
     const dir = tempDir();
     const used = ['document', 'process', 'Buffer', 'console', 'localStorage', 'WebSocket', 'queueMicrotask'];
     writeFileSync(join(dir, 'stray.ts'), used.map((name) => `void ${name};\n`).join(''));
-    const said = await compile(dir, 'stray.ts', join(root, 'src/client/index.ts'));
+    const said = await compile(dir, 'stray.ts', join(root, 'packages/client/src/index.ts'));
     for (const name of used) expect(said).to.match(new RegExp(`Cannot find name '${name}'`));
   });
 });

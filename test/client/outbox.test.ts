@@ -1,9 +1,14 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { WebSocket } from 'ws';
-import { createClient } from '../../src/client/client.js';
-import { Outbox, type OutboxEntry, type OutboxStore, type QueuedRequest } from '../../src/client/outbox.js';
-import { type Client, ClientError, type Message } from '../../src/client/types.js';
+import { createClient } from '../../packages/client/src/client.js';
+import {
+  Outbox,
+  type OutboxEntry,
+  type OutboxStore,
+  type QueuedRequest,
+} from '../../packages/client/src/outbox.js';
+import { type Client, ClientError, type Message } from '../../packages/client/src/types.js';
 import { eventually } from '../support/eventually.js';
 import { runs } from '../support/lanes.js';
 import { type RequestFrame, type Scripted, ScriptedServer, someone } from './scripted.js';

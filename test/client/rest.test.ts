@@ -3,8 +3,8 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect } from 'chai';
-import { Rest, type RestOptions } from '../../src/client/rest.js';
-import { ClientError } from '../../src/client/types.js';
+import { Rest, type RestOptions } from '../../packages/client/src/rest.js';
+import { ClientError } from '../../packages/client/src/types.js';
 import { eventually } from '../support/eventually.js';
 import { someone } from './scripted.js';
 

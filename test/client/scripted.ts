@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { User } from '../../src/client/types.js';
+import type { User } from '../../packages/client/src/types.js';
 
 export interface RequestFrame {
   readonly id: number;

@@ -262,13 +262,18 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     await here.credentials.claim(name, made);
     await here.credentials.markRegistered(name);
     expect(await here.credentials.changePassword(name, 'another', 'second')).to.equal(false);
-    const outcomes = await Promise.all([
-      here.credentials.changePassword(name, made.passwordHash, 'second'),
-      there.credentials.changePassword(name, made.passwordHash, 'third'),
-    ]);
-    expect(outcomes.filter(Boolean)).to.have.length(1);
-    const passwordHash = outcomes[0] ? 'second' : 'third';
-    expect(await there.credentials.find(name)).to.deep.equal({ ...made, registered: true, passwordHash });
+    let passwordHash = made.passwordHash;
+    // One race may be run one after the other by chance, and shows nothing then.
+    for (let race = 0; race < 20; race++) {
+      const wanted = [`here ${race}`, `there ${race}`] as const;
+      const outcomes = await Promise.all([
+        here.credentials.changePassword(name, passwordHash, wanted[0]),
+        there.credentials.changePassword(name, passwordHash, wanted[1]),
+      ]);
+      expect(outcomes.filter(Boolean)).to.have.length(1);
+      passwordHash = outcomes[0] ? wanted[0] : wanted[1];
+      expect(await there.credentials.find(name)).to.deep.equal({ ...made, registered: true, passwordHash });
+    }
     expect(await here.credentials.changePassword(newName(), 'first', 'second')).to.equal(false);
   },
 
@@ -436,6 +441,34 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const [newest, ...older] = told(await there.list());
     expect(older).to.deep.equal(told(one));
     expect(newest).not.to.equal(older[0]);
+  },
+
+  async 'a server key is found by its secret alone, by every process, until it is revoked'(open) {
+    const [here, there] = [(await open()).serverKeys, (await open()).serverKeys];
+    const key = { id: randomUUID(), name: 'shop', scopes: ['users', 'events'] as const };
+    const made = { ...key, createdAt: NOW.toISOString() };
+    const secret = await here.create(made);
+    expect(secret).to.match(/^prk_[\w-]{43}$/);
+    expect(await there.find(secret)).to.deep.equal(made);
+    for (const other of ['', secret.slice(0, -1), `${secret}x`, secret.replace('prk_', 'prk-'), key.id])
+      expect(await there.find(other), other).to.equal(undefined);
+    await there.revoke(key.id, later(HOUR));
+    await here.revoke(key.id, later(2 * HOUR));
+    expect(await here.find(secret)).to.equal(undefined);
+    const revoked = { ...made, revokedAt: later(HOUR).toISOString() };
+    expect(await here.list()).to.deep.include(revoked);
+  },
+
+  async 'server keys are listed in the order of their creation, without their secrets'(open) {
+    const { serverKeys } = await open();
+    const keys = [2, 0, 1].map((hours) => ({
+      ...{ id: randomUUID(), name: `key ${hours}`, scopes: ['rooms'] as const },
+      createdAt: later(hours * HOUR).toISOString(),
+    }));
+    for (const key of keys) await serverKeys.create(key);
+    const ids = new Set<string>(keys.map(({ id }) => id));
+    const listed = (await serverKeys.list()).filter(({ id }) => ids.has(id));
+    expect(listed).to.deep.equal(keys.toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1)));
   },
 };
 

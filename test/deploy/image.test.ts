@@ -15,10 +15,10 @@ function layOut(): string {
   const app = tempDir();
   // This version's lock file says it so.
   const lock = JSON.parse(readFileSync(join(repository, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean; optional?: boolean }>;
+    packages: Record<string, { dev?: boolean; optional?: boolean; link?: boolean }>;
   };
-  for (const [path, { dev = false, optional = false }] of Object.entries(lock.packages))
-    if (path !== '' && !dev && !optional && existsSync(join(repository, path)))
+  for (const [path, { dev = false, optional = false, link = false }] of Object.entries(lock.packages))
+    if (path.startsWith('node_modules/') && !link && !dev && !optional && existsSync(join(repository, path)))
       cpSync(join(repository, path), join(app, path), {
         recursive: true,
         // A package below another one is an entry of its own, which may be for development.

@@ -9,6 +9,7 @@ import { Program, programIsHere } from './program.js';
 export interface RunningProxy {
   /** Where clients reach it. */
   readonly url: string;
+  readonly wsUrl: string;
   stop(): Promise<void>;
 }
 
@@ -23,20 +24,35 @@ export interface ProxyKind {
 
 const read = (file: string): string => readFileSync(join(repository, 'deploy', file), 'utf8');
 
+/** After how long HAProxy cuts a silent socket, and a silent request. */
+interface HaproxyTimes {
+  readonly silence?: string;
+  readonly request?: string;
+}
+
+/** Runs HAProxy with the configuration of deploy/, but for these times, in front of one node or two, `host:port` each. */
+export async function startHaproxy(
+  [first, second]: readonly [first: string, second?: string],
+  { silence = '90s', request = '60s' }: HaproxyTimes = {},
+): Promise<RunningProxy> {
+  const port = await freePort();
+  const config = read('haproxy.cfg')
+    .replace('bind :8080', `bind 127.0.0.1:${port}`)
+    .replace('timeout tunnel 90s', `timeout tunnel ${silence}`)
+    .replace(/^( *timeout (?:client|server)) 60s$/gm, `$1 ${request}`)
+    .replaceAll(second === undefined ? /^ +server node-2 .*$/gm : ' node-2:3000', second ? ` ${second}` : '')
+    .replaceAll(' node-1:3000', ` ${first}`);
+  const file = join(tempDir(), 'haproxy.cfg');
+  writeFileSync(file, config);
+  return running(['haproxy', '-db', '-f', file], port);
+}
+
+export const haproxyIsHere = (): boolean => programIsHere('haproxy', 'haproxy', '-v');
+
 const haproxy: ProxyKind = {
   name: 'HAProxy',
-  isHere: () => programIsHere('haproxy', 'haproxy', '-v'),
-  async before(node, silence = '90s') {
-    const port = await freePort();
-    const config = read('haproxy.cfg')
-      .replace('bind :8080', `bind 127.0.0.1:${port}`)
-      .replace('timeout tunnel 90s', `timeout tunnel ${silence}`)
-      .replaceAll(/^ +server node-2 .*$/gm, '')
-      .replaceAll(' node-1:3000', ` ${node}`);
-    const file = join(tempDir(), 'haproxy.cfg');
-    writeFileSync(file, config);
-    return running(['haproxy', '-db', '-f', file], port);
-  },
+  isHere: haproxyIsHere,
+  before: (node, silence) => startHaproxy([node], silence === undefined ? {} : { silence }),
 };
 
 const nginx: ProxyKind = {
@@ -78,7 +94,8 @@ function running(
   env: Readonly<Record<string, string>> = {},
 ): RunningProxy {
   const program = new Program(command, env);
-  return { url: `http://127.0.0.1:${port}`, stop: () => program.stop() };
+  const at = `127.0.0.1:${port}`;
+  return { url: `http://${at}`, wsUrl: `ws://${at}/ws`, stop: () => program.stop() };
 }
 
 export const proxies: readonly ProxyKind[] = [haproxy, nginx, caddy];

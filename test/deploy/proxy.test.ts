@@ -1,14 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { chatOf, hear, Newcomer, say } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { HaProxy, haproxyIsHere } from './haproxy.js';
+import { haproxyIsHere, type RunningProxy, startHaproxy } from './proxies.js';
 
 /** Nobody listens there. */
 const NOWHERE = '127.0.0.1:1';
@@ -43,7 +43,7 @@ class FakeNode {
 }
 
 /** Who answers a dozen requests. */
-async function whoAnswers(proxy: HaProxy): Promise<string[]> {
+async function whoAnswers(proxy: RunningProxy): Promise<string[]> {
   const names = new Set<string>();
   for (let n = 0; n < 12; n++) {
     const response = await fetch(`${proxy.url}/user/`).catch(() => undefined);
@@ -54,7 +54,7 @@ async function whoAnswers(proxy: HaProxy): Promise<string[]> {
 
 describe('the proxy of deploy/', function () {
   this.timeout(120_000);
-  let proxy: HaProxy | undefined;
+  let proxy: RunningProxy | undefined;
   before(function () {
     if (!haproxyIsHere()) this.skip();
   });
@@ -65,9 +65,12 @@ describe('the proxy of deploy/', function () {
 
   describe('before a real node', () => {
     let node: ServerProcess;
-    const startBoth = async (env: Record<string, string> = {}, timeout?: string): Promise<HaProxy> => {
+    const startBoth = async (env: Record<string, string> = {}, timeout?: string): Promise<RunningProxy> => {
       node = await startServer({ engine: 'sqlite', env: { TRUST_PROXY: '1', ...env } });
-      const started = await HaProxy.before(new URL(node.url).host, NOWHERE, timeout);
+      const started = await startHaproxy(
+        [new URL(node.url).host, NOWHERE],
+        timeout === undefined ? {} : { request: timeout },
+      );
       proxy = started;
       await eventually('the node is known to be well', async () => {
         const response = await fetch(`${started.url}/health`).catch(() => undefined);
@@ -148,7 +151,7 @@ describe('the proxy of deploy/', function () {
       proxy !== undefined && (await whoAnswers(proxy)).join() === names.join();
     beforeEach(async () => {
       nodes = [await FakeNode.named('first'), await FakeNode.named('second')];
-      proxy = await HaProxy.before(nodes[0].address, nodes[1].address);
+      proxy = await startHaproxy([nodes[0].address, nodes[1].address]);
       await eventually('both serve', answering(['first', 'second']));
     });
     afterEach(() => {
@@ -172,7 +175,7 @@ describe('the proxy of deploy/', function () {
 
     it('asks another node at once when one has gone', async () => {
       nodes[0].close();
-      expect(await whoAnswers(proxy as HaProxy)).to.deep.equal(['second']); // Made before each test.
+      expect(await whoAnswers(proxy as RunningProxy)).to.deep.equal(['second']); // Made before each test.
     });
   });
 });

@@ -22,8 +22,8 @@ export async function runProgram(blocks: readonly string[], server: ServerProces
       .join('\n')
       .replaceAll(documented, server.url)
       .replaceAll(
-        /'parley\/client(\/browser)?'/g,
-        (_, browser) => `'../src/client/${browser ? 'browser' : 'index'}.js'`,
+        /'@parley\/client(\/browser)?'/g,
+        (_, browser) => `'../packages/client/src/${browser ? 'browser' : 'index'}.js'`,
       );
     const compilerOptions = {
       rootDir: '.',

@@ -28,6 +28,14 @@ describe('an event as a leaf', () => {
     expect(encodeEvent({ ...rest, stream })).to.equal(text);
   });
 
+  it('names the server key through which it was caused, if one was, as its last value', () => {
+    const through = { ...event, via: 'k' };
+    const withKey = text.replace('"c"]', '"c","k"]');
+    expect(encodeEvent(through)).to.equal(withKey);
+    expect(decodeLeaf(withKey, 4, 9)).to.deep.equal({ ...through, partition: 4, offset: 9 });
+    expect(decodeLeaf(text, 4, 9)).not.to.have.property('via');
+  });
+
   it('is one line of text whatever is in it', () => {
     const odd = encodeEvent({ ...event, commandId: 'a\nb\ud800\u0000' });
     expect(odd).to.not.match(/[\n\p{Surrogate}]/u);

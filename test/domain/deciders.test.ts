@@ -146,11 +146,11 @@ describe('room', () => {
     const chat = room();
     chat.run(ada, open, facts);
     expect(chat.run(ada, message(ada, 'm1'), facts)).to.deep.equal({
-      answer: { ...answered(ada, 'm1', 1), contact: bob },
+      answer: { ...answered(ada, 'm1', 1), isNew: true, contact: bob },
       made: 2,
     });
     expect(chat.events.slice(2)).to.containSubset([
-      { type: 'ChatOpened', data: { userId: bob, createdAt: now, members: [ada, bob] } },
+      { type: 'ChatOpened', data: { userId: bob } },
       { type: 'MessageSent', data: { seq: 1, text: 'text of m1' } },
     ]);
     expect(chat.run(bob, message(bob, 'm2'), facts)).to.deep.include({ made: 1 });
@@ -239,9 +239,9 @@ describe('room', () => {
           if (one.kind === 'erase member')
             expect(again).to.deep.equal({ answer: { changed: false }, made: 0 });
           else if ('answer' in first && 'answer' in again && one.kind !== 'init chat')
-            expect({ contact: undefined, ...again.answer }).to.deep.equal({
+            expect({ contact: undefined, isNew: undefined, ...again.answer }).to.deep.equal({
               ...first.answer,
-              contact: undefined,
+              ...{ contact: undefined, isNew: undefined },
             });
         }
         expectEndAtErasure(chat.events);
@@ -391,6 +391,18 @@ describe('a user with a role', () => {
       expect(gone.run(ada, command, nowhere)).to.deep.equal({ code: 'not_found', made: 0 });
   });
 
+  it('is not suspended once more by what was decided before a restoration', () => {
+    const stream = user();
+    const suspend = { kind: 'suspend user', userId: ada, by: bob, reason: 'because' } as const;
+    const at = (minute: number) => `2026-01-02T03:0${minute}:00.000Z`;
+    const decided = { ...suspend, decidedAt: at(0) };
+    // Events of this stream are recorded at `NOW`, 03:04:05.
+    expect(stream.run(ada, decided, nowhere)).to.deep.include({ answer: { changed: true } });
+    stream.run(ada, { ...suspend, kind: 'restore user' }, nowhere);
+    expect(stream.run(ada, decided, nowhere)).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(stream.run(ada, { ...suspend, decidedAt: at(5) }, nowhere)).to.deep.include({ made: 1 });
+  });
+
   it('keeps these promises whatever is asked of it', () => {
     const kinds = [
       ...(['register user', 'go online', 'go offline', 'erase user'] as const),
@@ -510,6 +522,40 @@ describe('the histories of a log', () => {
     ]);
     expect(policy.state).to.deep.equal({ history: 'third' });
     expect(policy.refolded).to.deep.equal(policy.state);
+  });
+});
+
+describe('server keys', () => {
+  const add = (keyId: string) =>
+    ({ kind: 'add key', policyId: roomId, keyId, scopes: ['users', 'events'] }) as const;
+  const revoke = (keyId: string) => ({ kind: 'revoke key', policyId: roomId, keyId }) as const;
+  const newPolicy = () => new Stream<PolicyState>(`policy:${roomId}`);
+
+  it('are added and revoked once each, by the system, and beside the histories', () => {
+    const policy = newPolicy();
+    expect(policy.run('system', add(ada))).to.deep.equal({ answer: { changed: true }, made: 1 });
+    expect(policy.run('system', add(ada))).to.deep.equal({ answer: { changed: false }, made: 0 });
+    policy.run('system', { kind: 'record history', policyId: roomId, history: 'second', generation: 1 });
+    expect(policy.run('system', revoke(ada)).made).to.equal(1);
+    expect(policy.run('system', revoke(ada))).to.deep.equal({ answer: { changed: false }, made: 0 });
+    expect(policy.run('system', add(ada))).to.deep.equal({ code: 'forbidden', made: 0 });
+    expect(policy.run('system', revoke(bob))).to.deep.equal({ code: 'not_found', made: 0 });
+    expect(policy.types()).to.deep.equal(['KeyAdded', 'HistoryBegun', 'KeyRevoked']);
+    expect(policy.events[0]?.data).to.deep.equal({
+      policyId: roomId,
+      keyId: ada,
+      scopes: ['users', 'events'],
+    });
+    expect(policy.events[2]?.data).to.deep.equal({ policyId: roomId, keyId: ada });
+    expect(policy.refolded).to.deep.equal(policy.state);
+  });
+
+  it('are at most 100 at once', () => {
+    const policy = newPolicy();
+    for (let n = 0; n < 100; n++) expect(policy.run('system', add(`key ${n}`)).made).to.equal(1);
+    expect(policy.run('system', add('one more'))).to.deep.equal({ code: 'forbidden', made: 0 });
+    policy.run('system', revoke('key 7'));
+    expect(policy.run('system', add('one more')).made).to.equal(1);
   });
 });
 

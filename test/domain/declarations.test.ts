@@ -74,6 +74,16 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     decision: { delete: [messageId], suspend: true },
   },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
+  'add key': { kind: 'add key', policyId: messageId, keyId: ada, scopes: ['users', 'events'] },
+  'revoke key': { kind: 'revoke key', policyId: messageId, keyId: ada, via: bob },
+  'record host read': { kind: 'record host read', userId: bob, query: { limit: '5' }, via: bob },
+  'link identity': { kind: 'link identity', userId: ada, subject: '4711' },
+  'put group': {
+    ...{ kind: 'put group', roomId: groupId, name: 'All', about: 'of us', whoAdds: 'admins', via: bob },
+    members: [{ userId: ada, role: 'owner' }, { userId: bob }],
+  },
+  'drop member': { kind: 'drop member', roomId: groupId, userId: bob },
+  'delete for sender': { kind: 'delete for sender', roomId, messageId },
   'create group': {
     kind: 'create group',
     actor: ada,
@@ -167,6 +177,7 @@ describe('the declarations', () => {
     const of = { actor: ada, recordedAt: '2026-01-02T03:04:05.678Z', commandId: messageId } as const;
     const values: Readonly<Record<string, object>> = {
       UserRegistered: { userId: ada, username: '', backgroundColor: '#112233' },
+      IdentityLinked: { userId: ada, subject: '' },
       UserSuspended: { userId: ada, by: ada, reason: '' },
       UserRestored: { userId: ada, by: ada, reason: '' },
       ProfileChanged: { userId: ada, displayName: '', about: '', status: '', locale: '' },

@@ -287,6 +287,22 @@ describe('a pair', () => {
     expect(story.run({ kind: 'block user', actor: ada, userId: ada, block: true })).to.equal('bad_request');
     expect(story.run({ kind: 'remove friend', actor: ada, friendId: ada })).to.equal('bad_request');
   });
+
+  it('is 10,000 blocks of a user at most: one more is refused, and undoing one is not', () => {
+    const block = { kind: 'block user', actor: ada, userId: bob, block: true } as const;
+    const decided = (count: number, command: Command = block) => {
+      const story = new Story('room');
+      const facts = factsOf({ blocksOf: (user) => (user === ada ? count : 0) });
+      return decideCommand(command, story.pair, facts);
+    };
+    expect(decided(9_999)).to.have.property('events').with.lengthOf(1);
+    expect(decided(10_000)).to.have.nested.property('refused.code', 'forbidden');
+    expect(decided(10_000)).to.have.nested.property('refused.details.reason', 'too_many');
+    expect(decided(10_000, { ...block, block: false }))
+      .to.have.property('events')
+      .with.lengthOf(0);
+    expect(describeCommand(block).declaration.wants?.(block)).to.deep.include({ blocksOf: [ada] });
+  });
 });
 
 describe('preferences', () => {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { User } from '../../src/client/types.js';
+import type { User } from '../../packages/client/src/types.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask, type Reply } from '../support/http.js';

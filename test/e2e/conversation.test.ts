@@ -1,6 +1,6 @@
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
-import { ClientError } from '../../src/client/types.js';
+import { Rest } from '../../packages/client/src/rest.js';
+import { ClientError } from '../../packages/client/src/types.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { type Device, newDevice, type Person, signUp } from '../support/people.js';

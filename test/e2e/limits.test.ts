@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { Rest } from '../../src/client/rest.js';
-import type { Message, User } from '../../src/client/types.js';
+import { Rest } from '../../packages/client/src/rest.js';
+import type { Message, User } from '../../packages/client/src/types.js';
 import { type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { User } from '../../src/client/types.js';
+import type { User } from '../../packages/client/src/types.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { ask, type Reply } from '../support/http.js';
 import { parley } from '../support/parley.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Message, User } from '../../src/client/types.js';
+import type { Message, User } from '../../packages/client/src/types.js';
 import { allKinds, hasEngine } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';

@@ -89,6 +89,26 @@ for (const engine of allKinds)
         await watch.close();
       });
 
+      it('shows a chat alike in pushes, in lists, in the sign-in and by `get chat`', async () => {
+        const watch = await ben.device();
+        const same = async (shown: unknown, roomId: string, device = tablet) =>
+          expect(shown).to.deep.equal((await device.request('get chat', { roomId })).chat);
+        const { room } = await phone.request('init chat', { friendId: ben.userId });
+        const { roomId } = room;
+        await same(room, roomId, phone);
+        await same((await laptop.push('init chat')).data.room, roomId, phone);
+        await say(phone, roomId, 'hello');
+        await hear(tablet, 'hello');
+        await same(tablet.pushed('init chat')[0]?.room, roomId);
+        const changed = await tablet.request('change chat', { roomId, pinned: true });
+        await same(changed.chat, roomId);
+        await same((await watch.push('change chat')).data.chat, roomId);
+        await same((await tablet.request('get active chats', {})).chats[0], roomId);
+        const { body } = await ask(place.url, `GET /user/${ben.userId}`, { token: ben.token });
+        await same(body.activeChats[0], roomId);
+        await watch.close();
+      });
+
       it('pushes typing and marks of a request to nobody under consent', async () => {
         const roomId = await chatOf(phone, ben);
         await say(phone, roomId, 'hello');

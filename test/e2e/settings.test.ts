@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Rest } from '../../src/client/rest.js';
+import { Rest } from '../../packages/client/src/rest.js';
 import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { signUp } from '../support/people.js';

@@ -4,7 +4,7 @@ import pino from 'pino';
 import { commitFrame } from '../../src/cluster/bus.js';
 import { encodeEvent } from '../../src/domain/codec.js';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
-import { DeletedTexts } from '../../src/erasure/deletedTexts.js';
+import { type Consequences, DeletedTexts } from '../../src/erasure/deletedTexts.js';
 import { HeldTexts } from '../../src/erasure/heldTexts.js';
 import { type OpenVault, openVault } from '../../src/vault/openVault.js';
 import { openText, RoomKeys, sealText } from '../../src/vault/textKeys.js';
@@ -25,6 +25,21 @@ const leafOf = (type: 'MessageSent' | 'MessageDeleted', version: number, seq: nu
     ? encodeEvent({ ...common, type, actor: ann, data: { ...message, text } })
     : encodeEvent({ ...common, type, actor: 'system', data: { ...message, senderId: ann, by: 'system' } });
 };
+
+/** What is decided about a user. */
+const decisions = {
+  suspended: { type: 'UserSuspended', data: { userId: ann, by: 'system', reason: 'sealed' } },
+  ended: { type: 'UserAdministered', data: { userId: ann, by: 'system', action: 'sessions ended' } },
+  reset: { type: 'UserAdministered', data: { userId: ann, by: 'system', action: 'password reset' } },
+  decided: { type: 'ReportDecided', data: { reportId: roomId, by: 'system', decision: {}, note: null } },
+} as const;
+const decisionLeaf = (name: keyof typeof decisions, version: number): string =>
+  encodeEvent({
+    ...{ stream: `user:${ann}`, version, recordedAt, commandId: 'c', actor: 'system' },
+    ...decisions[name],
+  } as Parameters<typeof encodeEvent>[0]); // Each is the data of its type.
+
+const noConsequences: Consequences = { endSessions: async () => {}, finishDecision: async () => {} };
 
 describe('the texts that the log deletes', () => {
   let vault: OpenVault;
@@ -62,7 +77,11 @@ describe('the texts that the log deletes', () => {
   const deletion = (seq: number, version: number) => log.rival([leafOf('MessageDeleted', version, seq)]);
 
   /** A node that owns the partition while `owned` says so. */
-  function node(change: Partial<KeyStore> = {}, owned: () => readonly number[] = () => [0]): DeletedTexts {
+  function node(
+    change: Partial<KeyStore> = {},
+    owned: () => readonly number[] = () => [0],
+    consequences = noConsequences,
+  ): DeletedTexts {
     const { keys } = vault;
     const made = new DeletedTexts({
       log,
@@ -84,7 +103,7 @@ describe('the texts that the log deletes', () => {
       logger: pino({ level: 'silent' }),
     });
     running.push(made);
-    made.start();
+    made.start(consequences);
     return made;
   }
 
@@ -181,5 +200,41 @@ describe('the texts that the log deletes', () => {
     // Another node learns of it from the vault.
     await other.waitFor({ partition: 0, size: 4 });
     expect(await texts()).to.deep.equal([null, 'text 2', 'text 3']);
+  });
+
+  it('and what it decides about users is finished by whoever comes next, at each step, and not again', async () => {
+    const names = ['suspended', 'ended', 'reset', 'decided'] as const;
+    const done: string[] = [];
+    let [calls, cut] = [0, 0];
+    /** Those of a node that is cut off before or after one of them. */
+    const cutOff = (): Consequences => {
+      const carryOut = async ({ type }: { readonly type: string }) => {
+        if (calls++ >= cut) throw new Error('cut off before it');
+        done.push(type);
+        if (calls++ >= cut) throw new Error('cut off after it');
+      };
+      return { endSessions: carryOut, finishDecision: carryOut };
+    };
+    const version = (i: number) => 1 + cut * names.length + i;
+    const carriedOut = ['UserSuspended', 'UserAdministered', 'ReportDecided'];
+    for (cut = 0; cut < 2 * carriedOut.length; cut++) {
+      [calls, done.length] = [0, 0];
+      const last = log.rival(names.map((name, i) => decisionLeaf(name, version(i))));
+      const first = node({}, undefined, cutOff());
+      await eventually('it is cut off', () => calls > cut);
+      await first.stop();
+      const next = node({}, undefined, {
+        endSessions: async ({ type }) => void done.push(type),
+        finishDecision: async ({ type }) => void done.push(type),
+      });
+      await next.waitFor({ partition: 0, size: last.size });
+      expect([...new Set(done)], `cut off at call ${cut}`).to.deep.equal(carriedOut);
+      await next.stop();
+      done.length = 0;
+      const later = node({}, undefined, cutOff());
+      await later.waitFor({ partition: 0, size: last.size });
+      expect(done).to.deep.equal([]);
+      await later.stop();
+    }
   });
 });

@@ -89,7 +89,7 @@ for (const [name, engineOf] of Object.entries(engines))
         logger: pino({ level: 'silent' }),
       });
       running.push(made);
-      made.start();
+      made.start({ endSessions: async () => {}, finishDecision: async () => {} });
       return made;
     }
 

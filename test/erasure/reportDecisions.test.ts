@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { notFound, outcomeUnknown } from '../../src/base/errors.js';
 import type { Command } from '../../src/domain/commands.js';
+import type { Recorded } from '../../src/domain/events.js';
 import { Moderation, type ModerationDeps } from '../../src/erasure/reportDecisions.js';
 import type { Report } from '../../src/projections/reportQueries.js';
 import { rejection } from '../support/rejection.js';
@@ -47,7 +48,7 @@ function systemCutOffAt(cut: number) {
     });
   const deps = {
     reads: {
-      reports: { byId: () => step(() => state.report) },
+      reports: { byId: () => step(() => state.report), find: async () => state.report },
       queries: {
         messagesAt: () => step(() => [{ senderId }, { senderId }]),
         users: async () => new Map([[senderId, state.user]]),
@@ -85,6 +86,29 @@ describe('the decision of a report', () => {
       expect(state.suspended).to.deep.equal([[moderator, senderId, 'spam']]);
       expect(state.decisions, `cut off at step ${cut}`).to.equal(1);
       expect(state.report.decided).to.deep.include({ by: moderator, note: 'spam' });
+    }
+  });
+
+  it('is finished by whoever follows the log, wherever it was cut off, and takes effect once', async () => {
+    const { state: whole, moderation: uncut } = systemCutOffAt(Number.POSITIVE_INFINITY);
+    await uncut.decide(reportId, decision);
+    const { by, decision: verdict } = decision;
+    const data = { reportId, by, decision: verdict, note: 'sealed' };
+    const place = { partition: 0, offset: 0, version: 1, stream: `user:${reporter}` } as const;
+    const rest = { actor: by, recordedAt: reportedAt, commandId: 'c' };
+    const event: Recorded<'ReportDecided'> = { ...place, ...rest, type: 'ReportDecided', data };
+    for (let cut = 0; cut < whole.steps; cut++) {
+      const { state, moderation } = systemCutOffAt(cut);
+      await rejection(moderation.decide(reportId, decision));
+      // What is not recorded was not decided.
+      if (state.decisions === 0) continue;
+      for (let times = 0; times < 2; times++) await moderation.finish(event);
+      expect([...state.deleted], `cut off at step ${cut}`).to.deep.equal(
+        messageIds.map((id) => [id, moderator]),
+      );
+      expect(state.suspended).to.deep.equal([[moderator, senderId, 'spam']]);
+      state.user.erased = true;
+      await moderation.finish(event);
     }
   });
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Message } from '../../src/client/types.js';
+import type { Message } from '../../packages/client/src/types.js';
 import type { Device } from '../support/people.js';
 
 /** What was sent and what was acknowledged, to be held against what the server has. */
@@ -9,9 +9,8 @@ export class Ledger {
   readonly #acknowledged = new Map<string, Message>();
   readonly #onAcknowledged = new Set<() => void>();
 
-  get acknowledged(): number {
-    return this.#acknowledged.size;
-  }
+  /** How many commands were acknowledged, those about groups included. */
+  acknowledged = 0;
 
   /** Of the last answer: what is asked with it holds all that was acknowledged, whoever asks. */
   revision: string | undefined;
@@ -26,10 +25,16 @@ export class Ledger {
     });
     this.#acknowledged.set(messageId, message);
     this.revision = revision;
+    this.count();
+  }
+
+  /** Counts a command that was acknowledged. */
+  count(): void {
+    this.acknowledged++;
     for (const look of this.#onAcknowledged) look();
   }
 
-  /** Resolves in the turn in which the `n`th message of the run is acknowledged. */
+  /** Resolves in the turn in which the `n`th command of the run is acknowledged. */
   async until(n: number): Promise<void> {
     if (this.acknowledged >= n) return;
     await new Promise<void>((resolve) => {

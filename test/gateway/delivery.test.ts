@@ -2,11 +2,13 @@ import { expect } from 'chai';
 import { ChatOpened } from '../../src/domain/chats.js';
 import type { NewEventOf } from '../../src/domain/defineEvent.js';
 import { pushesOf, type Recorded, tieOf } from '../../src/domain/events.js';
+import { MemberJoined } from '../../src/domain/groups/groupEvents.js';
 import { MessageDeleted, MessageSent } from '../../src/domain/messages/messages.js';
 import { UserWentOffline, UserWentOnline } from '../../src/domain/onlineStatus.js';
 import { MessagesRead } from '../../src/domain/readMarks.js';
 import { FriendAdded, FriendRemoved } from '../../src/domain/safety.js';
-import type { User } from '../../src/domain/userMessageChat.js';
+import type { Chat, User } from '../../src/domain/userMessageChat.js';
+import { ProfileChanged } from '../../src/domain/users.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { Cursors } from '../../src/gateway/cursor.js';
 import { Delivery, PushContent } from '../../src/gateway/delivery.js';
@@ -15,13 +17,22 @@ import { frameText } from '../../src/gateway/protocol.js';
 import { Relations } from '../../src/gateway/relations.js';
 import { Ring } from '../../src/gateway/ring.js';
 import { contactsOf } from '../support/facts.js';
-import { noChats, noGroups, noNotes } from '../support/groups.js';
+import { noGroups, noNotes } from '../support/groups.js';
 import { type FakeClient, FakeHost, sessionOf, turn } from './fakeClient.js';
 
 const cursors = new Cursors('0b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d', 2);
 const recordedAt = '2026-01-02T03:04:05.678Z';
 const both = ['ann', 'bob'] as const;
 const MIB = 1024 * 1024;
+
+const profileOf = (userId: string): User => ({
+  ...{ userId, username: userId },
+  ...{ backgroundColor: '#000000', createdAt: recordedAt },
+});
+const chatOf = (roomId: string): Chat => ({
+  ...{ roomId, roomType: 'PRIVATE', participants: both.map(profileOf) },
+  ...{ lastMessage: null, unread: 0, readUpTo: {}, createdAt: recordedAt },
+});
 
 /** A node's delivery to the connections of its users; the log has one partition, of which it knows everything. */
 class Node {
@@ -73,21 +84,14 @@ class Node {
     );
     const sources = {
       texts: { messages: async () => [], notes: noNotes },
-      chats: noChats,
-      profiles: {
-        known: (userId: string) => ({
-          userId,
-          username: userId,
-          backgroundColor: '#000000',
-          createdAt: recordedAt,
-        }),
-        load: async () => new Map<string, User>(),
-      },
+      chats: { chat: async (roomId: string) => chatOf(roomId) },
+      profiles: { known: profileOf, load: async () => new Map<string, User>() },
     };
     const content = new PushContent(sources, known);
     const pushes = pushesOf(recorded, { members: both });
     const tie = tieOf(recorded, { members: both });
     for (const push of pushes) if ('to' in push) content.want(push);
+    await content.load();
     const text = (sealed: string) => {
       this.shown.push(sealed);
       return content.text(sealed);
@@ -215,10 +219,10 @@ describe('delivery', () => {
 
   it('pushes a chat to the member for whom it opens, and to no other', async () => {
     const [ann, bob] = [await node.connect('ann'), await node.connect('bob')];
-    const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
+    const opened = { roomId: 'room', userId: 'bob' };
     await node.deliver(ChatOpened.of('room', opened));
     expect(ann.client.writes).to.have.length(0);
-    expect(bob.client.received[0]).to.include({ event: 'init chat' });
+    expect(bob.client.received[0]).to.deep.include({ event: 'init chat', data: { room: chatOf('room') } });
   });
 
   it('keeps of the read marks of each member the newest', async () => {
@@ -238,7 +242,7 @@ describe('delivery', () => {
   });
 
   it('makes the ring drop what shows an erased user', async () => {
-    const opened = { roomId: 'room', userId: 'bob', members: both, createdAt: recordedAt };
+    const opened = { roomId: 'room', userId: 'bob' };
     const showAnn = [
       () => node.deliver(message(2)),
       () => node.deliver(ChatOpened.of('room', opened)),
@@ -252,6 +256,36 @@ describe('delivery', () => {
       expect(node.kept('bob')).to.have.length(1);
       node.ring.forgetUser('ann');
       expect(node.ring.since('bob', [0, 0], 0, 1e6)).equal(undefined);
+    }
+  });
+
+  it('makes the ring pass by what shows a profile of before, and nothing else', async () => {
+    const joined = {
+      roomId: 'group',
+      by: 'ann',
+      at: 0,
+      userId: 'bob',
+      role: 'member',
+      from: 1,
+      place: 0,
+    } as const;
+    const showAnn = [
+      () => node.deliver(ChatOpened.of('room', { roomId: 'room', userId: 'bob' })),
+      () => node.deliver(FriendAdded.of('ann-bob', { by: 'ann', target: 'bob' })),
+      () => node.deliver(MemberJoined.of('group', joined)),
+    ];
+    for (const deliver of showAnn) {
+      node = new Node();
+      for (const user of both) await node.connect(user);
+      await deliver();
+      await node.deliver(message(2));
+      await node.deliver(ProfileChanged.of('cem', { userId: 'cem', status: 'sealed' }));
+      expect(node.kept('bob'), 'of somebody else').to.have.length(2);
+      for (const name of ['status', 'about']) {
+        await node.deliver(ProfileChanged.of('ann', { userId: 'ann', [name]: 'sealed' }));
+        expect(node.ring.since('bob', [0, 0], 0, 1e6)).equal(undefined);
+        expect(node.ring.since('bob', [1, 0], 0, 1e6)?.entries).to.have.length(1);
+      }
     }
   });
 

@@ -1,8 +1,9 @@
 import { expect } from 'chai';
 import { forbidden, overloaded, ParleyError, VaultUnavailable } from '../../src/base/errors.js';
-import type { Answer, Command, CommandKind, Moment } from '../../src/domain/commands.js';
+import type { Answer, Command, CommandKind, CommandOf, Moment } from '../../src/domain/commands.js';
 import type { RequestAnswer, RequestData } from '../../src/domain/contract.js';
 import type { RoomId } from '../../src/domain/ids.js';
+import { MOST_BLOCKS } from '../../src/domain/limits.js';
 import type { Chat, Message } from '../../src/domain/userMessageChat.js';
 import { CommandRunner, type Handlers } from '../../src/gateway/commandRunner.js';
 import type { Connection } from '../../src/gateway/connection.js';
@@ -87,7 +88,7 @@ class HandlersWorld extends GatewayWorld {
           whenKept: async () => {},
         },
       },
-      keys: { create: async () => {} },
+      vault: { keys: { create: async () => {} }, sessions: { find: async () => undefined } },
       live: {
         hub,
         presence,
@@ -224,6 +225,22 @@ describe('the handlers', () => {
         revision: world.revision,
       });
       expect(world.asked).deep.equal([['chat', [{ partition: 1, size: 11 }]]]);
+    });
+
+    it('block 10,000 users and no more, by what this node has answered', async () => {
+      const block = (userId: string, block: boolean) => ask('block user', { userId, block });
+      for (let i = 0; i < MOST_BLOCKS - 1; i++)
+        world.hub.relations.apply({ by: 'ann', other: `u${i}`, is: 'blocked' });
+      world.decide = () => ({ changed: true });
+      await block('bob', true);
+      expect(await refusalOf(block('cem', true))).equal('forbidden');
+      await block('bob', true);
+      await block('u0', false);
+      await block('cem', true);
+      expect(await refusalOf(block('u0', true))).equal('forbidden');
+      expect(world.commands.map(({ command }) => (command as CommandOf<'block user'>).userId)).deep.equal([
+        ...['bob', 'bob', 'u0', 'cem'],
+      ]);
     });
 
     it('are unknown, not overloaded, once they were done and the answer cannot be had', async () => {

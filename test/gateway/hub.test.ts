@@ -1,11 +1,12 @@
 import { expect } from 'chai';
+import { UserLimits } from '../../src/base/rateLimits.js';
 import { Hub } from '../../src/gateway/openConnections.js';
 import { Relations } from '../../src/gateway/relations.js';
 import { contactsOf } from '../support/facts.js';
 import { FakeHost, turn } from './fakeClient.js';
 
 /** A hub; each load of contacts waits until the test settles it. */
-function setUp() {
+function setUp(limits?: UserLimits) {
   const host = new FakeHost();
   const loads: { user: string; resolve(contacts: string[]): void; reject(error: Error): void }[] = [];
   const hosted: string[] = [];
@@ -13,10 +14,11 @@ function setUp() {
     const contacts = await new Promise<string[]>((resolve, reject) => loads.push({ user, resolve, reject }));
     return contactsOf(user, contacts);
   });
-  const hub = new Hub(relations, {
-    enter: (user) => void hosted.push(`enter ${user}`),
-    leave: (user) => hosted.push(`leave ${user}`),
-  });
+  const hosting = {
+    enter: (user: string) => void hosted.push(`enter ${user}`),
+    leave: (user: string) => hosted.push(`leave ${user}`),
+  };
+  const hub = new Hub(relations, hosting, limits);
   const load = (i: number) => loads[i] ?? expect.fail(`there was no load ${i}`);
   const connect = () => host.connect().connection;
   /** The user enters with these contacts, known at once. */
@@ -44,6 +46,18 @@ describe('the connections of users', () => {
     expect([...relations.watchersOf('bob')]).deep.equal(['ann']);
     await hub.enter('ann', connect());
     expect(loads).to.have.length(1);
+  });
+
+  it('counts the requests of a user together, before they connect, while they are and after', async () => {
+    const { hub, enter } = setUp(new UserLimits({ rate: 1, burst: 3 }));
+    const take = () => hub.bucketOf('ann')?.take(0);
+    expect(take()).equal(0);
+    const connection = await enter('ann', []);
+    expect(take()).equal(0);
+    hub.leave('ann', connection);
+    expect([take(), take()]).deep.equal([0, 1000]);
+    expect(hub.bucketOf('bob')?.take(0)).equal(0);
+    expect(setUp().hub.bucketOf('ann'), 'without a limit').equal(undefined);
   });
 
   it('adds nobody while the contacts cannot be loaded, and loads them again', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { isStoredPush, type SealedMessage } from '../../src/domain/defineEvent.js';
+import { isGroupAudience, isStoredPush, type SealedMessage } from '../../src/domain/defineEvent.js';
 import {
   changedBy,
   changeMessage,
@@ -13,6 +13,7 @@ import {
 import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { sealedMessage } from '../../src/domain/messages/messages.js';
 import { openedMessage } from '../../src/domain/messages/sealedMessages.js';
+import type { Chat } from '../../src/domain/userMessageChat.js';
 import type { Connection } from '../../src/gateway/connection.js';
 import { Cursors } from '../../src/gateway/cursor.js';
 import { type ContentSources, Delivery, PushContent } from '../../src/gateway/delivery.js';
@@ -210,9 +211,16 @@ function asNow(pushes: readonly Seen[], world: World, user: UserId): Seen[] {
 
 const CHANGES = ['delete message', 'edit message', 'react', 'pin message'];
 
-/** Whether a ring has to be passed by: it neither has what shows a deleted message, nor tells of changes as a replay. */
+/** Events after which the ring does not show users as they are. */
+const PROFILE_CHANGES: readonly string[] = ['ProfileChanged', 'UserSuspended', 'UserRestored'];
+
+/**
+ * Whether a ring has to be passed by: it neither has what shows a deleted message or an older profile, nor tells of
+ * changes as a replay.
+ */
 const hasChanges = (pushes: readonly Seen[], { events }: World): boolean =>
   pushes.some(({ event }) => CHANGES.includes(event)) ||
+  events.some(({ type }) => PROFILE_CHANGES.includes(type)) ||
   events.some(({ type, data }) => type === 'MessageDeleted' || (type === 'MemberLeft' && data.last));
 
 describe('a stored push', () => {
@@ -273,5 +281,55 @@ describe('a stored push', () => {
       }),
       { numRuns: runs(60) },
     );
+  });
+});
+
+const FILTERS = ['all', 'active', 'requests', 'archived'] as const;
+
+/** All chats of a user that a filter lets pass, in small pages. */
+async function listed(user: UserId, filter: (typeof FILTERS)[number], { queries }: Folded): Promise<Chat[]> {
+  const found: Chat[] = [];
+  for (let next: string | undefined; ; ) {
+    const page = await queries.activeChats(user, { limit: 2, filter, ...(next ? { next } : {}) }, []);
+    found.push(...page.chats);
+    next = page.next;
+    if (next === undefined) return found;
+  }
+}
+
+describe('a chat', () => {
+  it('is in every push and every page what `get chat` answers, under both rules of contacts', async () => {
+    const rules = fc.constantFrom('open' as const, 'consent' as const);
+    let requests = 0;
+    await fc.assert(
+      fc.asyncProperty(scripts, rules, async ({ world, users }, rule) => {
+        const read = await folded(world, new MemoryRows(), rule);
+        const { queries } = read;
+        for await (const { pushes, content } of pushedBy(world, sourcesOf(world, queries)))
+          for (const push of pushes) {
+            if (!isStoredPush(push) || isGroupAudience(push.to)) continue;
+            const { room, chat = room } = push.data(content) as { room?: Chat; chat?: Chat };
+            if (!chat) continue;
+            for (const user of push.to)
+              expect(await queries.chat(chat.roomId, user, []), push.name).to.deep.equal(chat);
+          }
+        for (const user of users) {
+          const [all, active, asked, archived] = (await Promise.all(
+            FILTERS.map((filter) => listed(user, filter, read)),
+          )) as [Chat[], Chat[], Chat[], Chat[]];
+          for (const chat of [...all, ...archived])
+            expect(chat).to.deep.equal(await queries.chat(chat.roomId, user, []));
+          // Each list is the part of all chats that its filter names, in their order.
+          expect(active).to.deep.equal(all.filter(({ request }) => !request));
+          expect(asked).to.deep.equal(all.filter(({ request }) => request));
+          expect(archived.every((chat) => chat.archived) && !all.some((chat) => chat.archived)).to.equal(
+            true,
+          );
+          requests += asked.length;
+        }
+      }),
+      { numRuns: runs(60) },
+    );
+    expect(requests, 'there were requests').to.be.above(0);
   });
 });

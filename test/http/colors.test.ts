@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { chooseColor } from '../../src/http/accounts.js';
+import { chooseColor } from '../../src/host/hostUsers.js';
 
 describe('the color of a user', () => {
   const luminance = (color: string): number => {

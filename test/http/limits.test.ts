@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { expect } from 'chai';
+import { ParleyError } from '../../src/base/errors.js';
 import { networkOf } from '../../src/base/origins.js';
 import { createMemoryAttemptLimit } from '../../src/base/rateLimits.js';
+import { paths } from '../../src/http/documents/routes.js';
 import { eventually } from '../support/eventually.js';
 import { ask, type FakeTarget, type Reply, startHttp } from '../support/http.js';
 
@@ -206,6 +209,52 @@ describe('the address of a request', () => {
       expect(of('10.0.0.1', 1, `2001:db8:0:7:1:2:3:4:${port}`)).to.equal('2001:db8:0:7');
       expect(of('10.0.0.1', 1, `2001:db8:0:7::1:${port}`)).to.equal('2001:db8:0:7');
       expect(of('10.0.0.1', 1, `::ffff:1.2.3.4:${port}`)).to.equal('1.2.3.4');
+    }
+  });
+});
+
+describe('the limit of a user’s requests', () => {
+  /** A user whose next requests are refused, and the users that were asked about. */
+  async function start() {
+    const asked: string[] = [];
+    const refusal = new ParleyError('rate_limited', 'too many requests', { retryAfterMs: 20 });
+    const target = await startHttp(() => ({
+      checkRequest(userId) {
+        asked.push(userId);
+        return refusal;
+      },
+    }));
+    const name = `limited-${randomUUID().slice(0, 8)}`;
+    await ask(target.url, 'POST /user/', { json: { username: name, password } });
+    const { body } = await ask(target.url, 'POST /user/signin', { json: { username: name, password } });
+    return { target, asked, token: body.token, userId: body.user.userId };
+  }
+
+  /** Every request of the documents that needs a session: method and path. */
+  const documented = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).flatMap(([method, { open }]) =>
+      open ? [] : [[method.toUpperCase(), path.replace(/\{\w+\}/g, randomUUID())] as const],
+    ),
+  );
+
+  it('holds for each request over REST that may change something, and for none that only reads', async () => {
+    const { target, asked, token, userId } = await start();
+    try {
+      for (const [method, path] of documented) {
+        asked.length = 0;
+        const isReading = method === 'GET';
+        const reply = await ask(target.url, `${method} ${path}`, { token });
+        expect([reply.status === 429, asked], `${method} ${path}`).to.deep.equal(
+          isReading ? [false, []] : [true, [userId]],
+        );
+        if (isReading) continue;
+        expect(reply.body).to.include({ code: 'rate_limited', retryAfterMs: 20 });
+        expect(reply.headers.get('retry-after')).to.equal('1');
+      }
+      expect(documented.map(([method]) => method)).to.include.members(['GET', 'PATCH', 'PUT', 'DELETE']);
+      expect(target.logged.map(({ msg }) => msg)).to.include('a request came too soon');
+    } finally {
+      await target.close();
     }
   });
 });

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { Proofs } from '../../src/audit/proof/proofs.js';
 import { openApi } from '../../src/http/documents/documents.js';
 import { paths } from '../../src/http/documents/routes.js';
+import { hostIdIn } from '../../src/http/server/hostRequests.js';
 
 const id = '1d0c8a52-6f1e-4b4e-9c57-0d8c1a2b3c4d';
 /** Texts that some parameter takes, and others next to them. */
@@ -90,7 +91,11 @@ describe('the parameters of REST', () => {
     );
     expect(examples.length).to.be.at.least(3);
     for (const { name, example } of [...examples, { name: 'tile', example: '0/1' }]) {
-      expect(name, 'only of tiles so far').to.equal('tile');
+      if (name === 'id' || name === 'otherId') {
+        expect(hostIdIn(example), example).to.be.a('string');
+        continue;
+      }
+      expect(name, 'only of tiles and host ids so far').to.equal('tile');
       const outcome = await proofs.tile(0, example).catch((error: unknown) => error);
       expect(outcome === asked, example).to.equal(example !== '0/1');
     }

@@ -19,6 +19,8 @@ const OWN = /^(?:DELETE \/user\/\{userId\}|GET \/user\/\{userId\}\/export)$/;
 
 /** Of these, only who has a role may ask. */
 const OF_A_ROLE = /^\/(?:audit|admin)\//;
+/** Of these, only who has a server key may ask. */
+const OF_A_KEY = /^\/server\//;
 
 describe('every route', () => {
   let target: FakeTarget;
@@ -61,6 +63,13 @@ describe('every route', () => {
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.equal(403);
   });
 
+  it('of the host application is 401 for all others, whatever else is wrong', async () => {
+    const ofKeys = routes.filter(({ path }) => OF_A_KEY.test(path));
+    expect(ofKeys).to.have.length.above(15);
+    for (const route of ofKeys)
+      expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.equal(401);
+  });
+
   it('of oneself is 403 for all others, whatever else is wrong', async () => {
     const own = routes.filter(({ method, path }) => OWN.test(`${method} ${path}`));
     expect(own).to.have.length(2);
@@ -76,7 +85,8 @@ describe('every route', () => {
 
   it('that anybody of the system may ask is 400 or 404 for what is wrong', async () => {
     const others = routes.filter(
-      ({ method, path, isOpen }) => !isOpen && !OF_A_ROLE.test(path) && !OWN.test(`${method} ${path}`),
+      ({ method, path, isOpen }) =>
+        !isOpen && !OF_A_ROLE.test(path) && !OF_A_KEY.test(path) && !OWN.test(`${method} ${path}`),
     );
     for (const route of others)
       expect((await asked(route, me.token)).status, `${route.method} ${route.path}`).to.be.oneOf([400, 404]);

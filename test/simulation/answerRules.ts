@@ -1,7 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ParleyError } from '../../src/base/errors.js';
 import { type Command, type CommandKind, decideCommand, describeCommand } from '../../src/domain/commands.js';
+import { changeMessage, type Recorded } from '../../src/domain/events.js';
 import type { MessageRef } from '../../src/domain/ids.js';
+import { sealedMessage } from '../../src/domain/messages/messages.js';
 import { partitionOf } from '../../src/log/log.js';
 import { earlierMessage, factsOf } from '../support/facts.js';
 import type { Attempt, History, Violation } from './history.js';
@@ -12,8 +14,15 @@ import { type Durable, groupBy, type Snapshot, type StreamHistory, streamOf } fr
 interface Told {
   readonly attempt: Attempt;
   readonly stream: StreamHistory;
-  readonly texts: ReadonlyMap<string, string>;
 }
+
+/** The commands that ask for a state: a repeat is answered with what is true then, which may be a refusal. */
+const ASK_FOR_STATE: ReadonlySet<CommandKind> = new Set<CommandKind>([
+  ...(['edit message', 'delete message', 'react'] as const),
+  ...(['add members', 'remove member', 'leave group', 'change role'] as const),
+]);
+/** For decisions that made no event: every window for edits and deletions is open. */
+const BEFORE_ALL = new Date(0).toISOString();
 
 /**
  * What clients were told is true. An answer with events rests on the very state before them; one without, and a
@@ -24,24 +33,36 @@ export function answerRules(
   { attempts }: Pick<History, 'attempts'>,
   log: readonly PartitionLog[],
 ): Violation[] {
+  const texts = new Map(attempts.flatMap(({ command, commandId }) => textsOf(command, commandId)));
   const byStream = groupBy(
-    log.flatMap(({ events }) => events),
+    log.flatMap(({ events }) => events).map(({ event, at }) => ({ event: opened(event, texts), at })),
     ({ event }) => event.stream,
-  );
-  const texts = new Map(
-    attempts.flatMap(({ command, commandId }) =>
-      command.kind === 'send message' ? [[commandId, command.message] as const] : [],
-    ),
   );
   return [...groupBy(attempts, ({ command }) => describeCommand(command).stream)].flatMap(([name, asked]) => {
     const stream = streamOf(name, byStream.get(name) ?? []);
-    const told = asked.map((attempt) => ({ attempt, stream, texts }));
+    const told = asked.map((attempt) => ({ attempt, stream }));
     const partition = partitionOf(name, log.length);
     return [
       ...told.flatMap((each) => [...effectRules(each, partition, log[partition]), ...truthRules(each)]),
       ...[...groupBy(told, ({ attempt }) => attempt.connection).values()].flatMap(orderRules),
     ];
   });
+}
+
+/** The text that an event of the command seals. */
+function textsOf(command: Command, commandId: string): (readonly [string, string])[] {
+  if (command.kind === 'send message' || command.kind === 'edit message')
+    return [[commandId, command.message]];
+  return command.kind === 'create group' ? [[commandId, command.name]] : [];
+}
+
+/** The event with its text as its command had it. */
+function opened(event: Recorded, texts: ReadonlyMap<string, string>): Recorded {
+  const text = texts.get(event.commandId) ?? '';
+  if (event.type === 'MessageSent') return { ...event, data: { ...event.data, text } };
+  if (event.type === 'MessageEdited') return { ...event, data: { ...event.data, text } };
+  if (event.type === 'GroupCreated') return { ...event, data: { ...event.data, name: text } };
+  return event;
 }
 
 function effectRules(
@@ -56,7 +77,8 @@ function effectRules(
   if (outcome === undefined || outcome === 'lost') return [];
   if ('code' in outcome) {
     if (outcome.code === 'internal') return [{ rule: 'nothing fails inside', what }];
-    if (outcome.code !== 'unknown' && made.length > 0)
+    const isState = isDecided(attempt) && ASK_FOR_STATE.has(attempt.command.kind);
+    if (outcome.code !== 'unknown' && made.length > 0 && !isState)
       return [{ rule: 'what is refused has no effect', what: `${what} made ${made.length} events` }];
     return [];
   }
@@ -106,12 +128,12 @@ function orderRules(told: readonly Told[]): Violation[] {
  * Whether the command would have had an effect in every state from the request until its stream had this
  * version.
  */
-function alwaysHadEffect({ attempt, stream, texts }: Told, version: number): boolean {
+function alwaysHadEffect({ attempt, stream }: Told, version: number): boolean {
   const { snapshots } = stream;
   return snapshots.slice(0, version).every((snapshot, i) => {
     const until = snapshots[i + 1]?.at ?? Number.POSITIVE_INFINITY;
     if (until < attempt.askedAt) return true;
-    const decision = decideAt(attempt.command, stream, snapshot, texts, '');
+    const decision = decideAt(attempt.command, stream, snapshot, BEFORE_ALL);
     return 'events' in decision && decision.events.length > 0;
   });
 }
@@ -145,39 +167,33 @@ function truthRules(told: Told): Violation[] {
 
 /** Whether the decider would make these events and this answer in this state. */
 function isDecidedFrom(
-  { attempt: { command, outcome }, stream, texts }: Told,
+  { attempt: { command, outcome }, stream }: Told,
   snapshot: Snapshot,
   made: readonly Durable[],
 ): boolean {
   if (outcome === undefined || outcome === 'lost') return false;
-  const decision = decideAt(command, stream, snapshot, texts, made[0]?.event.recordedAt ?? '');
+  const decision = decideAt(command, stream, snapshot, made[0]?.event.recordedAt ?? BEFORE_ALL);
   if ('refused' in decision)
     return (
       'code' in outcome && decision.refused instanceof ParleyError && decision.refused.code === outcome.code
     );
-  if ('code' in outcome || decision.events.length !== made.length) return false;
+  const events = made.map(({ event: { type, data } }) => ({ type, data }));
+  const decided = decision.events.map(({ type, data }) => ({ type, data }));
+  if ('code' in outcome || !isDeepStrictEqual(events, decided)) return false;
   if (outcome.answer.moment.size < snapshot.size) return false;
   const { moment: _, ...told } = outcome.answer;
   return isDeepStrictEqual(told, decision.answer);
 }
 
-function decideAt(
-  command: Command,
-  stream: StreamHistory,
-  { version, state }: Snapshot,
-  texts: ReadonlyMap<string, string>,
-  now: string,
-) {
-  // The message of this id, if it existed then.
+function decideAt(command: Command, stream: StreamHistory, { version, state }: Snapshot, now: string) {
+  // The message of this id as it was then, if it existed.
   const message = ({ messageId }: MessageRef) => {
-    const event = stream.messages.get(messageId);
-    if (!event || event.version > version) return undefined;
-    return earlierMessage({
-      ...event.data,
-      senderId: event.actor,
-      sentAt: event.recordedAt,
-      text: texts.get(event.commandId) ?? '',
-    });
+    const sent = stream.messages.get(messageId);
+    if (!sent || sent.version > version) return undefined;
+    const changes = (stream.changes.get(messageId) ?? []).filter((event) => event.version <= version);
+    const bodies = changes.flatMap(({ type, data }) => (type === 'MessageEdited' ? [data] : []));
+    const then = changes.reduce((known, event) => changeMessage(known, event), sealedMessage(sent));
+    return earlierMessage({ ...then, bodies });
   };
   return decideCommand<CommandKind>(command, state, factsOf({ now, message }));
 }

@@ -1,6 +1,7 @@
 import { answerRules } from './answerRules.js';
 import type { History, Viewed, Violation } from './history.js';
 import { chainRules, type PartitionLog, readLog, streamRules } from './logRules.js';
+import { roomRules } from './roomRules.js';
 import { groupBy } from './streams.js';
 
 /**
@@ -19,6 +20,7 @@ export function check(history: History): Violation[] {
   return [
     ...failures,
     ...log.flatMap(streamRules),
+    ...log.flatMap(roomRules),
     ...answerRules(history, log),
     ...viewRules(history),
     ...patienceRules(history),

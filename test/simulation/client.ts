@@ -2,6 +2,7 @@ import type { Command } from '../../src/domain/commands.js';
 import { roomIdOf } from '../../src/domain/ids.js';
 import type { Attempt } from './history.js';
 import type { Node } from './node.js';
+import { type Wanted, Wishes } from './wishes.js';
 import type { World } from './world.js';
 
 /** The parts of the world that a client uses. */
@@ -10,8 +11,7 @@ export interface ClientWorld {
   readonly attempts: Attempt[];
   /** All users, this client included. */
   readonly users: readonly string[];
-  /** The ids of all sent messages, by room. */
-  readonly sent: Map<string, { readonly id: string; readonly text: string; readonly by: string }[]>;
+  readonly wanted: Wanted;
   /** Any process that serves now. */
   readonly anyNode: () => Node | undefined;
 }
@@ -36,45 +36,17 @@ export class Client {
   constructor(user: string, surroundings: ClientWorld) {
     this.#user = user;
     this.#surroundings = surroundings;
-    const { timeline, faultPlan } = surroundings.world;
+    const { world, users, wanted } = surroundings;
+    const { timeline, faultPlan } = world;
+    const wishes = new Wishes(user, users, world, wanted);
     this.#open = faultPlan.requests;
     for (let i = 0; i < faultPlan.requests; i++)
-      timeline.after(timeOfRequest(surroundings.world), () => this.#attempt(this.#wish()));
+      timeline.after(timeOfRequest(world), () => this.#attempt(wishes.draw()));
   }
 
   /** The number of requests without a final answer. */
   get open(): number {
     return this.#open;
-  }
-
-  #wish(): Command {
-    const { random } = this.#surroundings.world;
-    const { users, sent } = this.#surroundings;
-    const friendId = random.one(users.filter((user) => user !== this.#user));
-    const actor = this.#user;
-    const roomId = roomIdOf(actor, friendId);
-    const known = sent.get(roomId) ?? [];
-    const kind = random.random();
-    // Often, until the room exists; nothing else can happen in a missing room.
-    if (kind < 0.1 || (!sent.has(roomId) && kind < 0.6)) {
-      sent.set(roomId, known);
-      return { kind: 'init chat', actor, friendId };
-    }
-    if (kind < 0.35) {
-      const upTo = random.chance(0.5) ? {} : { upTo: random.whole(1, known.length + 1) };
-      return { kind: 'read messages', actor, roomId, ...upTo };
-    }
-    const earlier = known.length > 0 ? random.one(known) : undefined;
-    const replyTo = earlier && random.chance(0.3) ? { replyTo: earlier.id } : {};
-    if (earlier && kind < 0.5) {
-      // Repeats the message, or reuses the id with another text.
-      const message = random.chance(0.5) ? earlier.text : `not ${earlier.text}`;
-      return { kind: 'send message', actor, roomId, messageId: earlier.id, message };
-    }
-    const messageId = random.uuid();
-    const message = `text of ${messageId}`;
-    sent.set(roomId, [...known, { id: messageId, text: message, by: actor }]);
-    return { kind: 'send message', actor, roomId, messageId, message, ...replyTo };
   }
 
   #attempt(command: Command): void {
@@ -136,6 +108,6 @@ function describe(command: Command): string {
     case 'init chat':
       return `open ${roomIdOf(command.actor, command.friendId).slice(0, 8)}`;
     default:
-      return command.kind;
+      return 'roomId' in command ? `${command.kind} in ${command.roomId.slice(0, 8)}` : command.kind;
   }
 }

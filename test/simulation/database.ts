@@ -1,6 +1,6 @@
 import { MongoNetworkError, MongoServerError } from 'mongodb';
 import { COMMITS, type CommitDocument } from '../../src/log/mongoLog.js';
-import { type Document, keyOf, order } from './query.js';
+import { type Document, keyOf, scalar } from './query.js';
 import type { World } from './world.js';
 
 /** The start of the database's clock, which is the world's. */
@@ -53,7 +53,11 @@ export class Database {
   agreed(name: string): Document[] {
     const table = this.table(name);
     const pending = new Set(this.#pending.flatMap((each) => (each.table === table ? [each.id] : [])));
-    return [...table.values()].filter(({ _id }) => !pending.has(keyOf(_id))).sort(order({ _id: 1 }));
+    // The keys are those of `_id`, and sort like it.
+    return [...table]
+      .filter(([key]) => !pending.has(key))
+      .sort(([a], [b]) => (scalar(a) < scalar(b) ? -1 : 1))
+      .map(([, document]) => document);
   }
 
   /** Throws while there is no primary. */

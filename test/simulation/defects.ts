@@ -56,6 +56,18 @@ export const defects: Readonly<Record<string, Defect>> = {
   'repeats: the tail forgets what a look-up under way may have missed': [
     { find: /tail\.trim\(Math\.min\(size, needed\)\)/, put: 'tail.trim(size)' },
   ],
+  'changes: a message is looked up without the changes that the read models lack': [
+    {
+      find: /return this\.changesOf\(message\)\s+\.filter\(\(event\) => event\.offset > offset\)/,
+      put: 'return []',
+    },
+  ],
+  'members: the rows of members are not completed from the tail': [
+    {
+      find: /key !== undefined && event\.offset > \(offsets\.get\(key\) \?\? -1\)/,
+      put: 'false',
+    },
+  ],
   'lanes: what comes back goes last': [
     {
       find: /\[\.\.\.resend, \.\.\.this\.#waiting\]/,

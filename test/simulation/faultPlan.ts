@@ -7,6 +7,8 @@ export interface FaultPlan {
   readonly clients: number;
   /** The number of requests of each client. */
   readonly requests: number;
+  /** The share of requests that are about groups. */
+  readonly groupShare: number;
   /** A time at which this share of all requests comes at once. Their commits then share calls to the database. */
   readonly rush: { readonly at: number; readonly share: number };
   /** The time of the last fault, in milliseconds of the world. */
@@ -91,6 +93,7 @@ export function faultPlan(random: RandomSource): FaultPlan {
     partitions: random.one([1, 2, 3, 4]),
     clients: random.one([2, 2, 3, 4, 6]),
     requests: random.whole(4, 16),
+    groupShare: random.one([0, 0.3, 0.7]),
     rush: { at: random.between(span / 2, span), share: random.one([0, 0.3, 0.8]) },
     calmAt: befalling.reduce((latest, { at, ms }) => Math.max(latest, at + ms), span),
     database: {

@@ -1,4 +1,5 @@
 import { decodeEvents } from '../../src/cluster/bus.js';
+import type { EventType } from '../../src/domain/events.js';
 import { checkCommit, emptyHead } from '../../src/log/commit.js';
 import type { Commit } from '../../src/log/log.js';
 import { fromDocument } from '../../src/log/mongoLog.js';
@@ -44,6 +45,12 @@ export function chainRules({ commits }: PartitionLog, partition: number): Violat
   return [];
 }
 
+/** Events of commands that ask for a state: a repeat has an effect if another command has changed it meanwhile. */
+const STATES: ReadonlySet<EventType> = new Set<EventType>([
+  ...(['MessagesRead', 'ReactionChanged'] as const),
+  ...(['MemberJoined', 'MemberLeft', 'MemberRoleChanged'] as const),
+]);
+
 /**
  * Versions and sequence numbers have no hole. No message is stored twice, and no command takes effect twice.
  */
@@ -66,10 +73,7 @@ export function streamRules({ events }: PartitionLog): Violation[] {
     ids.add(id);
   }
   for (const [id, made] of groupBy(events, ({ event }) => event.commandId))
-    if (
-      new Set(made.map(({ at }) => at)).size > 1 &&
-      !made.some(({ event }) => event.type === 'MessagesRead')
-    )
+    if (new Set(made.map(({ at }) => at)).size > 1 && !made.every(({ event }) => STATES.has(event.type)))
       violations.push({ rule: 'no command takes effect twice', what: id });
   return violations;
 }

@@ -198,8 +198,8 @@ export class Node {
           getKeys: async (owners) => new Map(owners.map((owner) => [owner, key])),
           getRoomKeys: async (rooms) => new Map(rooms.map((room) => [roomKeysId(room), roomKeys])),
           // Half of the rounds find their keys in memory.
-          getCached: () => (world.random.between(0, 1) === 0 ? key : undefined),
-          getCachedRoomKeys: () => (world.random.between(0, 1) === 0 ? roomKeys : undefined),
+          getCached: () => (world.random.chance(0.5) ? key : undefined),
+          getCachedRoomKeys: () => (world.random.chance(0.5) ? roomKeys : undefined),
         },
       },
       environment: {

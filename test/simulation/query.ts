@@ -143,7 +143,7 @@ const isTrue = (value: unknown): boolean =>
   value !== false && value !== null && value !== undefined && value !== 0;
 
 /** Throws unless the value can be compared with others of its kind. */
-function scalar(value: unknown): number | string {
+export function scalar(value: unknown): number | string {
   if (typeof value === 'number' || typeof value === 'string') return value;
   if (value instanceof Date) return value.getTime();
   const key = keyOf(value);

@@ -66,6 +66,9 @@ describe('simulation: writers, leases, store and bus of several nodes, in virtua
       '"overloaded"',
       '"conflict"',
       '"not_found"',
+      '"forbidden"',
+      ...['create group', 'add members', 'remove member', 'leave group', 'change role'],
+      ...['edit message', 'delete message', 'react'],
     ])
       expect(told, trouble).to.include(trouble);
   });

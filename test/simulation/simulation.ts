@@ -6,6 +6,7 @@ import type { Attempt, History, Viewed, Violation } from './history.js';
 import { Network } from './network.js';
 import { Node } from './node.js';
 import { FoldedModels } from './readModels.js';
+import type { Wanted } from './wishes.js';
 import { World } from './world.js';
 
 /** The longest time of recovery after the last fault. */
@@ -66,12 +67,12 @@ class Run {
       count: 0,
     }));
     const users = Array.from({ length: faultPlan.clients }, () => random.uuid());
-    const sent = new Map();
+    const wanted: Wanted = { sent: new Map(), groups: [] };
     const anyNode = () => {
       const serving = this.#places.flatMap(({ node }) => (node.isServing ? [node] : []));
       return serving.length > 0 ? random.one(serving) : undefined;
     };
-    const surroundings = { world, attempts: this.#attempts, users, sent, anyNode };
+    const surroundings = { world, attempts: this.#attempts, users, wanted, anyNode };
     this.#clients = users.map((user) => new Client(user, surroundings));
     for (const fault of faultPlan.faults) world.timeline.after(fault.at, () => this.#befall(fault));
   }

@@ -1,4 +1,4 @@
-import { foldFor, type Recorded, type State } from '../../src/domain/events.js';
+import { changedBy, foldFor, type Recorded, type State } from '../../src/domain/events.js';
 import type { StreamName } from '../../src/domain/ids.js';
 
 /** An event with the time since when a majority has it; times are the world's. */
@@ -22,6 +22,8 @@ export interface StreamHistory {
   readonly snapshots: readonly Snapshot[];
   /** The stream's messages by id; the first one of each. */
   readonly messages: ReadonlyMap<string, Recorded<'MessageSent'>>;
+  /** The events that change each message, by its id. */
+  readonly changes: ReadonlyMap<string, readonly Recorded[]>;
   /** The stream's events by command. */
   readonly made: ReadonlyMap<string, readonly Durable[]>;
 }
@@ -38,7 +40,9 @@ export function streamOf(name: StreamName, own: readonly Durable[]): StreamHisto
     if (event.type === 'MessageSent' && !messages.has(event.data.messageId))
       messages.set(event.data.messageId, event);
   }
-  return { snapshots, messages, made: groupBy(own, ({ event }) => event.commandId) };
+  const events = own.map(({ event }) => event);
+  const changes = groupBy(events, (event) => changedBy(event)?.messageId ?? '');
+  return { snapshots, messages, changes, made: groupBy(own, ({ event }) => event.commandId) };
 }
 
 /** Groups values by key, in their order. */

@@ -19,6 +19,7 @@ export const factsOf = (known: Partial<Facts> = {}): Facts => ({
   preferencesOf: () => DEFAULT_PREFERENCES,
   invitation: () => 'taken',
   groupsOf: () => 0,
+  blocksOf: () => 0,
   isText: ({ sealed }, text) => sealed === text,
   limits: { groupSize: 256, editWindowMs: DAY_MS, deleteWindowMs: DAY_MS, contactRule: 'open' },
   ...known,

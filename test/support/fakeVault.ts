@@ -116,7 +116,7 @@ class FakeCredentials implements CredentialStore {
   async markRegistered(name: string): Promise<void> {
     this.#change(name, (credential) => ({ ...credential, registered: true }));
   }
-  async changePassword(name: string, oldHash: string, newHash: string): Promise<boolean> {
+  async changePassword(name: string, oldHash: string | undefined, newHash: string): Promise<boolean> {
     const found = this.#claims.get(name.toLowerCase());
     if (found === undefined || found === 'erased' || found.passwordHash !== oldHash) return false;
     this.#change(name, ({ reset: _, ...credential }) => ({ ...credential, passwordHash: newHash }));
@@ -183,6 +183,11 @@ class FakeSessions implements SessionStore {
   async findById(id: string, now: Date): Promise<Session | undefined> {
     const session = this.#sessions.get(id);
     return session && !session.endedAt && session.expiresAt > now.toISOString() ? session : undefined;
+  }
+  async findIssued(): Promise<undefined> {}
+  async createIssued(): Promise<undefined> {}
+  async revokeIssued(): Promise<string[]> {
+    return [];
   }
   async revoke(id: string): Promise<void> {
     const session = this.#sessions.get(id);

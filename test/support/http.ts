@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import type { AuditReader } from '../../src/audit/auditReader.js';
 import type { Proofs } from '../../src/audit/proof/proofs.js';
+import type { ParleyError } from '../../src/base/errors.js';
 import { Metrics } from '../../src/base/metrics.js';
 import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
@@ -11,6 +12,7 @@ import type { Moderation } from '../../src/erasure/reportDecisions.js';
 import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
+import type { ServerParts } from '../../src/http/server/hostRequests.js';
 import type { Queries } from '../../src/projections/queries.js';
 import type { Passwords, Vault } from '../../src/vault/vault.js';
 import { FakeCore } from './fakeCore.js';
@@ -53,6 +55,7 @@ export interface FakeParts {
   /** In the form that `normalizeOrigin` gives. */
   readonly allowedOrigins: readonly string[];
   readonly ready: () => Promise<Readiness>;
+  readonly checkRequest: (userId: string) => ParleyError | undefined;
 }
 
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
@@ -73,6 +76,7 @@ export async function startHttp(
     trustedProxies: 0,
     allowedOrigins: [],
     ready: async () => ({ ok: true }),
+    checkRequest: () => undefined,
   };
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const replaced = { ...fakes, ...replace(fakes) };
@@ -107,9 +111,12 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
-      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {}, isSuspended: async () => false },
+      sessionRules: {
+        ...{ lifetimeMs: 60_000, announceEnds: async () => {}, signUp: 'open' },
+        present: (userId) => queries.self(userId, []),
+      },
+      limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },
     },
-    passwordLimits: { attemptLimit, trustedProxies },
     users: {
       queries,
       revisions: {
@@ -135,6 +142,11 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },
     operations: { ready, metrics: new Metrics(), isMetricsPublic: true },
+    // No key is valid, so that nothing behind it is asked for.
+    host: {
+      server: { keys: { find: async () => undefined }, reads: {}, writes: {} } as unknown as ServerParts,
+      issuer: undefined,
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 import { WebSocket } from 'ws';
-import { createClient } from '../../src/client/client.js';
-import type { ClientOptions } from '../../src/client/options.js';
-import { Outbox, type OutboxEntry } from '../../src/client/outbox.js';
-import { Rest } from '../../src/client/rest.js';
-import type { Client, CursorStore, Message, User } from '../../src/client/types.js';
+import { createClient } from '../../packages/client/src/client.js';
+import type { ClientOptions } from '../../packages/client/src/options.js';
+import { Outbox, type OutboxEntry } from '../../packages/client/src/outbox.js';
+import { Rest } from '../../packages/client/src/rest.js';
+import type { Client, CursorStore, Message, User } from '../../packages/client/src/types.js';
 
 const PASSWORD = 'correct horse battery';
 

@@ -33,7 +33,12 @@ describe('a sign-up that is interrupted between any two steps of the vault', () 
       commands: core.commands,
       // Accounts use only queries that the fake has.
       queries: core.queries as Queries,
-      sessionRules: { lifetimeMs: 60_000, announceEnds: async () => {}, isSuspended: async () => false },
+      sessionRules: {
+        lifetimeMs: 60_000,
+        announceEnds: async () => {},
+        present: async () => undefined,
+        signUp: 'open',
+      },
     });
   }
 

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { encodeEvent } from '../../src/domain/codec.js';
-import type { Recorded } from '../../src/domain/events.js';
-import { StreamCache, type StreamState, Tail } from '../../src/writer/streamState.js';
+import type { Recorded, State } from '../../src/domain/events.js';
+import { GroupMembers } from '../../src/domain/groups/groupMembers.js';
+import { STREAM_BYTES, StreamCache, type StreamState, Tail } from '../../src/writer/streamState.js';
 import { upTo, withSeed } from '../support/random.js';
 import { ada } from './world.js';
 
@@ -15,6 +16,8 @@ const online = (offset: number, version: number, type: 'UserWentOnline' | 'UserW
     ? { ...place, ...rest, type, data: { userId: ada } }
     : { ...place, ...rest, type, data: { userId: ada, lastSeen: '2026-01-02T03:04:05.678Z' } };
 };
+
+const uuidOf = (i: number): string => `00000000-0000-4000-8000-${i.toString(16).padStart(12, '0')}`;
 
 /** The event at offset `i` of a stream that begins with the log. */
 const onlineOrNot = (i: number) => online(i, i + 1, i % 2 === 0 ? 'UserWentOnline' : 'UserWentOffline');
@@ -30,7 +33,7 @@ describe('a stream’s state', () => {
       [5, 3, false],
       [6, 4, true],
     ] as const) {
-      const stream = new StreamCache(1).acquire(`user:${ada}`);
+      const stream = new StreamCache(STREAM_BYTES).acquire(`user:${ada}`);
       stream.load({ offset, value: { version, state: { registered: true, online: wasOnline } } }, tail);
       expect(stream).to.deep.include({ version: 4, state: { registered: true, online: true } });
     }
@@ -39,7 +42,7 @@ describe('a stream’s state', () => {
   it('is never folded with a hole', () => {
     const tail = new Tail(0, 5);
     add(tail, online(5, 3, 'UserWentOnline'));
-    expect(() => new StreamCache(1).acquire(`user:${ada}`).load(undefined, tail)).to.throw(
+    expect(() => new StreamCache(STREAM_BYTES).acquire(`user:${ada}`).load(undefined, tail)).to.throw(
       'from version 0 to 3',
     );
   });
@@ -52,11 +55,11 @@ describe('a stream’s state', () => {
   };
 
   it('is kept while it is in use, however many others come', () => {
-    const cache = new StreamCache(2);
+    const cache = new StreamCache(2 * STREAM_BYTES);
     const one = use(cache, 'user:0');
     const others = Array.from({ length: 10 }, (_, i) => {
       const stream = use(cache, `user:${i + 1}`);
-      stream.uses--;
+      stream.release();
       return stream;
     });
     expect(cache.acquire('user:0')).to.equal(one);
@@ -64,10 +67,10 @@ describe('a stream’s state', () => {
   });
 
   it('outlives idle ones if it was used since they were', () => {
-    const cache = new StreamCache(4);
+    const cache = new StreamCache(4 * STREAM_BYTES);
     const idle = (name: `user:${string}`) => {
       const stream = use(cache, name);
-      stream.uses--;
+      stream.release();
       return stream;
     };
     const [often] = ['user:often', 'user:1', 'user:2', 'user:3'].map((name) =>
@@ -80,8 +83,47 @@ describe('a stream’s state', () => {
     }
   });
 
+  it('takes as much room as it has members, whether it grows while it is used or comes so', () => {
+    const members = 100;
+    const group = (size: number): State => {
+      let all = GroupMembers.none;
+      for (let i = 0; i < size; i++) all = all.with(uuidOf(i), { role: 'member', from: 1, joinedAt: i });
+      return { exists: true, roomType: 'GROUP', texts: { name: 'sealed' }, members: all } as State; // What counts.
+    };
+    for (const grows of ['before', 'while it is used'] as const) {
+      const cache = new StreamCache(64 * STREAM_BYTES);
+      const bytes = STREAM_BYTES + members * 64;
+      for (let i = 0; i < 200; i++) {
+        const stream = cache.acquire(`room:${i}`);
+        stream.isLoaded = true;
+        if (grows === 'before') stream.state = group(members);
+        stream.release();
+        if (grows === 'before') continue;
+        const again = cache.acquire(`room:${i}`);
+        again.state = group(members);
+        again.release();
+      }
+      expect(cache.bytes, grows).to.be.within(bytes, 64 * STREAM_BYTES + bytes);
+      // Those that were used last are there, as many as fit.
+      let kept = 0;
+      while (cache.acquire(`room:${199 - kept}`).isLoaded) kept++;
+      expect(kept).to.be.within(1, 1 + Math.ceil((64 * STREAM_BYTES) / bytes));
+    }
+  });
+
+  it('of a group counts those who have left too, and the times that they were there', () => {
+    let all = GroupMembers.none.with(uuidOf(1), { role: 'member', from: 1, joinedAt: 0 });
+    const one = all.bytes;
+    all = all.with(uuidOf(1), { role: undefined, closed: [[1, 5]] });
+    expect(all.bytes).to.be.above(one);
+    const gone = all.bytes;
+    for (let i = 2; i < 10; i++)
+      all = all.with(uuidOf(1), { closed: Array.from({ length: i }, () => [1, 5] as const) });
+    expect(all.bytes).to.equal(gone + 8 * (gone - one));
+  });
+
   it('that could not be loaded is forgotten with its last use', () => {
-    const cache = new StreamCache(4);
+    const cache = new StreamCache(4 * STREAM_BYTES);
     const [first, again] = [cache.acquire('user:1'), cache.acquire('user:1')];
     cache.abandon(first);
     expect(cache.acquire('user:1')).to.equal(again);

@@ -195,6 +195,7 @@ export class World<L extends EventLog = MemoryLog> {
           invitations: async ({ users }) =>
             new Map(users.map((user) => [user, this.existing.has(user) ? 'taken' : 'not_found'] as const)),
           groupsOf: (users) => countGroups(this.rows, users),
+          blocksOf: async () => new Map(),
           foldedPosition: async (partition) =>
             foldedBy(await this.rows.checkpoints(), [tableOf(statesModel)], partition).position,
           ids: readModels(this.rows, this.log.id, async (models, partition) =>

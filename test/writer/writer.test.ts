@@ -121,6 +121,7 @@ describe('a writer', () => {
           message: 'text of m1',
           sentAt: '2026-01-02T03:04:05.678Z',
         },
+        isNew: true,
         contact: bob,
         moment: { partition: 0, size: 4 },
       });
@@ -390,7 +391,7 @@ describe('a writer', () => {
         world.execute(send(ada, 'm1')),
       ]);
       // The first made a contact.
-      expect({ ...again, contact: bob }).to.deep.equal(once);
+      expect({ ...again, isNew: true, contact: bob }).to.deep.equal(once);
       expect(sent(world)).to.have.length(1);
     });
 

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import '../ui/tokens.css';
 import '../ui/controls.css';
 import './audit.css';
-import { ClientError, Rest, type User } from '../../src/client/index.js';
+import { ClientError, Rest, type User } from '@parley/client';
 import { within } from '../ui/browser.js';
 import { useRequest } from '../ui/hooks.js';
 import { SignIn } from '../ui/SignIn.js';

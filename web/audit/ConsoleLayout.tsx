@@ -1,5 +1,5 @@
+import type { User } from '@parley/client';
 import { useEffect, useMemo } from 'preact/hooks';
-import type { User } from '../../src/client/index.js';
 import { hasWebCrypto } from '../ui/browser.js';
 import { DarkThemeToggle } from '../ui/theme.js';
 import { OpenAlarms } from './Alarms.js';

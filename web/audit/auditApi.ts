@@ -1,4 +1,4 @@
-import { ClientError, type ErrorBody, type Message, type User } from '../../src/client/index.js';
+import { ClientError, type ErrorBody, type Message, type User } from '@parley/client';
 
 /** An event as the server shows it to auditors. */
 export interface EventRow {
@@ -12,6 +12,7 @@ export interface EventRow {
   readonly actor: string;
   readonly recordedAt: string;
   readonly commandId: string;
+  readonly via?: string;
 }
 
 /** A room at a point in time. */

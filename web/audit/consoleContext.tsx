@@ -1,6 +1,6 @@
+import type { User } from '@parley/client';
 import { createContext } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
-import type { User } from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
 import type { AuditApi } from './auditApi.js';
 import type { Witness } from './witness/witness.js';

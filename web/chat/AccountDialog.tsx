@@ -1,5 +1,5 @@
+import { ClientError } from '@parley/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { ClientError } from '../../src/client/index.js';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { downloadFile, within } from '../ui/browser.js';
 import { errorText } from '../ui/errorText.js';

@@ -3,7 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import '../ui/tokens.css';
 import '../ui/controls.css';
 import './chat.css';
-import type { Store } from '../../src/client/index.js';
+import type { Store } from '@parley/client';
 import { SignIn } from '../ui/SignIn.js';
 import { endSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
 import { applyTheme } from '../ui/theme.js';

@@ -1,4 +1,4 @@
-import type { ChatView, Snapshot } from '../../src/client/index.js';
+import type { ChatView, Snapshot } from '@parley/client';
 import { chatName } from '../ui/displayName.js';
 import { formatShort } from '../ui/format.js';
 import { Avatar } from '../ui/icons.js';

@@ -1,5 +1,5 @@
+import type { Store, User } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
-import type { Store, User } from '../../src/client/index.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';

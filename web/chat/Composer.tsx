@@ -1,5 +1,5 @@
+import type { Message, Room } from '@parley/client';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import type { Message, Room } from '../../src/client/index.js';
 import { countCodePoints, MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
 import { Icon } from '../ui/icons.js';
 

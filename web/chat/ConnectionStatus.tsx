@@ -1,5 +1,5 @@
+import type { ClientState } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
-import type { ClientState } from '../../src/client/index.js';
 
 const SHOW_CONNECTING_AFTER_MS = 1000;
 

@@ -1,4 +1,4 @@
-import type { Entry, Message, Room, User } from '../../src/client/index.js';
+import type { Entry, Message, Room, User } from '@parley/client';
 import { displayName } from '../ui/displayName.js';
 import { errorText } from '../ui/errorText.js';
 import { formatClock } from '../ui/format.js';

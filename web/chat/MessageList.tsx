@@ -1,5 +1,5 @@
+import type { Entry, Message, Room, RoomView, User } from '@parley/client';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import type { Entry, Message, Room, RoomView, User } from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
 import { formatDay } from '../ui/format.js';
 import { Icon } from '../ui/icons.js';

@@ -1,5 +1,5 @@
+import type { Store, User } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
-import type { Store, User } from '../../src/client/index.js';
 import { countCodePoints, SEARCH_CHARACTERS } from '../../src/domain/limits.js';
 import { displayName } from '../ui/displayName.js';
 import { Avatar } from '../ui/icons.js';

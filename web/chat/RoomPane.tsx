@@ -1,13 +1,5 @@
+import type { ChatView, ClientErrorCode, Message, Presence, RoomView, Store, User } from '@parley/client';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import type {
-  ChatView,
-  ClientErrorCode,
-  Message,
-  Presence,
-  RoomView,
-  Store,
-  User,
-} from '../../src/client/index.js';
 import { displayName } from '../ui/displayName.js';
 import { formatDayAndClock } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';

@@ -1,6 +1,6 @@
+import { createStore, Rest, type Snapshot, type Store } from '@parley/client';
+import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { useEffect, useRef } from 'preact/hooks';
-import { deleteDeviceStore, openDeviceStore } from '../../src/client/browser.js';
-import { createStore, Rest, type Snapshot, type Store } from '../../src/client/index.js';
 import { within } from '../ui/browser.js';
 import { chatName } from '../ui/displayName.js';
 import type { Session } from '../ui/session.js';

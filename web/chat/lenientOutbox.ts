@@ -1,4 +1,4 @@
-import type { OutboxEntry, OutboxStore } from '../../src/client/index.js';
+import type { OutboxEntry, OutboxStore } from '@parley/client';
 import { within } from '../ui/browser.js';
 
 /** Browsers answer within some milliseconds. A store that takes longer than this is not used again by this page. */

@@ -1,3 +1,4 @@
+import type { Entry } from '@parley/client';
 import {
   elementScroll,
   observeElementOffset,
@@ -6,7 +7,6 @@ import {
   type VirtualizerOptions,
 } from '@tanstack/virtual-core';
 import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
-import type { Entry } from '../../src/client/index.js';
 import { startOfDay } from '../ui/format.js';
 import type { EndFollower } from './endFollower.js';
 

@@ -1,6 +1,7 @@
-import { useRef, useState } from 'preact/hooks';
-import { ClientError, type Rest } from '../../src/client/index.js';
+import { ClientError, type Rest } from '@parley/client';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
+import { findIssuer, finishSignIn, goToIssuer, type IssuerClient } from './issuer.js';
 import { type Session, saveSession } from './session.js';
 
 type Mode = 'sign in' | 'sign up';
@@ -26,6 +27,7 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
   const form = useRef<HTMLFormElement>(null);
   const { action, question, otherAction } = texts[mode];
   const isNew = mode === 'sign up';
+  const issuer = useIssuer(onSignedIn, setError);
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
@@ -80,8 +82,31 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
           {otherAction}
         </button>
       </p>
+      {issuer ? (
+        <p class="other">
+          <button class="button" type="button" onClick={() => void goToIssuer(issuer)}>
+            Sign in with your account elsewhere
+          </button>
+        </p>
+      ) : null}
     </main>
   );
+}
+
+/** The issuer by which users sign in, if the server has one. Finishes a sign-in that the issuer has sent this page back with. */
+function useIssuer(
+  onSignedIn: Props['onSignedIn'],
+  onError: (error: ClientError) => void,
+): IssuerClient | undefined {
+  const [issuer, setIssuer] = useState<IssuerClient>();
+  useEffect(() => {
+    void findIssuer().then(setIssuer);
+    finishSignIn().then(
+      (signedIn) => signedIn && onSignedIn(saveSession(signedIn)),
+      (reason) => onError(reason instanceof ClientError ? reason : new ClientError({ code: 'internal' })),
+    );
+  }, []);
+  return issuer;
 }
 
 /** The error's text, at the field that it is about or else for the whole form. */

@@ -1,4 +1,4 @@
-import type { ChatView, User } from '../../src/client/index.js';
+import type { ChatView, User } from '@parley/client';
 
 /** The user's name; a user whose account was erased has none. */
 export const displayName = (user: User): string => user.username ?? 'Deleted user';

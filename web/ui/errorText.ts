@@ -1,4 +1,4 @@
-import type { ClientError, ClientErrorCode } from '../../src/client/index.js';
+import type { ClientError, ClientErrorCode } from '@parley/client';
 
 /** A sentence for each code that has no better text from the server. */
 const sentences: Readonly<Record<ClientErrorCode, string>> = {

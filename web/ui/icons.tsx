@@ -1,4 +1,4 @@
-import type { User } from '../../src/client/index.js';
+import type { User } from '@parley/client';
 
 const paths = {
   back: 'M15 5l-7 7 7 7',

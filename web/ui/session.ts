@@ -1,4 +1,4 @@
-import type { SignedIn, User } from '../../src/client/index.js';
+import type { User } from '@parley/client';
 import { hasTexts, onStoredChange, readJson, removeStored, writeText } from './browserStore.js';
 
 /** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */
@@ -38,7 +38,7 @@ function isSession(value: unknown): value is Session {
 }
 
 /** Stores the server's answer to a sign-in and returns it as a session. */
-export function saveSession({ token, user }: SignedIn): Session {
+export function saveSession({ token, user }: Session): Session {
   const session: Session = { token, user };
   writeText(KEY, JSON.stringify(session));
   return session;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { badRequest } from '../../base/errors.js';
 import { decodeLeaf, leafTest } from '../../domain/codec.js';
 import type { Recorded } from '../../domain/events.js';
+import { PAGE_BYTES } from '../../domain/limits.js';
 import type { CommitRange } from '../../log/checkLog.js';
 import type { Commit } from '../../log/log.js';
 import {
@@ -70,6 +71,8 @@ class Page {
   readonly #isCandidate: (leaf: string) => boolean;
   readonly #isWanted: (leaf: string) => boolean;
   #visited = 0;
+  /** Of the found events as they are stored. */
+  #bytes = 0;
 
   constructor(
     private readonly search: EventSearch,
@@ -95,19 +98,27 @@ class Page {
       const [leaf = '', offset] = [leaves[index], firstOffset + index];
       const isVisited = isAscending ? offset < rest.from : rest.from > 0 && offset >= rest.from;
       if (isVisited || !this.#isCandidate(leaf)) continue;
-      if (this.#found.length === this.limit || ++this.#visited > MAX_VISITED) {
+      const isFull = this.#found.length === this.limit || ++this.#visited > MAX_VISITED;
+      const event = !isFull && this.#isWanted(leaf) ? decodeLeaf(leaf, partition, offset) : undefined;
+      const isFound = event !== undefined && matchesFilter(filter, event);
+      if (isFull || (isFound && !this.#add(event, leaf))) {
         const left = isAscending
           ? { after: position - 1, from: offset }
           : { upTo: position, from: offset + 1 };
         this.#rest.set(partition, { ...rest, ...left });
         return false;
       }
-      if (!this.#isWanted(leaf)) continue;
-      const event = decodeLeaf(leaf, partition, offset);
-      if (matchesFilter(filter, event)) this.#found.push(event);
     }
     const done = isAscending ? { after: position, from: 0 } : { upTo: position - 1, from: 0 };
     this.#rest.set(partition, { ...rest, ...done });
+    return true;
+  }
+
+  /** Returns false if the page would become larger than one may be. */
+  #add(event: Recorded, leaf: string): boolean {
+    this.#bytes += Buffer.byteLength(leaf);
+    if (this.#found.length > 0 && this.#bytes > PAGE_BYTES) return false;
+    this.#found.push(event);
     return true;
   }
 

@@ -37,12 +37,12 @@ export async function openEvents(keys: AuditKeys, events: readonly Recorded[]): 
 }
 
 function openEvent(
-  { partition, offset, stream, version, type, data, actor, recordedAt, commandId }: Recorded,
+  { partition, offset, stream, version, type, data, actor, recordedAt, commandId, via }: Recorded,
   fields: readonly SealedText[],
   openField: OpenField,
 ): OpenEvent {
   const place = { partition, offset, stream, version, type };
-  const rest = { actor, recordedAt, commandId };
+  const rest = { actor, recordedAt, commandId, ...(via === undefined ? {} : { via }) };
   const texts = fields.map((field) => [field.field, openField(field)] as const);
   const opened: EventData[EventType] | object = { ...data, ...Object.fromEntries(texts) };
   const isErased = texts.some(([, text]) => text === null);
@@ -89,7 +89,8 @@ export function userIdsIn(event: Recorded): string[] {
 /** An event as a line of the transcript: time, actor, act. Texts of users are quoted and cannot break the line. */
 export function transcriptLine(event: OpenEvent, who: NameOf): string {
   // Sealed text is a string or null here. A line quotes either.
-  return `${event.recordedAt}  ${declarationOf(event.type).line(event as Recorded, { who, quoted })}`;
+  const line = declarationOf(event.type).line(event as Recorded, { who, quoted });
+  return `${event.recordedAt}  ${line}${event.via === undefined ? '' : ` (through key ${event.via})`}`;
 }
 
 /** Controls and marks that turn the direction of a line, which a terminal would follow. */

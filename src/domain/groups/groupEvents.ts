@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { initChatPush } from '../chats.js';
+import { openedChatPush } from '../chats.js';
 import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
 import { groupKeyOwner, type RoomId } from '../ids.js';
 import { inGroup, type RoomState, roomStream } from '../streams.js';
@@ -152,12 +152,7 @@ export const MemberJoined = event('MemberJoined', roomStream, {
     withMember(group, userId, { role, from, joinedAt: offset, mark: at }),
   ),
   push: ({ offset, data: { roomId, userId, by, role, at, place } }) => [
-    initChatPush.of({
-      to: [userId],
-      room: roomId,
-      chat: { roomId, userId },
-      data: (shown) => ({ room: shown.chat(roomId, userId) }),
-    }),
+    openedChatPush(roomId, userId),
     addMemberPush.of({
       to: { group: roomId, joinedBefore: offset - place },
       room: roomId,

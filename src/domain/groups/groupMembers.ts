@@ -146,6 +146,17 @@ interface Chunk {
   readonly closed: ReadonlyMap<number, readonly Window[]> | undefined;
 }
 
+interface Counts {
+  readonly members: number;
+  readonly owners: number;
+  /** The windows that have ended, of all together. */
+  readonly ended: number;
+}
+
+/** Of one member: 24 to 48 in the directory, 32 in the columns. */
+const MEMBER_BYTES = 64;
+/** Of a window that has ended, with its place in a map. */
+const WINDOW_BYTES = 96;
 const CHUNK = 32;
 const ROLE_BITS = 3;
 const HAS_WRITTEN = 4;
@@ -160,14 +171,14 @@ const flagsOf = ({ role, hasWritten }: GroupMember): number =>
  * the same. A thousand members take about 64 KiB.
  */
 export class GroupMembers {
-  static readonly none = new GroupMembers(new Directory(), 0, [], { members: 0, owners: 0 });
+  static readonly none = new GroupMembers(new Directory(), 0, [], { members: 0, owners: 0, ended: 0 });
 
   private constructor(
     private readonly directory: Directory,
     /** Members and those who have left. */
     private readonly size: number,
     private readonly chunks: readonly Chunk[],
-    private readonly counts: { readonly members: number; readonly owners: number },
+    private readonly counts: Counts,
   ) {}
 
   /** The number of present members. */
@@ -177,6 +188,11 @@ export class GroupMembers {
 
   get owners(): number {
     return this.counts.owners;
+  }
+
+  /** About how many bytes this takes. */
+  get bytes(): number {
+    return this.size * MEMBER_BYTES + this.counts.ended * WINDOW_BYTES;
   }
 
   /** Undefined of somebody who never was a member. */
@@ -218,6 +234,7 @@ export class GroupMembers {
     const counts = {
       members: this.count - Number(before.role !== undefined) + Number(after.role !== undefined),
       owners: this.owners - Number(before.role === 'owner') + Number(after.role === 'owner'),
+      ended: this.counts.ended - before.closed.length + after.closed.length,
     };
     let { directory, size } = this;
     const number = found < 0 ? size : found;

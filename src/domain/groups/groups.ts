@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
-import { clientCommand, completedCommand, type Decision, type Facts, request } from '../defineCommand.js';
+import { clientCommand, completedCommand, type Decision, type Facts } from '../defineCommand.js';
 import type { NewEventOf } from '../defineEvent.js';
-import { GroupId, Id, Limit, label, note, Revision, Seq } from '../fields.js';
+import { GroupId, Id, label, note, Revision } from '../fields.js';
 import type { RoomId, UserId } from '../ids.js';
 import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from '../limits.js';
 import {
@@ -15,7 +15,7 @@ import {
   roomStream,
   unchanged,
 } from '../streams.js';
-import { Chat, User } from '../userMessageChat.js';
+import { Chat } from '../userMessageChat.js';
 import {
   GroupChanged,
   GroupCreated,
@@ -30,9 +30,7 @@ import {
   type Group,
   type GroupSettings,
   type GroupTexts,
-  isAdminRole,
   membersOf,
-  RoleName,
   SomeSettings,
   settingsIn,
 } from './groupState.js';
@@ -41,10 +39,10 @@ import {
 const REFUSALS = ['not_taken', 'not_found', 'too_many_groups'] as const;
 const Refusal = z.strictObject({ userId: z.string(), reason: z.enum(REFUSALS) });
 type Refusal = z.infer<typeof Refusal>;
-const name = label(GROUP_NAME_CODE_POINTS);
+export const GroupName = label(GROUP_NAME_CODE_POINTS);
 /** The empty text removes it. */
-const about = note(ABOUT_CODE_POINTS);
-const DEFAULT_SETTINGS: GroupSettings = { history: 'joined', whoAdds: 'members', whoSends: 'members' };
+export const GroupAbout = note(ABOUT_CODE_POINTS);
+export const DEFAULT_SETTINGS: GroupSettings = { history: 'joined', whoAdds: 'members', whoSends: 'members' };
 interface Created {
   readonly roomId: RoomId;
   readonly refused: Refusal[];
@@ -53,9 +51,9 @@ interface Created {
 export const createGroup = completedCommand('create group', roomStream, {
   data: {
     roomId: GroupId,
-    name,
+    name: GroupName,
     memberIds: z.array(Id).max(ADDED_MEMBERS),
-    about: about.exactOptional(),
+    about: GroupAbout.exactOptional(),
     ...SomeSettings,
   },
   answer: z.strictObject({ room: Chat, refused: z.array(Refusal), revision: Revision }),
@@ -126,8 +124,9 @@ function areTexts(
   return facts.isText(groupNote(roomId, 'about', sealed.about), about) !== false;
 }
 
-const tooManyGroups = (): ParleyError => forbidden(`you are in ${USER_GROUPS} groups`, 'too_many_groups');
-const groupFull = ({ limits: { groupSize } }: Facts): ParleyError =>
+export const tooManyGroups = (): ParleyError =>
+  forbidden(`you are in ${USER_GROUPS} groups`, 'too_many_groups');
+export const groupFull = ({ limits: { groupSize } }: Facts): ParleyError =>
   forbidden(`a group has at most ${groupSize} members`, 'group_full');
 
 /** Who of these can be added by the actor, and why the others cannot. `all`: as if none could. */
@@ -151,13 +150,13 @@ interface Joining {
   readonly roleOf: (user: UserId) => GroupRole;
 }
 
-const joinAll = (roomId: RoomId, users: readonly UserId[], { roleOf, ...joining }: Joining) =>
+export const joinAll = (roomId: RoomId, users: readonly UserId[], { roleOf, ...joining }: Joining) =>
   users.map((userId, place) =>
     MemberJoined.of(roomId, { roomId, userId, role: roleOf(userId), ...joining, place }),
   );
 
 export const changeGroup = completedCommand('change group', roomStream, {
-  data: { roomId: Id, name: name.exactOptional(), about: about.exactOptional(), ...SomeSettings },
+  data: { roomId: Id, name: GroupName.exactOptional(), about: GroupAbout.exactOptional(), ...SomeSettings },
   answer: z.strictObject({ room: Chat, revision: Revision }),
   note: 'For admins. `history` holds for those who join from then on. An empty `about` removes it.',
   streamId: ({ roomId }) => roomId,
@@ -166,22 +165,32 @@ export const changeGroup = completedCommand('change group', roomStream, {
   decide(command, state, facts) {
     const found = adminGroup(state, command);
     if ('refused' in found) return found;
-    const { roomId, name, about } = command;
-    const { group } = found;
-    const isName = name === undefined || facts.isText(groupNote(roomId, 'name', group.texts.name), name);
-    const before = group.texts.about;
-    const isAbout =
-      about === undefined ||
-      (before === undefined ? about === '' : facts.isText(groupNote(roomId, 'about', before), about));
-    const changes = {
-      ...changedSettings(group.settings, command),
-      ...(isName ? {} : { name }),
-      ...(isAbout ? {} : { about: about === '' ? null : about }),
-    };
-    if (Object.keys(changes).length === 0) return unchanged;
-    return changed(GroupChanged.of(roomId, { roomId, at: group.lastSeq, ...changes }));
+    const events = changeTo(found.group, command, facts);
+    return events.length === 0 ? unchanged : changed(...events);
   },
 });
+
+interface GroupChange extends Partial<GroupSettings> {
+  readonly name?: string;
+  readonly about?: string;
+}
+
+/** The event by which a group gets these texts and settings; none if it has them. */
+export function changeTo(group: Group, change: GroupChange, facts: Facts): NewEventOf<string, object>[] {
+  const { name, about } = change;
+  const { roomId, texts } = group;
+  const isName = name === undefined || facts.isText(groupNote(roomId, 'name', texts.name), name);
+  const isAbout =
+    about === undefined ||
+    (texts.about === undefined ? about === '' : facts.isText(groupNote(roomId, 'about', texts.about), about));
+  const changes = {
+    ...changedSettings(group.settings, change),
+    ...(isName ? {} : { name }),
+    ...(isAbout ? {} : { about: about === '' ? null : about }),
+  };
+  if (Object.keys(changes).length === 0) return [];
+  return [GroupChanged.of(roomId, { roomId, at: group.lastSeq, ...changes })];
+}
 
 /** The settings that a command changes. */
 function changedSettings(before: GroupSettings, command: Partial<GroupSettings>): Partial<GroupSettings> {
@@ -197,14 +206,14 @@ type InGroup = { readonly actor: UserId; readonly roomId: RoomId };
 type Found = { readonly group: Group } | { readonly refused: ParleyError };
 
 /** The group of a member. For all others there is none, and a private room is no group. */
-function groupOf(state: RoomState, command: InGroup): Found {
+export function groupOf(state: RoomState, command: InGroup): Found {
   const found = roomOfMember(state, command);
   if ('refused' in found) return found;
   if (found.room.roomType === 'PRIVATE') return { refused: notFound(`there is no group ${command.roomId}`) };
   return { group: found.room };
 }
 
-const forAdmins = (): ParleyError => forbidden('this is for admins of the group', 'admins_only');
+export const forAdmins = (): ParleyError => forbidden('this is for admins of the group', 'admins_only');
 
 function adminGroup(state: RoomState, command: InGroup): Found {
   const found = groupOf(state, command);
@@ -256,35 +265,9 @@ export function leave(group: Group, userId: UserId, by: UserId): NewEventOf<stri
   return [...events, MemberLeft.of(roomId, left)];
 }
 
-const isOnlyOwner = (group: Group, user: UserId): boolean =>
+export const isOnlyOwner = (group: Group, user: UserId): boolean =>
   membersOf(group).owners === 1 && membersOf(group).roleOf(user) === 'owner';
-const lastOwner = (): ParleyError => conflict('a group always has an owner', 'last_owner');
-
-export const removeMember = clientCommand('remove member', roomStream, {
-  data: { roomId: Id, userId: Id },
-  answer: z.strictObject({ revision: Revision }),
-  note: 'For admins. An owner is removed by another owner only.',
-  streamId: ({ roomId }) => roomId,
-  decide(command, state) {
-    const found = groupOf(state, command);
-    if ('refused' in found) return found;
-    const { actor, userId } = command;
-    const { group } = found;
-    if (isOnlyOwner(group, userId)) return { refused: lastOwner() };
-    const members = membersOf(group);
-    const mine = members.roleOf(actor);
-    if (!isAdminRole(mine)) return { refused: forAdmins() };
-    const member = members.get(userId);
-    if (!member) return { refused: noMember(userId) };
-    if (member.role === undefined) return unchanged;
-    if (member.role === 'owner' && mine !== 'owner')
-      return { refused: forbidden('an owner is removed by another owner only') };
-    return changed(...leave(group, userId, actor));
-  },
-  reply: (_, __, revision) => ({ revision }),
-});
-
-const noMember = (userId: UserId): ParleyError => notFound(`the group has no member ${userId}`);
+export const lastOwner = (): ParleyError => conflict('a group always has an owner', 'last_owner');
 
 export const leaveGroup = clientCommand('leave group', roomStream, {
   data: { roomId: Id },
@@ -299,52 +282,4 @@ export const leaveGroup = clientCommand('leave group', roomStream, {
     return 'refused' in found ? found : changed(...leave(found.group, actor, actor));
   },
   reply: (_, __, revision) => ({ revision }),
-});
-
-export const changeRole = clientCommand('change role', roomStream, {
-  data: { roomId: Id, userId: Id, role: RoleName },
-  answer: z.strictObject({ revision: Revision }),
-  note: 'For owners. The only owner stays one.',
-  streamId: ({ roomId }) => roomId,
-  decide(command, state) {
-    const found = groupOf(state, command);
-    if ('refused' in found) return found;
-    const { actor, roomId, userId, role } = command;
-    const { group } = found;
-    const members = membersOf(group);
-    if (role !== 'owner' && isOnlyOwner(group, userId)) return { refused: lastOwner() };
-    const mine = members.roleOf(actor);
-    if (mine !== 'owner')
-      return { refused: mine === 'admin' ? forbidden('this is for owners of the group') : forAdmins() };
-    const before = members.roleOf(userId);
-    if (before === undefined) return { refused: noMember(userId) };
-    if (before === role) return unchanged;
-    return changed(MemberRoleChanged.of(roomId, { roomId, by: actor, at: group.lastSeq, userId, role }));
-  },
-  reply: (_, __, revision) => ({ revision }),
-});
-
-const page = {
-  roomId: Id,
-  limit: Limit,
-  next: z.string().min(1).max(256).exactOptional(),
-  revision: Revision.exactOptional(),
-};
-
-export const getMembers = request('get members', {
-  data: z.strictObject(page),
-  answer: z.strictObject({
-    members: z.array(z.strictObject({ user: User, role: RoleName, since: z.string() })),
-    next: z.string().exactOptional(),
-  }),
-  note: 'For members; who came first is first. `since`: when they joined. `next` goes into `next` for the page behind it; absent at the end.',
-});
-
-export const getReaders = request('get readers', {
-  data: z.strictObject({ ...page, seq: Seq.min(1) }),
-  answer: z.strictObject({
-    readers: z.array(z.strictObject({ userId: z.string(), upTo: z.int().min(0) })),
-    next: z.string().exactOptional(),
-  }),
-  note: 'The members who could see this message and whose mark has reached it, its sender included.',
 });

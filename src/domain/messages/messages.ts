@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../../base/errors.js';
-import { openChat } from '../chats.js';
+import { ChatOpened } from '../chats.js';
 import {
   clientCommand,
-  command,
   completedCommand,
   type Decision,
   type EarlierMessage,
@@ -200,7 +199,7 @@ export const sendMessage = clientCommand('send message', roomStream, {
     const events: NewEventOf<string, object>[] = [];
     if (room.roomType === 'PRIVATE')
       for (const member of room.members)
-        if (!room.active.includes(member)) events.push(openChat(room, member));
+        if (!room.active.includes(member)) events.push(ChatOpened.of(roomId, { roomId, userId: member }));
     // Written out: to spread objects took longer than the rest of this function.
     if (command.mentions === undefined && command.data === undefined) {
       const data = { roomId, messageId, seq, text: message };
@@ -247,14 +246,16 @@ function isSameBody(body: Body, earlier: EarlierMessage): boolean {
 
 interface SentAnswer {
   readonly message: Message;
+  /** This command has sent it. */
+  readonly isNew?: true;
   /** The other member, whom the message has made a contact of its sender. */
   readonly contact?: UserId;
 }
 
 const sentAnswer = (room: Room | Group, message: Message): SentAnswer =>
   room.roomType === 'GROUP' || room.contacts.includes(message.senderId)
-    ? { message }
-    : { message, contact: otherOf(room, message.senderId) };
+    ? { message, isNew: true }
+    : { message, isNew: true, contact: otherOf(room, message.senderId) };
 
 const hasLeft = (state: RoomState, user: UserId): boolean =>
   isGroup(state) && membersOf(state).get(user) !== undefined;
@@ -298,21 +299,6 @@ export const deleteMessage = completedCommand('delete message', roomStream, {
 /** Whether less time than the window has passed. */
 export const isWithin = (windowMs: number, sentAt: string, now: string): boolean =>
   Date.parse(now) - Date.parse(sentAt) < windowMs;
-
-/** Removes a message on an operator's order. `not_found` if the room has no such message. */
-export const removeMessage = command('remove message', roomStream, {
-  fields: { roomId: z.string(), messageId: z.string() },
-  actor: 'system',
-  streamId: ({ roomId }) => roomId,
-  wants: (message) => ({ messages: [message] }),
-  decide({ roomId, messageId }, _, { message }) {
-    const found = message({ roomId, messageId });
-    if (!found) return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
-    if (found.deleted) return unchanged;
-    const { seq, senderId } = found;
-    return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by: 'system' }));
-  },
-});
 
 export const fetchMessages = request('fetch messages', {
   data: z

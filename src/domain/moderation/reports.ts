@@ -6,15 +6,12 @@ import { Id, Revision, type Time } from '../fields.js';
 import { isInWindows, membersOf, windowsOf } from '../groups/groupState.js';
 import type { Actor, UserId } from '../ids.js';
 import { countCodePoints, NOTE_CODE_POINTS, REPORTED_MESSAGES, REPORTS_A_DAY } from '../limits.js';
-import { MessageDeleted } from '../messages/messages.js';
 import {
-  changed,
   isGroup,
   type ReportMark,
   type RoomState,
   roomOfMember,
   roomStream,
-  unchanged,
   userStream,
 } from '../streams.js';
 
@@ -255,20 +252,5 @@ export const recordDecision = command('record decision', userStream, {
     if (isKnown) return { events: [], answer: { isKnown } };
     const decided = ReportDecided.of(reporter, { reportId, by, decision, note });
     return { events: [decided], answer: { isKnown } };
-  },
-});
-
-/** Deletes a message by the decision of a report. `not_found` if the room has no such message. */
-export const deleteReported = command('delete reported message', roomStream, {
-  fields: { roomId: z.string(), messageId: z.string(), by: z.string() },
-  actor: 'by',
-  streamId: ({ roomId }) => roomId,
-  wants: ({ roomId, messageId }) => ({ messages: [{ roomId, messageId }] }),
-  decide({ roomId, messageId, by }, _, { message }) {
-    const found = message({ roomId, messageId });
-    if (!found) return { refused: notFound(`room ${roomId} has no message ${messageId}`) };
-    if (found.deleted) return unchanged;
-    const { seq, senderId } = found;
-    return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by }));
   },
 });

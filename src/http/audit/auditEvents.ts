@@ -47,6 +47,10 @@ const Event = z
     actor: z.string(),
     recordedAt: Time,
     commandId: z.string(),
+    via: z
+      .string()
+      .exactOptional()
+      .meta({ description: 'The server key through which the host application caused it.' }),
   })
   .meta({ id: 'Event' });
 

@@ -16,7 +16,7 @@ export function openApi(): Json {
     Object.fromEntries(
       Object.entries(methods).map(([method, operation]) => [
         method,
-        describeOperation(operation, components, problem),
+        describeOperation(operation, method === 'get', components, problem),
       ]),
     );
   return {
@@ -31,25 +31,36 @@ export function openApi(): Json {
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Audit', 'Administration', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: ['Users', 'Audit', 'Administration', 'Host', 'Operations', 'Documents'].map((name) => ({ name })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,
       securitySchemes: {
-        session: { type: 'http', scheme: 'bearer', description: 'The token of a sign-in.' },
+        session: { type: 'http', scheme: 'bearer', description: 'The token of a sign-in, or of the issuer.' },
+        serverKey: {
+          ...{ type: 'http', scheme: 'bearer' },
+          description: 'A key of `parley key add`, for the server of the host application.',
+        },
       },
     },
   };
 }
 
-function describeOperation(operation: Operation, components: Components, problem: Json): Json {
-  const { id, summary, about, tag, open, path, query, body, status, answer } = operation;
+function describeOperation(
+  operation: Operation,
+  isReading: boolean,
+  components: Components,
+  problem: Json,
+): Json {
+  const { id, summary, about, tag, open, path, query, body, form, status, answer } = operation;
   const refusal = (description: string) => ({
     description,
     content: { 'application/problem+json': { schema: problem } },
   });
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
+    // A user's requests that change something are counted with those of their sockets.
+    ...(open || isReading ? [] : ['rate_limited' as const]),
     ...(operation.errors ?? []),
     'internal',
   ];
@@ -62,25 +73,26 @@ function describeOperation(operation: Operation, components: Components, problem
     summary,
     description: about,
     tags: [tag],
-    ...(open ? { security: [] } : {}),
+    ...(open ? { security: [] } : operation.key ? { security: [{ serverKey: [] }] } : {}),
     parameters: [...(path ?? []), ...(query ? parametersOf(query, components) : [])],
-    ...(body
-      ? {
-          requestBody: {
-            required: true,
-            content: { 'application/json': { schema: components.schema(body, 'input') } },
-          },
-        }
-      : {}),
+    ...requestBodyOf(operation, components),
     responses: {
       [status]: {
         description: 'done',
         ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
       },
       ...Object.fromEntries(errors),
-      ...(body ? { 413: refusal('larger than 64 KiB'), 415: refusal('not JSON in UTF-8') } : {}),
+      ...(body || form ? { 413: refusal('larger than 64 KiB'), 415: refusal('of another type') } : {}),
     },
   };
+}
+
+function requestBodyOf({ body, form, isBodyOptional }: Operation, components: Components): Json {
+  const schema = body ?? form;
+  if (!schema) return {};
+  const type = body ? 'application/json' : 'application/x-www-form-urlencoded';
+  const content = { [type]: { schema: components.schema(schema, 'input') } };
+  return { requestBody: { required: !isBodyOptional, content } };
 }
 
 const parametersOf = (query: z.ZodObject, components: Components): Json[] =>

@@ -19,6 +19,7 @@ import {
 } from '../schemas.js';
 import { adminPaths, reportPaths } from './adminRoutes.js';
 import { auditPaths, id, inPath } from './auditRoutes.js';
+import { serverPaths } from './serverRoutes.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
@@ -27,19 +28,31 @@ export interface Operation {
   readonly summary: string;
   /** What it does and what it needs, in sentences. */
   readonly about: string;
-  readonly tag: 'Users' | 'Audit' | 'Administration' | 'Operations' | 'Documents';
+  readonly tag: 'Users' | 'Audit' | 'Administration' | 'Host' | 'Operations' | 'Documents';
   /** Needs no session. */
   readonly open?: true;
+  /** Needs a server key in place of a session. */
+  readonly key?: true;
   readonly path?: readonly Json[];
   readonly query?: z.ZodObject;
   readonly body?: z.ZodType;
+  readonly isBodyOptional?: true;
+  /** The fields of a body that is a form. */
+  readonly form?: z.ZodType;
   readonly status: number;
   /** A schema for JSON; the media type for other content. */
   readonly answer?: z.ZodType | string;
   readonly errors?: readonly ErrorCode[];
 }
 
-const signUpErrors = ['bad_request', 'conflict', 'rate_limited', 'overloaded', 'unknown'] as const;
+const signUpErrors = [
+  'bad_request',
+  'forbidden',
+  'conflict',
+  'rate_limited',
+  'overloaded',
+  'unknown',
+] as const;
 const userId = inPath('userId', id, 'The id of the user, in any case.');
 const document = (id: string, summary: string, about: string, answer: string): { get: Operation } => ({
   get: { id, summary, about, tag: 'Documents', open: true, status: 200, answer },
@@ -54,7 +67,8 @@ export const paths: Record<
     post: {
       id: 'signUp',
       summary: 'Sign up',
-      about: 'Makes a user with this name and password. Sign in afterwards for a token.',
+      about:
+        'Makes a user with this name and password. Sign in afterwards for a token. `forbidden` with `SIGN_UP=closed`; with `external`, neither this nor the sign-in is there.',
       tag: 'Users',
       open: true,
       body: SignUp,
@@ -153,10 +167,12 @@ export const paths: Record<
     delete: {
       id: 'eraseUser',
       summary: 'Delete my account',
-      about: 'Erases my name and texts everywhere, permanently, and ends my sessions. Needs the password.',
+      about:
+        'Erases my name and texts everywhere, permanently, and ends my sessions. Needs the password, or of who has none a token of the last 5 minutes.',
       tag: 'Users',
       path: userId,
       body: EraseUser,
+      isBodyOptional: true,
       status: 204,
       errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
@@ -176,6 +192,7 @@ export const paths: Record<
   ...auditPaths,
   ...reportPaths,
   ...adminPaths,
+  ...serverPaths,
   '/health': {
     get: {
       id: 'health',

@@ -1,12 +1,12 @@
-import { type ChatFilter, chatSettingsKey } from '../../domain/chats.js';
+import { chatSettingsKey } from '../../domain/chats.js';
 import type { Time } from '../../domain/fields.js';
-import type { UserId } from '../../domain/ids.js';
+import type { RoomId, UserId } from '../../domain/ids.js';
 import type { Chat } from '../../domain/userMessageChat.js';
 import type { Projection } from '../projection.js';
-import type { Model, RowReader } from '../store/rowStore.js';
+import { elementAt, type Model, type RowReader } from '../store/rowStore.js';
 
 /** What a user has set of a chat. */
-interface ChatSettingRow {
+export interface ChatSettingRow {
   readonly mutedUntil?: Time;
   readonly pinned?: true;
   /** The newest `seq` when the chat was archived. */
@@ -37,53 +37,47 @@ export const chatSettingsProjection: Projection<ChatSettingRow> = {
   },
 };
 
+/** The newest message that the user sees of a chat; null: there is none. */
+type Newest = { readonly seq: number; readonly sentAt: Time } | null;
+
 /** A message that came later, and not while the chat was muted, takes it out of the archive. */
-function isArchived({ archivedAt, mutedUntil = '' }: ChatSettingRow, { lastMessage }: Chat): boolean {
+export function isArchived({ archivedAt, mutedUntil = '' }: ChatSettingRow, newest: Newest): boolean {
   if (archivedAt === undefined) return false;
-  return !lastMessage || lastMessage.seq <= archivedAt || lastMessage.sentAt < mutedUntil;
+  return !newest || newest.seq <= archivedAt || newest.sentAt < mutedUntil;
+}
+
+/** What the user has set of these chats; a chat of which nothing was set is left out. */
+export async function settingsOf(
+  rows: RowReader,
+  userId: UserId,
+  roomIds: readonly RoomId[],
+): Promise<ReadonlyMap<RoomId, ChatSettingRow>> {
+  if (roomIds.length === 0) return new Map();
+  const keys = roomIds.map((roomId) => chatSettingsKey(userId, roomId));
+  const found = await rows.get(chatSettingsModel, keys);
+  return new Map(
+    roomIds.flatMap((roomId, i) => {
+      const row = found.get(elementAt(keys, i))?.value;
+      return row ? [[roomId, row] as const] : [];
+    }),
+  );
 }
 
 /** The chats with what the user has set of them. */
 export async function withSettings(rows: RowReader, userId: UserId, chats: readonly Chat[]): Promise<Chat[]> {
-  if (chats.length === 0) return [];
-  const keys = chats.map(({ roomId }) => chatSettingsKey(userId, roomId));
-  const found = await rows.get(chatSettingsModel, keys);
+  const found = await settingsOf(
+    rows,
+    userId,
+    chats.map(({ roomId }) => roomId),
+  );
   return chats.map((chat) => {
-    const row = found.get(chatSettingsKey(userId, chat.roomId))?.value;
+    const row = found.get(chat.roomId);
     if (!row) return chat;
     return {
       ...chat,
       ...(row.mutedUntil === undefined ? {} : { mutedUntil: row.mutedUntil }),
       ...(row.pinned ? { pinned: true as const } : {}),
-      ...(isArchived(row, chat) ? { archived: true as const } : {}),
+      ...(isArchived(row, chat.lastMessage) ? { archived: true as const } : {}),
     };
   });
-}
-
-interface Page {
-  readonly limit: number;
-  readonly next?: string;
-}
-
-/**
- * A page of the user's chats that the filter lets pass; `load` reads a page of all chats. The page may hold fewer chats
- * than `limit`, and none only at the end.
- */
-export async function filteredChats(
-  rows: RowReader,
-  userId: UserId,
-  { filter = 'all', ...first }: Page & { readonly filter?: ChatFilter },
-  load: (page: Page) => Promise<{ chats: Chat[]; next?: string }>,
-): Promise<{ chats: Chat[]; next?: string }> {
-  for (let page: Page = first; ; ) {
-    const { chats, next } = await load(page);
-    const kept = (await withSettings(rows, userId, chats)).filter(({ archived, request }) => {
-      if (filter === 'archived') return archived === true;
-      if (archived) return false;
-      return filter === 'all' || (filter === 'requests') === (request === true);
-    });
-    if (next === undefined) return { chats: kept };
-    if (kept.length > 0) return { chats: kept, next };
-    page = { ...page, next };
-  }
 }

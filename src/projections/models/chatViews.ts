@@ -1,17 +1,9 @@
-import { streamOf, type UserId } from '../../domain/ids.js';
+import type { UserId } from '../../domain/ids.js';
 import { isContact } from '../../domain/safety.js';
 import type { Chat } from '../../domain/userMessageChat.js';
-import { findCheckedInOrder, type RowReader, valuesOf } from '../store/rowStore.js';
-import {
-  activityOf,
-  type ChatRow,
-  chatsModel,
-  hasChat,
-  isMember,
-  lastSeqOf,
-  type OpenChatRow,
-} from './chatRows.js';
-import { fromNext, type PageAsked, toldReadsOf, type Viewer, writeNext } from './contacts.js';
+import type { RowReader } from '../store/rowStore.js';
+import { type ChatRow, lastSeqOf, type OpenChatRow } from './chatRows.js';
+import { toldReadsOf, type Viewer } from './contacts.js';
 import { mentionsOf } from './editsAndMentions.js';
 import { openMessages } from './messageRows.js';
 import { requireUser, usersById, type ViewSource } from './userRows.js';
@@ -19,7 +11,7 @@ import { requireUser, usersById, type ViewSource } from './userRows.js';
 /** Chats as one of their members sees them. */
 
 /** Whether somebody who is not the viewer's contact opened the chat. */
-const isRequest = (chat: ChatRow, { me, rule }: Viewer): boolean =>
+export const isRequest = (chat: ChatRow, { me, rule }: Viewer): boolean =>
   !chat.openedBy.includes(me) && !isContact(chat.contacts, me, rule);
 
 /** The `seq` of the messages above my mark that mention me, ascending: the newest ones. Most chats have none. */
@@ -66,25 +58,4 @@ export async function openChats(
     ...(mentions[i]?.length ? { mentions: mentions[i] } : {}),
     ...(chat.pins.length > 0 ? { pinnedMessages: [...chat.pins] } : {}),
   }));
-}
-
-/** A page of the user's active chats, newest activity first. Throws `bad_request` if `next` was altered. */
-export async function activeChats(
-  source: ViewSource,
-  viewer: Viewer,
-  { limit, next }: PageAsked,
-): Promise<{ chats: Chat[]; next?: string }> {
-  const { me } = viewer;
-  const found = await findCheckedInOrder(source.rows, chatsModel, 'activity', {
-    find: { terms: [me], reverse: true, limit: limit + 1, ...fromNext('chats', next) },
-    // An index is not trusted, and a chat is active only once it was created.
-    isWanted: ({ value }) => value !== null && hasChat(value) && isMember(value, me) && me in value.active,
-    sortOf: activityOf,
-  });
-  const page = valuesOf(found.slice(0, limit)).filter(hasChat);
-  const chats = await openChats(source, viewer, page);
-  const last = page.at(-1);
-  if (found.length <= limit || last === undefined) return { chats };
-  const end = { sort: activityOf(last), key: streamOf('room', last.roomId) };
-  return { chats, next: writeNext('chats', end) };
 }

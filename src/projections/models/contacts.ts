@@ -1,11 +1,9 @@
-import { crc32 } from 'node:zlib';
-import { badRequest } from '../../base/errors.js';
 import type { ContactRule, Invitation } from '../../domain/defineCommand.js';
 import { roomIdOf, streamOf, type UserId } from '../../domain/ids.js';
-import { PAGE_BYTES } from '../../domain/limits.js';
 import { isContact, preferencesIn } from '../../domain/safety.js';
 import type { Ties } from '../../domain/streams.js';
 import { DEFAULT_PREFERENCES, type OnlineInfo, type Preferences } from '../../domain/userMessageChat.js';
+import { fromNext, type PageAsked } from '../answerPages.js';
 import type { Projection } from '../projection.js';
 import { type Model, type RowReader, rowsUnder, valuesOf } from '../store/rowStore.js';
 import { type ChatRow, chatsModel, isFriendship, isMember } from './chatRows.js';
@@ -13,44 +11,35 @@ import { presenceModel, usersModel } from './userRows.js';
 
 /** What users are to each other, friends, contacts or blocked, and what they permit others by their preferences. */
 
-/** A page of the user's friends, in an order that does not change, and the `next` of the page behind it. */
-export async function friendIds(
-  rows: RowReader,
-  userId: UserId,
-  page: PageAsked,
-): Promise<{ ids: UserId[]; next?: string }> {
-  return pairsUnder(rows, 'friends', userId, page);
-}
-
-/** The other users of a page of the pairs that an index has of a user. */
-async function pairsUnder(
+/** The other users of the pairs that an index has of a user, by key: one more than the page, which tells of a further one. */
+export async function pairsUnder(
   rows: RowReader,
   index: 'friends' | 'blocked',
   userId: UserId,
   { limit, next }: PageAsked,
-): Promise<{ ids: UserId[]; next?: string }> {
+): Promise<{ readonly key: string; readonly other: UserId | undefined }[]> {
   const found = await rows.find(chatsModel, index, {
-    terms: [userId],
-    byKey: true,
-    limit: limit + 1,
+    ...{ terms: [userId], byKey: true, limit: limit + 1 },
     ...fromNext(index, next),
   });
-  const page = found.slice(0, limit);
+  // An index is not trusted.
   const isWanted = (pair: ChatRow) =>
     index === 'friends' ? isFriendship(pair) : pair.blocks.includes(userId);
-  const ids = othersIn(valuesOf(page).filter(isWanted), userId);
-  const last = page.at(-1);
-  if (found.length <= limit || last === undefined) return { ids };
-  return { ids, next: writeNext(index, { sort: 0, key: last.key }) };
+  return found.map(({ key, value }) => ({
+    key,
+    other: value && isWanted(value) ? othersIn([value], userId)[0] : undefined,
+  }));
 }
 
-/** A page of the users whom the user has blocked, in an order that does not change, and the `next` of the page behind it. */
-export async function blockedIds(
-  rows: RowReader,
-  userId: UserId,
-  page: PageAsked,
-): Promise<{ ids: UserId[]; next?: string }> {
-  return pairsUnder(rows, 'blocked', userId, page);
+/** The number of users whom each of these users has blocked. */
+export async function countBlocks(
+  rows: Pick<RowReader, 'places'>,
+  users: readonly UserId[],
+): Promise<ReadonlyMap<UserId, number>> {
+  const counts = new Map<UserId, number>();
+  for (const userId of users)
+    counts.set(userId, (await rows.places(chatsModel, 'blocked', { terms: [userId] })).size);
+  return counts;
 }
 
 /** The user's ties with others; those pairs without contact and block are left out. */
@@ -200,54 +189,4 @@ export async function presenceFor(
     return (isShown && found.get(user)?.value) || HIDDEN;
   };
   return new Map(users.map((user) => [user, show(user)]));
-}
-
-/** What a page has. The `next` of one cannot be used for another. */
-type PageOf = 'chats' | 'friends' | 'blocked' | 'members' | 'readers' | 'open reports' | 'closed reports';
-
-/** The last row of a page; the next page continues behind it. */
-export interface PageEnd {
-  readonly sort: number;
-  readonly key: string;
-}
-
-/** What a client asks: how many rows, and the `next` of the page before. */
-export interface PageAsked {
-  readonly limit: number;
-  readonly next?: string;
-}
-
-/** Writes the `next` of a page that ends with this row. */
-export function writeNext(what: PageOf, { sort, key }: PageEnd): string {
-  const body = Buffer.from(`${what}/${sort.toString(36)}/${key}`).toString('base64url');
-  return `${body}.${crc32(body).toString(36)}`;
-}
-
-/** Where a page begins. Throws `bad_request` if `next` was altered or is of another kind of page. */
-export const fromNext = (what: PageOf, next: string | undefined): { readonly from?: PageEnd } =>
-  next === undefined ? {} : { from: parseNext(what, next) };
-
-export function parseNext(what: PageOf, text: string): PageEnd {
-  const [body = '', checksum, ...rest] = text.split('.');
-  // A key may have slashes.
-  const [kind, place = '', ...parts] = Buffer.from(body, 'base64url').toString().split('/');
-  const sort = Number.parseInt(place, 36);
-  const isWhole = rest.length === 0 && crc32(body).toString(36) === checksum && kind === what;
-  if (isWhole && parts.length > 0 && Number.isSafeInteger(sort)) return { sort, key: parts.join('/') };
-  throw refuseNext(what);
-}
-
-function refuseNext(what: PageOf) {
-  const message = `must be the next of an earlier page of ${what}`;
-  return badRequest(`next ${message}`, [{ path: 'next', message }]);
-}
-
-/** The first of these rows that fit into a page, at least one. */
-export function cutPage<T>(rows: readonly T[], shown: (row: T) => unknown): T[] {
-  let bytes = 0;
-  const end = rows.findIndex((row, i) => {
-    bytes += Buffer.byteLength(JSON.stringify(shown(row)));
-    return i > 0 && bytes > PAGE_BYTES;
-  });
-  return end < 0 ? [...rows] : rows.slice(0, end);
 }

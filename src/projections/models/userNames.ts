@@ -15,6 +15,7 @@ export interface UserRow extends Partial<Readonly<Record<ProfileField, Sealed>>>
   readonly backgroundColor: string;
   readonly createdAt: Time;
   readonly suspended?: true;
+  readonly bot?: true;
   readonly erased?: true;
 }
 

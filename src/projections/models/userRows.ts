@@ -91,7 +91,9 @@ function suspendedRow(value: UserRow, event: Recorded<'UserSuspended' | 'UserRes
 }
 
 function changedRow(value: UserRow, event: Recorded<'ProfileChanged'>): UserRow {
-  const row: { -readonly [F in keyof UserRow]: UserRow[F] } = { ...value };
+  const { bot: wasBot, ...rest } = value;
+  const { bot = wasBot } = event.data;
+  const row: { -readonly [F in keyof UserRow]: UserRow[F] } = bot ? { ...rest, bot: true } : rest;
   for (const field of PROFILE_FIELDS) {
     const text = event.data[field];
     if (text === null) delete row[field];
@@ -130,6 +132,7 @@ export async function openUsers(
   return users.map((row) => {
     // Without fields the users are shown by their names alone.
     const isSuspended = fields.length > 0 && row.suspended;
+    const isBot = fields.length > 0 && row.bot;
     const { userId, backgroundColor, createdAt, erased } = row;
     const name = opened.next().value ?? null;
     const profile: { [F in ProfileField]?: string } = {};
@@ -146,6 +149,7 @@ export async function openUsers(
           backgroundColor,
           createdAt,
           ...profile,
+          ...(isBot && { bot: true }),
           ...(isSuspended && { suspended: true }),
         };
   });

@@ -3,18 +3,10 @@ import type { Moment } from '../../domain/commands.js';
 import { canBeInName } from '../../domain/fields.js';
 import type { UserId } from '../../domain/ids.js';
 import { DEFAULT_PREFERENCES, type User } from '../../domain/userMessageChat.js';
+import { cutPage, nextOf, type PageAsked } from '../answerPages.js';
 import { type Row, type RowReader, valuesOf } from '../store/rowStore.js';
 import { isFriendship } from './chatRows.js';
-import {
-  blockedIds,
-  friendIds,
-  type PageAsked,
-  pairsOf,
-  peerIds,
-  preferencesOf,
-  presenceFor,
-  tiesOf,
-} from './contacts.js';
+import { pairsOf, pairsUnder, peerIds, preferencesOf, presenceFor, tiesOf } from './contacts.js';
 import { foldCase, searchPrefixes, searchTerms, type UserRow } from './userNames.js';
 import { openUsers, usersById, usersModel, type ViewSource } from './userRows.js';
 
@@ -32,26 +24,41 @@ const USERS_PER_READ = 100;
 // A search reads at most this many pages, however many rows it leaves out.
 const MAX_READS = 20;
 
+/** A page of users who share a pair with the user; `isShown` says who is left out. */
+async function pageOfPairs(
+  source: ViewSource,
+  index: 'friends' | 'blocked',
+  userId: UserId,
+  page: PageAsked,
+  isShown: (user: User) => boolean,
+): Promise<{ users: User[]; next?: string }> {
+  const found = await pairsUnder(source.rows, index, userId, page);
+  const rows = found.slice(0, page.limit);
+  const users = await usersById(
+    source,
+    rows.flatMap(({ other }) => other ?? []),
+  );
+  const { shown, end } = cutPage(rows, found.length > page.limit, ({ other }) => {
+    const user = other === undefined ? undefined : users.get(other);
+    return user && isShown(user) ? user : undefined;
+  });
+  return { users: shown, ...nextOf(index, end, ({ key }) => ({ sort: 0, key })) };
+}
+
 /** A page of the user's friends. Erased ones are left out, so that it may hold fewer than `limit`. */
 async function friendsPage(
   source: ViewSource,
   userId: UserId,
   page: PageAsked,
 ): Promise<{ friends: User[]; next?: string }> {
-  const { ids, ...rest } = await friendIds(source.rows, userId, page);
-  const friends = [...(await usersById(source, ids)).values()];
-  return { friends: friends.filter((friend) => friend.erased !== true), ...rest };
+  const isShown = (friend: User) => friend.erased !== true;
+  const { users: friends, ...rest } = await pageOfPairs(source, 'friends', userId, page, isShown);
+  return { friends, ...rest };
 }
 
 /** A page of the users whom the user has blocked, erased ones too, so that they can be taken from the list. */
-async function blockedPage(
-  source: ViewSource,
-  userId: UserId,
-  page: PageAsked,
-): Promise<{ users: User[]; next?: string }> {
-  const { ids, ...rest } = await blockedIds(source.rows, userId, page);
-  return { users: [...(await usersById(source, ids)).values()], ...rest };
-}
+const blockedPage = (source: ViewSource, userId: UserId, page: PageAsked) =>
+  pageOfPairs(source, 'blocked', userId, page, () => true);
 
 export interface UserPageRequest {
   readonly q?: string | undefined;
@@ -75,11 +82,10 @@ export async function userPage(
           limit: limit + 1,
         })
       : await findNamed(source, foldCase(q), limit + 1, next);
-  const page = valuesOf(rows.slice(0, limit));
-  const users = await openUsers(source.open, page);
-  const last = page.at(-1);
-  const found = q === undefined ? users : users.filter((user) => hasPart(user, foldCase(q), false));
-  return { users: found, ...(rows.length > limit && last ? { next: last.userId } : {}) };
+  const users = await openUsers(source.open, valuesOf(rows.slice(0, limit)));
+  const isFound = (user: User) => q === undefined || hasPart(user, foldCase(q), false);
+  const { shown, end } = cutPage(users, rows.length > limit, (user) => (isFound(user) ? user : undefined));
+  return { users: shown, ...(end ? { next: end.userId } : {}) };
 }
 
 async function findNamed(

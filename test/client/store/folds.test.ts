@@ -8,8 +8,8 @@ import {
   applyMembership,
   applyPresence,
   resetToPresent,
-} from '../../../src/client/store/chatFolds.js';
-import { applyChatPage } from '../../../src/client/store/contractFolds.js';
+} from '../../../packages/client/src/store/chatFolds.js';
+import { applyChatPage } from '../../../packages/client/src/store/contractFolds.js';
 import {
   applyDeletion,
   applyMark,
@@ -17,13 +17,13 @@ import {
   applyPage,
   applyReaction,
   applySentMessage,
-} from '../../../src/client/store/messageFolds.js';
-import { applyOpening } from '../../../src/client/store/roomStore.js';
-import { setRefused, setWaiting } from '../../../src/client/store/sending.js';
-import { viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
-import { EMPTY_STATE, Observable, type State } from '../../../src/client/store/storeState.js';
-import type { RoomView, Snapshot } from '../../../src/client/store/storeTypes.js';
-import { ClientError, type Message } from '../../../src/client/types.js';
+} from '../../../packages/client/src/store/messageFolds.js';
+import { applyOpening } from '../../../packages/client/src/store/roomStore.js';
+import { setRefused, setWaiting } from '../../../packages/client/src/store/sending.js';
+import { viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
+import { EMPTY_STATE, Observable, type State } from '../../../packages/client/src/store/storeState.js';
+import type { RoomView, Snapshot } from '../../../packages/client/src/store/storeTypes.js';
+import { ClientError, type Message } from '../../../packages/client/src/types.js';
 import { runs } from '../../support/lanes.js';
 import { chatOf, messageOf, person, type Story, story, type Told, time } from './story.js';
 

@@ -1,10 +1,15 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { applyConnection } from '../../../src/client/store/chatFolds.js';
-import { applyAnswer, foldAnswer } from '../../../src/client/store/contractFolds.js';
-import { applyOpening } from '../../../src/client/store/roomStore.js';
-import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../src/client/store/snapshot.js';
-import { EMPTY_STATE, Observable, roomOf, type State } from '../../../src/client/store/storeState.js';
+import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
+import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
+import { applyOpening } from '../../../packages/client/src/store/roomStore.js';
+import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
+import {
+  EMPTY_STATE,
+  Observable,
+  roomOf,
+  type State,
+} from '../../../packages/client/src/store/storeState.js';
 import { runs } from '../../support/lanes.js';
 import { ACTIONS, type Action, applyTold, GroupModel, people, type Stored } from './groupModel.js';
 import { person } from './story.js';

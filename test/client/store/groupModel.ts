@@ -1,6 +1,6 @@
-import { applyAnswer, pushFolds } from '../../../src/client/store/contractFolds.js';
-import type { State } from '../../../src/client/store/storeState.js';
-import type { Chat, Message, PushData, PushName, User } from '../../../src/client/types.js';
+import { applyAnswer, pushFolds } from '../../../packages/client/src/store/contractFolds.js';
+import type { State } from '../../../packages/client/src/store/storeState.js';
+import type { Chat, Message, PushData, PushName, User } from '../../../packages/client/src/types.js';
 import { person, time } from './story.js';
 
 /** Three who come and go, and one who watches; more would only make the same cases rarer. */

@@ -1,8 +1,14 @@
 import { WebSocket } from 'ws';
-import type { OutboxEntry, OutboxStore } from '../../../src/client/outbox.js';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { ChatView, Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
+import type { OutboxEntry, OutboxStore } from '../../../packages/client/src/outbox.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import { createStore } from '../../../packages/client/src/store/store.js';
+import type {
+  ChatView,
+  Entry,
+  Room,
+  Store,
+  StoreOptions,
+} from '../../../packages/client/src/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
 import type { Person, Place } from '../../support/people.js';
 
@@ -32,6 +38,31 @@ export async function openStore(
   store.start();
   await store.loaded();
   return store;
+}
+
+/** The stores that a test has opened. */
+export class OpenedStores {
+  readonly #stores: Store[] = [];
+
+  readonly open = async (...args: Parameters<typeof openStore>): Promise<Store> => {
+    const store = await openStore(...args);
+    this.#stores.push(store);
+    return store;
+  };
+
+  /** Two people in a chat, each with a store and the room open, after the first has said this. */
+  async talking(place: Place, [one, other]: readonly [Person, Person], first: string) {
+    const [of, to] = [await this.open(place, one), await this.open(place, other)];
+    const { roomId } = await of.openChat(other.user.userId);
+    const mine = of.openRoom(roomId);
+    mine.send(first);
+    await onlyChat(to);
+    return { of, to, mine, theirs: to.openRoom(roomId), roomId };
+  }
+
+  closeAll(): void {
+    for (const store of this.#stores.splice(0)) store.close();
+  }
 }
 
 /** The only chat of somebody who has one; waits for it. */

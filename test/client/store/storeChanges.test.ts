@@ -1,23 +1,18 @@
 import { expect } from 'chai';
-import { WebSocket } from 'ws';
-import type { OutboxEntry } from '../../../src/client/outbox.js';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { Entry, Room, Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { Chat, ClientError, Message, Preferences, User } from '../../../src/client/types.js';
+import type { OutboxEntry } from '../../../packages/client/src/outbox.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Entry, Room, Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { Chat, ClientError, Message, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox } from './people.js';
+import { answersOf, preferences, type Script, ScriptedStores } from './scriptedStores.js';
 import { chatOf, messageOf, person, time } from './story.js';
 
 const ada = person('ada');
 const ben = person('ben');
 const room = 'with ada';
 const group = 'the group';
-const preferences: Preferences = {
-  ...{ whoWrites: 'everyone', whoInvites: 'everyone', findable: true, visible: true, receipts: true },
-};
-
 const groupOf = (participants: User[], all: readonly Message[], more: Partial<Chat> = {}): Chat => ({
   ...chatOf(group, participants, all),
   ...{
@@ -34,43 +29,27 @@ describe('what a store shows of changes', () => {
   let server: ScriptedServer;
   let chats: Chat[];
   let history: Message[];
-  const stores: Store[] = [];
+  const stores = new ScriptedStores();
   const asked: string[] = [];
 
-  type Script = Record<string, (c: Scripted, frame: RequestFrame) => void>;
   const answers: Script = {
-    'get active chats': (c, frame) => c.answer(frame, { chats, presence: {} }),
+    ...answersOf(() => chats),
     'get friends': (c, frame) => c.answer(frame, { friends: [ben] }),
-    'get blocked': (c, frame) => c.answer(frame, { users: [] }),
-    'get preferences': (c, frame) => c.answer(frame, { preferences }),
     'fetch messages': (c, frame) => c.answer(frame, { messages: history, hasMore: false }),
-    'get online info': (c, frame) => c.refuse(frame, { code: 'not_found' }),
   };
   const done = (c: Scripted, frame: RequestFrame, answer: object = {}): void =>
     c.answer(frame, { revision: 'r', ...answer });
 
-  async function open(script: Script = {}, options: Partial<StoreOptions> = {}): Promise<Store> {
+  const rest = new Rest('http://nowhere', {
+    fetch: async (url) => {
+      asked.push(url);
+      const user = person(url.split('/').at(-1) ?? '');
+      return { ok: true, status: 200, text: async () => JSON.stringify({ user, revision: 'r' }) };
+    },
+  });
+  function open(script: Script = {}, options?: Partial<StoreOptions>): Promise<Store> {
     server.on({ ...answers, ...script });
-    const rest = new Rest('http://nowhere', {
-      fetch: async (url) => {
-        asked.push(url);
-        const user = person(url.split('/').at(-1) ?? '');
-        return { ok: true, status: 200, text: async () => JSON.stringify({ user, revision: 'r' }) };
-      },
-    });
-    const timing = { backoff: { baseMs: 2, capMs: 10 } };
-    const store = createStore({
-      url: server.url,
-      token: 't',
-      webSocket: WebSocket,
-      rest,
-      ...timing,
-      ...options,
-    });
-    stores.push(store);
-    store.start();
-    await store.loaded();
-    return store;
+    return stores.open(server, rest, options);
   }
 
   async function openRoom(store: Store, roomId = room): Promise<Room> {
@@ -93,7 +72,7 @@ describe('what a store shows of changes', () => {
   });
 
   afterEach(async () => {
-    for (const store of stores.splice(0)) store.close();
+    stores.closeAll();
     await server.stop();
   });
 

@@ -1,20 +1,15 @@
 import { expect } from 'chai';
-import { WebSocket } from 'ws';
-import { Rest } from '../../../src/client/rest.js';
-import { createStore } from '../../../src/client/store/store.js';
-import type { Store, StoreOptions } from '../../../src/client/store/storeTypes.js';
-import type { After, Chat, Preferences, User } from '../../../src/client/types.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Store, StoreOptions } from '../../../packages/client/src/store/storeTypes.js';
+import type { After, Chat, User } from '../../../packages/client/src/types.js';
 import { eventually } from '../../support/eventually.js';
 import { identify, type RequestFrame, type Scripted, ScriptedServer, someone } from '../scripted.js';
 import { MemoryOutbox, shown as shownIn } from './people.js';
+import { answersOf, ScriptedStores } from './scriptedStores.js';
 import { chatOf, messageOf, person, time } from './story.js';
 
 const ada = person('ada');
 const room = 'with ada';
-
-const preferences: Preferences = {
-  ...{ whoWrites: 'everyone', whoInvites: 'everyone', findable: true, visible: true, receipts: true },
-};
 
 /** What a server says of one who has no friends. */
 const rest = new Rest('http://nowhere', {
@@ -27,37 +22,11 @@ const rest = new Rest('http://nowhere', {
 describe('what a store sends and fetches', () => {
   let server: ScriptedServer;
   let chats: Chat[];
-  const stores: Store[] = [];
+  const stores = new ScriptedStores();
+  const answers = answersOf(() => chats);
 
-  const answers = {
-    'get active chats': (c: Scripted, frame: RequestFrame) => c.answer(frame, { chats, presence: {} }),
-    'get friends': (c: Scripted, frame: RequestFrame) => c.answer(frame, { friends: [] }),
-    'get blocked': (c: Scripted, frame: RequestFrame) => c.answer(frame, { users: [] }),
-    'get preferences': (c: Scripted, frame: RequestFrame) => c.answer(frame, { preferences }),
-    'fetch messages': (c: Scripted, frame: RequestFrame) => c.answer(frame, { messages: [], hasMore: false }),
-    'get online info': (c: Scripted, frame: RequestFrame) => c.refuse(frame, { code: 'not_found' }),
-  };
-
-  function create(options: Partial<StoreOptions> = {}): Store {
-    const timing = { backoff: { baseMs: 2, capMs: 10 }, answerTimeoutMs: 10_000 };
-    const store = createStore({
-      url: server.url,
-      token: 't',
-      webSocket: WebSocket,
-      rest,
-      ...timing,
-      ...options,
-    });
-    stores.push(store);
-    return store;
-  }
-
-  async function open(options: Partial<StoreOptions> = {}): Promise<Store> {
-    const store = create(options);
-    store.start();
-    await store.loaded();
-    return store;
-  }
+  const create = (options?: Partial<StoreOptions>): Store => stores.create(server, rest, options);
+  const open = (options?: Partial<StoreOptions>): Promise<Store> => stores.open(server, rest, options);
 
   beforeEach(async () => {
     server = await ScriptedServer.start();
@@ -72,7 +41,7 @@ describe('what a store sends and fetches', () => {
   });
 
   afterEach(async () => {
-    for (const store of stores.splice(0)) store.close();
+    stores.closeAll();
     await server.stop();
   });
 
@@ -91,6 +60,31 @@ describe('what a store sends and fetches', () => {
     await loaded;
     expect(store.get().friends).to.deep.equal([ada]);
     await store.loaded();
+  });
+
+  it('reports, and asks for the texts and the readers of a message', async () => {
+    const edits = [{ rev: 0, message: 'hello', at: time(1) }];
+    const readers = { readers: [{ userId: ada.userId, upTo: 5 }], next: 'more' };
+    server.on({
+      ...answers,
+      report: (c, frame) => c.answer(frame, { revision: 'r' }),
+      'get edits': (c, frame) => c.answer(frame, { edits }),
+      'get readers': (c, frame) => c.answer(frame, readers),
+    });
+    const store = await open({ newId: () => 'an id' });
+    const shown = store.openRoom(room);
+    expect(await shown.edits('m1')).to.deep.equal(edits);
+    expect(await shown.readers(3)).to.deep.equal(readers);
+    await shown.readers(3, 'more');
+    await store.report({ roomId: room, messageIds: ['m1'], category: 'spam', note: 'again' });
+    expect(
+      ['get edits', 'get readers', 'report'].flatMap((name) => server.sent(name).map(({ data }) => data)),
+    ).to.deep.equal([
+      { roomId: room, messageId: 'm1' },
+      { roomId: room, seq: 3 },
+      { roomId: room, seq: 3, next: 'more' },
+      { reportId: 'an id', roomId: room, messageIds: ['m1'], category: 'spam', note: 'again' },
+    ]);
   });
 
   it('says by that promise that it has ended before', async () => {

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import { applyChat, applyErasure, applyFriend } from '../../../src/client/store/chatFolds.js';
+import { applyChat, applyErasure, applyFriend } from '../../../packages/client/src/store/chatFolds.js';
 import {
   applyMark,
   applyMessages,
   applyPage,
   applySentMessage,
-} from '../../../src/client/store/messageFolds.js';
-import type { State } from '../../../src/client/store/storeState.js';
-import type { Chat, Message, User } from '../../../src/client/types.js';
+} from '../../../packages/client/src/store/messageFolds.js';
+import type { State } from '../../../packages/client/src/store/storeState.js';
+import type { Chat, Message, User } from '../../../packages/client/src/types.js';
 
 export type Told = (state: State) => State;
 

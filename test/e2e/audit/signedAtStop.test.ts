@@ -1,9 +1,9 @@
 import { expect } from 'chai';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { openAuditedLog } from '../../../src/audit/storedRows.js';
 import { readHead } from '../../../src/audit/verify/verify.js';
 import { readConfig } from '../../../src/base/settings.js';
 import { findSignedLog } from '../../../src/cli/audit.js';
-import { Rest } from '../../../src/client/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
 import { isSoak } from '../../support/lanes.js';
 import { parley } from '../../support/parley.js';

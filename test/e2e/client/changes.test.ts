@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import type { Entry, Room, Store } from '../../../src/client/store/storeTypes.js';
-import type { ClientError, Message } from '../../../src/client/types.js';
-import { MemoryOutbox, onlyChat, openStore, shown, toShow } from '../../client/store/people.js';
+import type { Entry, Room, Store } from '../../../packages/client/src/store/storeTypes.js';
+import type { ClientError, Message } from '../../../packages/client/src/types.js';
+import { MemoryOutbox, OpenedStores, onlyChat, shown, toShow } from '../../client/store/people.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { type Person, signUp } from '../../support/people.js';
@@ -12,31 +12,22 @@ for (const kind of allKinds)
     this.timeout(60_000);
     let system: Running;
     let people: Person[];
-    const stores: Store[] = [];
+    const stores = new OpenedStores();
+    const { open } = stores;
     let n = 0;
 
-    async function open(...args: Parameters<typeof openStore>): Promise<Store> {
-      const store = await openStore(...args);
-      stores.push(store);
-      return store;
-    }
-
     /** Ada and Ben in a chat of three messages, the second Ben's. */
-    async function talking(): Promise<{ of: Store; to: Store; mine: Room; theirs: Room; roomId: string }> {
+    async function talking() {
       const [ada, ben] = people as [Person, Person];
-      const [of, to] = [await open(system, ada), await open(system, ben)];
-      const { roomId } = await of.openChat(ben.user.userId);
-      const mine = of.openRoom(roomId);
-      mine.send('one');
-      await onlyChat(to);
-      const theirs = to.openRoom(roomId);
+      const talk = await stores.talking(system, [ada, ben], 'one');
+      const { mine, theirs } = talk;
       await toShow(theirs, ['one']);
       theirs.send('two');
       await toShow(mine, ['one', 'two']);
       mine.send('three');
       await toShow(theirs, ['one', 'two', 'three']);
       await toShow(mine, ['one', 'two', 'three']);
-      return { of, to, mine, theirs, roomId };
+      return talk;
     }
 
     before(async function () {
@@ -49,9 +40,7 @@ for (const kind of allKinds)
       people = await Promise.all(['ada', 'ben', 'cat'].map((name) => signUp(system, `${name}${kind}${n}`)));
     });
 
-    afterEach(() => {
-      for (const store of stores.splice(0)) store.close();
-    });
+    afterEach(() => stores.closeAll());
 
     after(() => system?.stop());
 
@@ -246,22 +235,23 @@ for (const kind of allKinds)
 describe('people with stores on a public service', function () {
   this.timeout(60_000);
   let system: Running;
-  const stores: Store[] = [];
+  const stores = new OpenedStores();
 
   before(async () => {
     system = await startFresh('sqlite', { env: { RATE_LIMIT: 'off', CONTACTS: 'consent' } });
   });
 
   after(async () => {
-    for (const store of stores) store.close();
+    stores.closeAll();
     await system?.stop();
   });
 
   it('have chats of strangers in a list of their own, until they accept, write or add', async () => {
     const [ada, ben, cat] = await Promise.all(['ada', 'ben', 'cat'].map((name) => signUp(system, name)));
     if (!ada || !ben || !cat) throw new Error('nobody has signed up');
-    for (const person of [ada, ben, ben, cat]) stores.push(await openStore(system, person));
-    const [of, to, second, third] = stores as [Store, Store, Store, Store];
+    const opened: Store[] = [];
+    for (const person of [ada, ben, ben, cat]) opened.push(await stores.open(system, person));
+    const [of, to, second, third] = opened as [Store, Store, Store, Store];
     for (const store of [of, third]) {
       const { roomId } = await store.openChat(ben.user.userId);
       store.openRoom(roomId).send('who are you?');

@@ -1,28 +1,27 @@
 import { expect } from 'chai';
-import type { Store } from '../../../src/client/store/storeTypes.js';
-import { openStore, shown } from '../../client/store/people.js';
+import type { Store } from '../../../packages/client/src/store/storeTypes.js';
+import { OpenedStores, shown } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { signUp } from '../../support/people.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
 
 describe('a store that begins while others write', () => {
   let server: ServerProcess;
-  const stores: Store[] = [];
+  const stores = new OpenedStores();
 
   before(async () => {
     server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
   });
 
   after(async () => {
-    for (const store of stores) store.close();
+    stores.closeAll();
     await server.stop();
   });
 
   it('misses nothing of what was before it, nor of what comes after', async () => {
     const ada = await signUp(server, 'ada');
     const ben = await signUp(server, 'ben');
-    const of = await openStore(server, ada);
-    stores.push(of);
+    const of = await stores.open(server, ada);
     const { roomId } = await of.openChat(ben.user.userId);
     const mine = of.openRoom(roomId);
     const texts = Array.from({ length: 400 }, (_, i) => `line ${i}`);
@@ -31,9 +30,8 @@ describe('a store that begins while others write', () => {
     const begun: Store[] = [];
     for (const n of [50, 150, 250, 399]) {
       await said(n);
-      begun.push(await openStore(server, ben));
+      begun.push(await stores.open(server, ben));
     }
-    stores.push(...begun);
     await eventually('all are said', () => mine.get().entries.every(({ state }) => state === 'stored'));
     for (const store of begun) {
       const room = store.openRoom(roomId);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
-import type { Room, Store } from '../../../src/client/store/storeTypes.js';
-import { MemoryOutbox, onlyChat, openStore, shown, toShow } from '../../client/store/people.js';
+import { Rest } from '../../../packages/client/src/rest.js';
+import type { Room } from '../../../packages/client/src/store/storeTypes.js';
+import { MemoryOutbox, OpenedStores, onlyChat, shown, toShow } from '../../client/store/people.js';
 import { eventually } from '../../support/eventually.js';
 import { newDevice, type Person, signUp } from '../../support/people.js';
 import { TcpProxy } from '../../support/proxy.js';
@@ -11,25 +11,12 @@ describe('two people with stores, over real sockets', () => {
   let server: ServerProcess;
   let ada: Person;
   let ben: Person;
-  const stores: Store[] = [];
+  const stores = new OpenedStores();
+  const { open } = stores;
   let n = 0;
 
-  async function open(...args: Parameters<typeof openStore>): Promise<Store> {
-    const store = await openStore(...args);
-    stores.push(store);
-    return store;
-  }
-
   /** A chat of the two, each with a store and the room open. */
-  async function talking(): Promise<{ of: Store; to: Store; mine: Room; theirs: Room; roomId: string }> {
-    const of = await open(server, ada);
-    const to = await open(server, ben);
-    const { roomId } = await of.openChat(ben.user.userId);
-    const mine = of.openRoom(roomId);
-    mine.send('hello');
-    await onlyChat(to);
-    return { of, to, mine, theirs: to.openRoom(roomId), roomId };
-  }
+  const talking = () => stores.talking(server, [ada, ben], 'hello');
 
   before(async () => {
     server = await startServer({ engine: 'sqlite', env: { PRESENCE_GRACE: '1s' } });
@@ -42,7 +29,7 @@ describe('two people with stores, over real sockets', () => {
   });
 
   afterEach(() => {
-    for (const store of stores.splice(0)) store.close();
+    stores.closeAll();
   });
 
   after(() => server.stop());
@@ -119,9 +106,9 @@ describe('two people with stores, over real sockets', () => {
   it('says again that nobody looks, after a reconnect', async () => {
     const address = new URL(server.url);
     const proxy = await TcpProxy.to(address.hostname, Number(address.port));
-    const { of } = await talking();
+    const { of, to } = await talking();
     const device = await open(server, ben, { url: `ws://127.0.0.1:${proxy.port}/ws` });
-    stores[1]?.close();
+    to.close();
     device.setActive(false);
     const presence = (): string | undefined => of.get().chats[0]?.presence.state;
     await eventually('they look away', () => presence() === 'offline');

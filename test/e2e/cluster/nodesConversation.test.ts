@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { eventually } from '../../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../../support/mongo.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';

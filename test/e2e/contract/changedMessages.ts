@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';
 import { chatOf, hear, Newcomer, say, talk } from '../newcomer.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Chat } from '../../../src/client/types.js';
+import type { Chat } from '../../../packages/client/src/types.js';
 import { roomIdOf } from '../../../src/domain/ids.js';
 import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { User } from '../../../src/client/types.js';
+import type { User } from '../../../packages/client/src/types.js';
 import { ask } from '../../support/http.js';
 import type { Place } from '../../support/people.js';
 import { RawSocket } from '../../support/rawSocket.js';

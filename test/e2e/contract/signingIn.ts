@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import type { Place } from '../../support/people.js';
 import { RawSocket } from '../../support/rawSocket.js';
 import { rejection } from '../../support/rejection.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import { runs } from '../../support/lanes.js';
 import type { Place } from '../../support/people.js';
 import type { Frame, RawSocket } from '../../support/rawSocket.js';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import { allKinds, hasEngine, leftOutOnNodes } from '../../support/engines.js';
 import { parley } from '../../support/parley.js';
 import type { RawSocket } from '../../support/rawSocket.js';

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { allKinds, hasEngine } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';

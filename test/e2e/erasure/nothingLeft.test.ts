@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { foldCase } from '../../../src/projections/models/userNames.js';
 import { allKinds, hasEngine } from '../../support/engines.js';
 import { ask } from '../../support/http.js';

@@ -1,7 +1,7 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { eventually } from '../../support/eventually.js';
 import { newDevice, signUp } from '../../support/people.js';
 import { rejection } from '../../support/rejection.js';

@@ -51,7 +51,13 @@ export class Conversation {
   async end(): Promise<readonly Violation[]> {
     this.#isOver = true;
     await this.#written;
-    await lookEverywhere(this.#devices, this.#rooms, this.#doors, this.#history, this.#random);
+    await lookEverywhere(
+      this.#devices,
+      { pairs: this.#rooms, groups: [] },
+      this.#doors,
+      this.#history,
+      this.#random,
+    );
     this.close();
     return check(this.#history.entries);
   }
@@ -85,7 +91,7 @@ export class Conversation {
   async #talk(device: Device): Promise<void> {
     const mine = this.#rooms.filter(({ members }) => members.some(({ userId }) => userId === device.userId));
     while (!this.#isOver) {
-      await load([device], mine, SLICE_MS, this.#random);
+      await load([device], { pairs: mine, groups: [] }, SLICE_MS, this.#random);
       // Else marks are moved by sending, mostly.
       await Promise.all(mine.map(({ roomId }) => device.read(roomId)));
     }

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import { check } from './checker.js';
 import type { Entry, Happening } from './history.js';
 

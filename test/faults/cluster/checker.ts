@@ -1,5 +1,6 @@
 import { chainRules } from './chainRules.js';
 import { type Facts, factsOf } from './facts.js';
+import { groupRules } from './groupRules.js';
 import type { Entry } from './history.js';
 import { orderRules } from './orderRules.js';
 import { readRules } from './readRules.js';
@@ -19,6 +20,7 @@ const rules: Readonly<Record<string, Rule>> = {
   ...sendRules,
   ...chainRules,
   ...readRules,
+  ...groupRules,
   'every error is one that the contract allows, and what was due came': ({ complaints }) =>
     complaints.map((entry) =>
       entry.kind === 'error' ? `${entry.device} was answered ${entry.code} to ${entry.request}` : entry.what,

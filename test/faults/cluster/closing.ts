@@ -1,10 +1,10 @@
 import { setTimeout as pass } from 'node:timers/promises';
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Random } from '../../support/random.js';
 import { check } from './checker.js';
 import { Device, type Door } from './device.js';
 import type { History } from './history.js';
-import type { Room } from './people.js';
+import type { Rooms } from './load.js';
 
 /** How long after the last fault all that is due may take; pushes are given half of it. */
 const PATIENCE_MS = 30_000;
@@ -29,14 +29,19 @@ export async function inTime<T>(history: History, what: string, work: Promise<T>
  */
 export async function lookEverywhere(
   devices: readonly Device[],
-  rooms: readonly Room[],
+  { pairs, groups }: Rooms,
   doors: readonly Door[],
   history: History,
   random: Random,
 ): Promise<void> {
   const moments = new Map<string, string>();
-  for (const { roomId, members } of rooms) {
-    const device = devices.find(({ userId }) => userId === members[0].userId);
+  const asking = [
+    ...pairs.map(({ roomId, members }) => ({ roomId, asks: members[0].userId })),
+    // A group's owner stays.
+    ...groups.map(({ roomId, owner }) => ({ roomId, asks: owner.userId })),
+  ];
+  for (const { roomId, asks } of asking) {
+    const device = devices.find(({ userId }) => userId === asks);
     // A command that changes little: its revision is after all that was answered in this room.
     const revision = await device?.ask('read messages', { roomId }).then((answer) => answer.revision);
     if (revision !== undefined) moments.set(roomId, revision);
@@ -51,9 +56,14 @@ export async function lookEverywhere(
   try {
     await Promise.all(
       newcomers.map(async ({ door, device }) => {
-        const mine = rooms.filter(({ members }) => members[0].userId === device.userId);
+        const mine = pairs.filter(({ members }) => members[0].userId === device.userId);
         for (const { roomId } of mine)
           await noteRoom(device, door, roomId, moments.get(roomId) ?? '', history);
+        const { userId } = device;
+        for (const { roomId } of groups) {
+          const messages = await device.fetchGroup(roomId, moments.get(roomId) ?? '');
+          history.add({ kind: 'shown', node: door.name, roomId, userId, messages });
+        }
       }),
     );
     // Pushes may be on their way: what is still missing when the time is up is missing.

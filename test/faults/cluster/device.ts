@@ -1,6 +1,6 @@
 import { setTimeout as pass } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import { Link } from '../../../src/client/link.js';
+import { Link } from '../../../packages/client/src/link.js';
 import {
   ClientError,
   type Message,
@@ -8,9 +8,10 @@ import {
   type RequestAnswer,
   type RequestInput,
   type RequestName,
-} from '../../../src/client/types.js';
+} from '../../../packages/client/src/types.js';
+import { isGroupId } from '../../../src/domain/ids.js';
 import { type Random, upTo } from '../../support/random.js';
-import type { History } from './history.js';
+import type { GroupRequest, GroupRequestName, History, Told } from './history.js';
 
 /** A node as a client sees it; its address changes with every start. */
 export interface Door {
@@ -32,6 +33,8 @@ export interface DeviceOptions {
 
 /** Refusals that say "later": nothing was done. */
 const REFUSALS = ['overloaded', 'rate_limited'];
+/** What happens to who has left a group, or asks of a message that was deleted meanwhile. */
+const DENIALS = ['forbidden', 'not_found', 'conflict'];
 /** It may have happened. */
 const OPEN_ENDS = ['unknown', 'disconnected'];
 /** How long a connection without any answer is kept: some devices are patient, some go elsewhere soon. */
@@ -46,7 +49,7 @@ interface Session {
 
 /**
  * One device that stays connected to some node, resuming from its cursor, until it is closed, and notes all that it
- * does and sees. Leaner than the client of `src/client`, which hides refusals and repeats.
+ * does and sees. Leaner than the client of `packages/client`, which hides refusals and repeats.
  */
 export class Device {
   /** Where the first connection began: what a newcomer must give to see all that this one saw. */
@@ -59,6 +62,9 @@ export class Device {
   #connections = 0;
   #closed = false;
   #caughtUp = false;
+  /** How long the next pause between two connections is at least. */
+  #awayMs = 0;
+  readonly #known = new Map<string, Message[]>();
   readonly #onSession = new Set<() => void>();
 
   constructor(readonly options: DeviceOptions) {
@@ -95,6 +101,17 @@ export class Device {
     this.#link?.end(1000, 'on the move');
   }
 
+  /** Is away for a while, and comes back with its cursor. */
+  goAway(ms: number): void {
+    this.#awayMs = ms;
+    this.#link?.end(1000, 'away');
+  }
+
+  /** The messages of a room that were pushed to it, or acknowledged. */
+  messagesIn(roomId: string): readonly Message[] {
+    return this.#known.get(roomId) ?? [];
+  }
+
   close(): void {
     this.#closed = true;
     this.#link?.end(1000, 'the round is over');
@@ -105,23 +122,55 @@ export class Device {
    * Sends a message; with `insist`, again and again until it is acknowledged. Resolves with the revision of its
    * answer, or undefined.
    */
-  async say(roomId: string, messageId: string, text: string, insist: boolean): Promise<Said | undefined> {
+  say(roomId: string, messageId: string, text: string, insist: boolean): Promise<Said | undefined> {
     const { history, name: device } = this.options;
+    return this.#tryOn('send message', roomId, insist, async (session, attempt) => {
+      const { connection } = session;
+      history.add({ kind: 'sent', device, connection, attempt, roomId, messageId, text });
+      const data = { roomId, messageId, message: text };
+      const { message, revision } = await session.link.request('send message', data);
+      history.add({ kind: 'acknowledged', attempt, message });
+      this.#know(message);
+      return { message, revision, session };
+    });
+  }
+
+  /** Changes a group or a message in it; with `insist`, again and again until there is an answer. */
+  async change<N extends GroupRequestName>(
+    request: N,
+    data: RequestInput<N> & { readonly roomId: string },
+    insist: boolean,
+  ): Promise<void> {
+    const { history, name: device } = this.options;
+    const change = history.newAttempt();
+    await this.#tryOn(request, data.roomId, insist, async (session, attempt) => {
+      // Both are of one name.
+      const asked = { request, data } as unknown as GroupRequest;
+      history.add({ kind: 'asked', device, change, attempt, ...asked });
+      const answer: object = await session.link.request(request, data);
+      // The answer to an edit has the message.
+      const { message } = answer as { readonly message?: Message };
+      history.add({ kind: 'done', attempt, ...(message ? { rev: message.rev ?? 0 } : {}) });
+    });
+  }
+
+  /** Asks once, or with `insist` until there is an answer; resolves with undefined if there was none. */
+  async #tryOn<A>(
+    request: string,
+    roomId: string,
+    insist: boolean,
+    once: (session: Session, attempt: number) => Promise<A>,
+  ): Promise<A | undefined> {
     this.underWay++;
     try {
       for (;;) {
         const session = await this.session();
         if (!session) return undefined;
-        const attempt = history.newAttempt();
-        const { connection } = session;
-        history.add({ kind: 'sent', device, connection, attempt, roomId, messageId, text });
+        const attempt = this.options.history.newAttempt();
         try {
-          const data = { roomId, messageId, message: text };
-          const { message, revision } = await session.link.request('send message', data);
-          history.add({ kind: 'acknowledged', attempt, message });
-          return { message, revision, session };
+          return await once(session, attempt);
         } catch (error) {
-          const again = this.#failed('send message', attempt, error);
+          const again = this.#failed(request, attempt, error, isGroupId(roomId));
           if (!insist || !again) return undefined;
           await this.#breathe(error);
         }
@@ -129,6 +178,12 @@ export class Device {
     } finally {
       this.underWay--;
     }
+  }
+
+  #know(message: Message): void {
+    const known = this.#known.get(message.roomId) ?? [];
+    known.push(message);
+    this.#known.set(message.roomId, known);
   }
 
   /** Marks all of a room as read; resolves with the answer, or undefined when there was none that says so. */
@@ -158,6 +213,26 @@ export class Device {
   async fetchPushed(): Promise<void> {
     const session = await this.session();
     if (session?.lastPushed) await this.#fetch(session, 'push', session.lastPushed, {});
+  }
+
+  /** All that the user may fetch of a group; undefined if it is not found. */
+  async fetchGroup(roomId: string, revision: string): Promise<Message[] | undefined> {
+    const messages: Message[] = [];
+    for (;;) {
+      const session = await this.session();
+      if (!session) throw new ClientError({ code: 'closed' });
+      const after = messages.at(-1)?.seq ?? 0;
+      try {
+        const asked = { roomId, after, limit: 200, revision };
+        const page = await session.link.request('fetch messages', asked);
+        messages.push(...page.messages);
+        if (!page.hasMore) return messages;
+      } catch (error) {
+        if (error instanceof ClientError && error.code === 'not_found') return undefined;
+        if (!this.#failed('fetch messages', 0, error)) throw error;
+        await this.#breathe(error);
+      }
+    }
   }
 
   /** Asks until it is answered; rejects with what no fault excuses, and when the device is closed. */
@@ -192,11 +267,12 @@ export class Device {
   }
 
   /** Notes how an attempt failed; whether it is worth another. */
-  #failed(request: string, attempt: number, error: unknown): boolean {
+  #failed(request: string, attempt: number, error: unknown, mayBeDenied = false): boolean {
     const { history, name: device } = this.options;
     const code = error instanceof ClientError ? error.code : String(error);
     if (REFUSALS.includes(code)) history.add({ kind: 'refused', attempt, code });
     else if (OPEN_ENDS.includes(code)) history.add({ kind: 'unknown', attempt, code });
+    else if (mayBeDenied && DENIALS.includes(code)) history.add({ kind: 'denied', attempt, code });
     else history.add({ kind: 'error', device, request, code });
     return REFUSALS.includes(code) || OPEN_ENDS.includes(code);
   }
@@ -210,7 +286,8 @@ export class Device {
   async #stayConnected(): Promise<void> {
     while (!this.#closed) {
       await this.#connect();
-      await pass(10 + upTo(150, this.options.random));
+      await pass(10 + upTo(150, this.options.random) + this.#awayMs);
+      this.#awayMs = 0;
     }
   }
 
@@ -278,8 +355,11 @@ export class Device {
     if (push.event === 'send message') {
       const { message } = push.data;
       session.lastPushed = message;
+      this.#know(message);
       history.add({ kind: 'pushed', device, connection: session.connection, message });
     }
+    const told = toldBy(push);
+    if (told) history.add({ kind: 'told', device, ...told });
     if (push.event === 'read messages') history.add({ kind: 'mark pushed', device, ...push.data });
     if (push.cursor !== undefined) this.#cursor = push.cursor;
   }
@@ -294,6 +374,26 @@ export class Device {
         return () => clearTimeout(timer);
       },
     };
+  }
+}
+
+/** What a push says of a group, or of a message in it; undefined of any other push. */
+function toldBy({ event, data }: Push): { readonly roomId: string; readonly told: Told } | undefined {
+  switch (event) {
+    case 'edit message':
+      return { roomId: data.roomId, told: { name: event, message: data.message } };
+    case 'delete message':
+      return { roomId: data.roomId, told: { name: event, seq: data.seq } };
+    case 'react': {
+      const { roomId, seq, userId, emoji, on } = data;
+      return { roomId, told: { name: event, seq, userId, emoji, on } };
+    }
+    case 'add member':
+    case 'remove member':
+    case 'change role':
+      return { roomId: data.roomId, told: { name: 'members' } };
+    default:
+      return undefined;
   }
 }
 

@@ -1,12 +1,46 @@
 import { writeFileSync } from 'node:fs';
-import type { Message } from '../../../src/client/types.js';
+import type { Message, RequestInput } from '../../../packages/client/src/types.js';
+import type { Recorded } from '../../../src/domain/events.js';
 
 /** Read marks of a room, by member. */
 export type Marks = Readonly<Record<string, number>>;
 
+export type GroupRequestName =
+  | 'edit message'
+  | 'delete message'
+  | 'react'
+  | 'add members'
+  | 'remove member'
+  | 'leave group';
+
+/** A request that changes a group, or a message in it. */
+export type GroupRequest = {
+  [N in GroupRequestName]: { readonly request: N; readonly data: RequestInput<N> };
+}[GroupRequestName];
+
+/** What a push said of a group, or of a message in it, besides a new message. */
+export type Told =
+  | { readonly name: 'edit message'; readonly message: Message }
+  | { readonly name: 'delete message'; readonly seq: number }
+  | {
+      readonly name: 'react';
+      readonly seq: number;
+      readonly userId: string;
+      readonly emoji: string;
+      readonly on: boolean;
+    }
+  | { readonly name: 'members' };
+
 /** What clients did and saw, and what was done to the cluster. An `attempt` is a number of its own for each request. */
 export type Happening =
   | { readonly kind: 'room'; readonly roomId: string; readonly members: readonly [string, string] }
+  | {
+      readonly kind: 'group';
+      readonly roomId: string;
+      readonly history: 'joined' | 'all';
+      readonly owner: string;
+      readonly members: readonly string[];
+    }
   | { readonly kind: 'device'; readonly device: string; readonly userId: string }
   /** `identity` was answered: `from` is the cursor given, `cursor` the one in the answer. */
   | {
@@ -30,6 +64,18 @@ export type Happening =
   | { readonly kind: 'acknowledged'; readonly attempt: number; readonly message: Message }
   /** Answered that nothing was done. */
   | { readonly kind: 'refused'; readonly attempt: number; readonly code: string }
+  /** Answered that it is not possible, as somebody has left a group or deleted a message. */
+  | { readonly kind: 'denied'; readonly attempt: number; readonly code: string }
+  /** Asked of a group; `change` is the same in all attempts at one change. */
+  | ({
+      readonly kind: 'asked';
+      readonly device: string;
+      readonly change: number;
+      readonly attempt: number;
+    } & GroupRequest)
+  /** Answered; `rev` is that of an edited message as it was then. */
+  | { readonly kind: 'done'; readonly attempt: number; readonly rev?: number }
+  | { readonly kind: 'told'; readonly device: string; readonly roomId: string; readonly told: Told }
   /** It may have happened: answered `unknown`, or never. */
   | { readonly kind: 'unknown'; readonly attempt: number; readonly code: string }
   | {
@@ -67,6 +113,16 @@ export type Happening =
       readonly roomId: string;
       readonly messages: readonly Message[];
       readonly readUpTo: Marks;
+    }
+  /** The next events of a group in the log; those of the first entry must have been pushed in the end. */
+  | { readonly kind: 'logged'; readonly roomId: string; readonly events: readonly Recorded[] }
+  /** A group as a node shows it to somebody at the end; without messages, it was not found. */
+  | {
+      readonly kind: 'shown';
+      readonly node: string;
+      readonly roomId: string;
+      readonly userId: string;
+      readonly messages: readonly Message[] | undefined;
     }
   /** An answer that no fault excuses. */
   | { readonly kind: 'error'; readonly device: string; readonly request: string; readonly code: string }

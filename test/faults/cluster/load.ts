@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pass } from 'node:timers/promises';
 import { type Random, upTo } from '../../support/random.js';
 import type { Device } from './device.js';
+import { changeGroup, type Group } from './groups.js';
 import type { Room } from './people.js';
 
 /** Requests of one device that may be without an end at a time. */
@@ -9,23 +10,34 @@ const MOST_UNDER_WAY = 40;
 /** The pause between two actions of a device, at most. */
 const PAUSE_MS = 250;
 const MAX_CONCURRENT_REQUESTS = 4;
+/** The longest time that a device is away. */
+const AWAY_MS = 2000;
 
-/** Lets every device write, read, ask and move about for `forMs`; resolves when each send has an end. */
+/** Where people write: in pairs, and in groups. */
+export interface Rooms {
+  readonly pairs: readonly Room[];
+  readonly groups: readonly Group[];
+}
+
+/** Lets every device write, read, ask and move about for `forMs`; resolves when each request has an end. */
 export async function load(
   devices: readonly Device[],
-  rooms: readonly Room[],
+  { pairs, groups }: Rooms,
   forMs: number,
   random: Random,
 ): Promise<void> {
   const until = performance.now() + forMs;
   await Promise.all(
     devices.map(async (device) => {
-      const mine = rooms.filter(({ members }) => members.some(({ userId }) => userId === device.userId));
+      const mine = pairs.filter(({ members }) => members.some(({ userId }) => userId === device.userId));
       const begun: Promise<void>[] = [];
       while (performance.now() < until) {
         await pass(upTo(PAUSE_MS, random));
+        if (device.underWay >= MOST_UNDER_WAY) continue;
         const room = mine[upTo(mine.length, random)];
-        if (room && device.underWay < MOST_UNDER_WAY) begun.push(...act(device, room.roomId, random));
+        const group = groups[upTo(groups.length, random)];
+        if (group && random() < 0.4) begun.push(actInGroup(device, group, random));
+        else if (room) begun.push(...act(device, room.roomId, random));
       }
       await Promise.all(begun);
     }),
@@ -43,6 +55,12 @@ function act(device: Device, roomId: string, random: Random): Promise<void>[] {
     return Array.from({ length: count }, () => say(device, roomId, random));
   }
   return [];
+}
+
+/** A message or a change; sometimes the device goes away while the others go on. */
+function actInGroup(device: Device, group: Group, random: Random): Promise<void> {
+  if (random() < 0.03) device.goAway(upTo(AWAY_MS, random));
+  return random() < 0.5 ? say(device, group.roomId, random) : changeGroup(device, group, random);
 }
 
 /** A message; most are insisted on, and some that were acknowledged are asked for. */

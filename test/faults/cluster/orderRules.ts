@@ -1,10 +1,10 @@
-import type { Message } from '../../../src/client/types.js';
+import type { Message } from '../../../packages/client/src/types.js';
 import type { Rule } from './checker.js';
 import type { Facts, Said } from './facts.js';
 
-/** A message as text, the same for the same message whoever shows it. */
-const textOf = ({ roomId, seq, messageId, senderId, message, replyTo, sentAt }: Message): string =>
-  JSON.stringify([roomId, seq, messageId, senderId, message, replyTo ?? null, sentAt]);
+/** A message as text, the same for the same message whoever shows it. What it says may be edited. */
+const textOf = ({ roomId, seq, messageId, senderId, replyTo, sentAt }: Message): string =>
+  JSON.stringify([roomId, seq, messageId, senderId, replyTo ?? null, sentAt]);
 
 /** Whoever sees a place of a room, or a message, sees the same: answers, pushes, pages and histories alike. */
 const oneOrder: Rule = ({ sightings }) => {
@@ -27,13 +27,18 @@ const noHole: Rule = ({ finals }) =>
     return mismatch < 0 ? [] : [`room ${roomId} at ${node} has no seq ${mismatch + 1} where it belongs`];
   });
 
-/** The longest history of each room that a node had, by seq. */
-function roomsOf({ finals }: Facts): readonly (readonly Message[])[] {
-  const longest = new Map<string, readonly Message[]>();
+/** The longest history of each room that a node had, by seq; of groups, that in the log. */
+function roomsOf({ finals, groups }: Facts): readonly (readonly PlacedMessage[])[] {
+  const longest = new Map<string, readonly PlacedMessage[]>();
   for (const { roomId, messages } of finals)
     if (messages.length >= (longest.get(roomId)?.length ?? 0)) longest.set(roomId, messages);
-  return [...longest.values()];
+  const logged = [...groups.values()].map(({ events }) =>
+    events.flatMap(({ type, data }) => (type === 'MessageSent' ? [data] : [])),
+  );
+  return [...longest.values(), ...logged];
 }
+
+type PlacedMessage = Pick<Message, 'messageId' | 'seq'>;
 
 const firstSentAt = (said: Said): number => said.tries[0]?.asked.at ?? 0;
 const answeredAt = (said: Said): number =>

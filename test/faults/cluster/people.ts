@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Rest } from '../../../src/client/rest.js';
+import { Rest } from '../../../packages/client/src/rest.js';
 import { roomIdOf, streamOf } from '../../../src/domain/ids.js';
 import { partitionOf } from '../../../src/log/log.js';
 import type { Random } from '../../support/random.js';

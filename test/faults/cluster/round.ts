@@ -3,6 +3,7 @@ import { check, type Violation } from './checker.js';
 import { inTime, lookEverywhere } from './closing.js';
 import type { Cluster } from './cluster.js';
 import { drawFaults, sayFault } from './faults.js';
+import { foundGroups, noteLog } from './groups.js';
 import { History } from './history.js';
 import { inflict } from './inflict.js';
 import { load } from './load.js';
@@ -12,6 +13,7 @@ const LOAD_MS = 7000;
 const PEOPLE = 8;
 const DEVICES_EACH = 2;
 const ROOMS_A_PARTITION = 2;
+const GROUPS = 3;
 
 /** What came out of a round. */
 export interface Round {
@@ -22,7 +24,7 @@ export interface Round {
 }
 
 /**
- * Plays the round of a seed: new people in new rooms write for seven seconds while the faults of the seed happen,
+ * Plays the round of a seed: new people in new rooms and groups write for seven seconds while the faults of the seed happen,
  * and then everything that they saw and that is stored is checked.
  */
 export async function playRound(cluster: Cluster, seed: number): Promise<Round> {
@@ -38,19 +40,24 @@ export async function playRound(cluster: Cluster, seed: number): Promise<Round> 
   const logsBefore = nodes.map(({ log }) => log.length);
 
   const people = await newPeople(nodes, PEOPLE, DEVICES_EACH);
-  const rooms = pairUp(people, store.partitions, ROOMS_A_PARTITION);
+  const pairs = pairUp(people, store.partitions, ROOMS_A_PARTITION);
   const history = new History();
-  const devices = await gather(people, rooms, nodes, history, random);
+  const devices = await gather(people, pairs, nodes, history, random);
+  const groups = await foundGroups(people, devices, GROUPS, history, random);
+  // What cannot be read is found when the store is looked at.
+  const readLog = async () => noteLog(history, groups, await store.readOn().catch(() => []));
   try {
-    const written = load(devices, rooms, LOAD_MS, random);
+    const written = load(devices, { pairs, groups }, LOAD_MS, random);
     await inflict(cluster, faults, history);
     await inTime(history, 'every send that is insisted on is acknowledged', written);
     await inTime(history, 'every node is ready again', cluster.ready());
-    const looked = lookEverywhere(devices, rooms, nodes, history, random);
+    await readLog();
+    const looked = lookEverywhere(devices, { pairs, groups }, nodes, history, random);
     await inTime(history, 'every node shows every room', looked);
   } finally {
     for (const device of devices) device.close();
   }
+  await readLog();
   const stored = await store.look();
   const deaths = nodes.flatMap(({ deaths: all }, n) => all.slice(deathsBefore[n]));
   const incidents = nodes.flatMap(({ log }, n) => incidentsIn(log.slice(logsBefore[n])));

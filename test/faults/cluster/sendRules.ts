@@ -16,17 +16,26 @@ const acknowledged: Rule = ({ said, finals }) => {
 
 const refused: Rule = ({ said, sightingsOf }) =>
   [...said.values()]
-    .filter(({ tries }) => tries.every(({ outcome }) => outcome === 'refused'))
+    .filter(({ tries }) => tries.every(({ outcome }) => outcome === 'refused' || outcome === 'denied'))
     .flatMap(({ messageId }) => sightingsOf.get(messageId)?.slice(0, 1) ?? [])
     .map(({ where, message }) => `${message.messageId} was refused, but ${where} shows it`);
 
-const nothingElse: Rule = ({ said, sightings }) =>
-  sightings
+const nothingElse: Rule = ({ said, sightings, changes }) => {
+  const later = new Map<string, Set<string | null>>();
+  for (const { asked } of changes) {
+    if (asked.request !== 'edit message' && asked.request !== 'delete message') continue;
+    const { messageId } = asked.data;
+    const texts = later.get(messageId) ?? new Set();
+    later.set(messageId, texts.add(asked.request === 'edit message' ? asked.data.message : null));
+  }
+  return sightings
     .filter(({ message: { messageId, roomId, senderId, message } }) => {
       const sent = said.get(messageId);
-      return !sent || sent.roomId !== roomId || sent.senderId !== senderId || sent.text !== message;
+      if (!sent || sent.roomId !== roomId || sent.senderId !== senderId) return true;
+      return sent.text !== message && !later.get(messageId)?.has(message);
     })
     .map(({ where, message }) => `${where} shows ${message.messageId} as nobody sent it`);
+};
 
 const stored: Rule = ({ finals, sightings }) => {
   const last = new Map<string, Set<string>>();

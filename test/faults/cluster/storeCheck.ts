@@ -28,6 +28,8 @@ export class StoreCheck {
     notes: async (names) => names.map(() => null),
   }).map((projection) => ({ projection, rows: new Map() }));
   readonly #heads: Head[];
+  /** Events that were read, and whose rows were not compared yet. */
+  readonly #unlooked: Folded[] = [];
 
   constructor(
     private readonly engine: Pick<ProjectorEngine, 'store' | 'log' | 'partitions' | 'close'>,
@@ -65,17 +67,18 @@ export class StoreCheck {
         this.#heads[partition] = head;
       }
     for (const { projection, rows } of this.#folds) foldEvents(projection, events, () => undefined, rows);
+    this.#unlooked.push(...events);
     return events;
   }
 
-  /** Reads on, waits for the read models, and compares the rows that these events touch. */
+  /** Reads on, waits for the read models, and compares the rows that all events since the last look touch. */
   async look(): Promise<string[]> {
-    let events: readonly Recorded[];
     try {
-      events = await this.readOn();
+      await this.readOn();
     } catch (error) {
       return [String(error)];
     }
+    const events = this.#unlooked.splice(0);
     const found: string[] = [];
     for (const { projection, rows } of this.#folds) {
       if (await this.#catchesUp(projection)) found.push(...(await this.#compare(projection, rows, events)));

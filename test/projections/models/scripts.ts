@@ -32,6 +32,8 @@ const groupAct = fc.record({
     'react',
     'pin',
     'erase',
+    'host puts',
+    'host drops',
   ),
   who: fc.nat(2),
   whom: fc.nat(2),
@@ -43,7 +45,10 @@ const body = fc.constantFrom<Sent>({}, { mentions: ['all'] }, { data: { of: ['an
 const field = fc.option(fc.constantFrom('Zoë', 'Ben van Dam', 'annA', '安娜 😀'));
 /** Fields that are absent stay, those of null are removed. */
 const profile = fc.record(
-  { displayName: field, about: field, status: field, locale: fc.option(fc.constantFrom('nl', 'pt-BR')) },
+  {
+    ...{ displayName: field, about: field, status: field, locale: fc.option(fc.constantFrom('nl', 'pt-BR')) },
+    bot: fc.boolean(),
+  },
   { requiredKeys: [] },
 );
 const step = fc.oneof(
@@ -74,6 +79,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('online' as const, 'offline' as const), pair }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('profile' as const), pair, change: profile }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('suspend' as const), pair, on: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('host' as const), pair, what: fc.nat(4) }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -139,6 +145,7 @@ export const scripts: fc.Arbitrary<Scripted> = fc
       else if (act.does === 'befriend') world.befriend(me, other);
       else if (act.does === 'open') rooms.add(world.openChat(me, other));
       else if (act.does === 'online') world.goOnline(me);
+      else if (act.does === 'host') actAsHost(world, act.what, me);
       else if (act.does === 'profile') world.changeProfile(me, act.change);
       else if (act.does === 'suspend') {
         // Users do not decide about those who hold a role.
@@ -168,7 +175,20 @@ export const scripts: fc.Arbitrary<Scripted> = fc
     return { world, users, rooms: [...rooms] };
   });
 
+/** What the host application and its keys do beside rooms. */
+function actAsHost(world: World, what: number, userId: UserId): void {
+  const [policyId, keyId] = [world.keyId, world.keyId];
+  if (what === 0) world.asHost({ kind: 'add key', policyId, keyId, scopes: ['users', 'rooms'] });
+  else if (what === 1) world.asHost({ kind: 'revoke key', policyId, keyId });
+  else if (what === 2) world.asHost({ kind: 'link identity', userId, subject: `of ${userId}` });
+  else if (what === 3) world.asHost({ kind: 'record host read', userId: keyId, query: { limit: '5' } });
+  else world.asHost({ kind: 'administer user', userId, by: 'system', action: 'token issued' });
+}
+
 type GroupAct = typeof groupAct extends fc.Arbitrary<infer A> ? A : never;
+
+/** Undefined: without a role. */
+const ROLES_PUT = ['owner', 'member', undefined] as const;
 
 /** Does in a group what its rules permit. */
 function actInGroup(world: World, roomId: RoomId, act: GroupAct, users: readonly UserId[]): void {
@@ -216,6 +236,13 @@ function actInGroup(world: World, roomId: RoomId, act: GroupAct, users: readonly
         message: `edited ${world.events.length}`,
       });
     }
+    case 'host puts': {
+      const role = ROLES_PUT[act.number % ROLES_PUT.length];
+      const members = [{ userId, ...(role === undefined ? {} : { role }) }, { userId: actor }];
+      return world.asHost({ kind: 'put group', roomId, name: `group ${act.number}`, members });
+    }
+    case 'host drops':
+      return world.asHost({ kind: 'drop member', roomId, userId });
     case 'erase':
       // Rarely: an erased user does nothing more.
       return act.number === 0 && act.who === 2

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import type { UserId } from '../../../src/domain/ids.js';
+import { countBlocks } from '../../../src/projections/models/contacts.js';
 import { rejection } from '../../support/rejection.js';
 import { type Folded, folded, type MakeRows } from './fold.js';
 import { World } from './world.js';
@@ -20,6 +21,23 @@ export function usersSuite(makeRows: MakeRows): void {
       expect(users.get(anna)).to.deep.equal({ ...shown, userId: anna, username: 'Anna' });
       expect(users.get(ben)).to.include({ userId: ben, username: null, erased: true });
       expect(users.size).to.equal(2);
+    });
+  });
+
+  describe('blocks', () => {
+    it('are counted for each user, without those that have ended', async () => {
+      const world = new World(3);
+      const [anna, ben, chris] = [world.register('anna'), world.register('ben'), world.register('chris')];
+      for (const other of [ben, chris]) world.block(anna, other);
+      world.block(ben, anna);
+      world.block(chris, ben);
+      world.block(chris, ben, false);
+      const { rows } = await folded(world, await makeRows());
+      expect([...(await countBlocks(rows, [anna, ben, chris]))]).to.deep.equal([
+        [anna, 2],
+        [ben, 1],
+        [chris, 0],
+      ]);
     });
   });
 

@@ -19,6 +19,7 @@ import {
 import type { Sealed, Time } from '../../../src/domain/fields.js';
 import {
   type Actor,
+  type KeyId,
   parseStream,
   type RoomId,
   roomIdOf,
@@ -40,6 +41,17 @@ const NAMESPACE = '5d0c9f0e-3a64-4a53-9f5e-0c8f2f1f7a10';
 
 /** The sealed form of a text in a world's events. */
 export const sealed = (text: string): Sealed => `${SEAL}${Buffer.from(text).toString('base64')}`;
+
+/** The commands of the host application that are not refused for reasons that this world does not know. */
+type HostCommand = CommandOf<
+  | 'put group'
+  | 'drop member'
+  | 'add key'
+  | 'revoke key'
+  | 'link identity'
+  | 'record host read'
+  | 'administer user'
+>;
 
 /** The commands of members to a group. */
 export type GroupCommand = CommandOf<
@@ -83,6 +95,8 @@ export class World {
   readonly #versions = new Map<StreamName, number>();
   readonly #sizes: number[];
   readonly #erased = new Set<UserId>();
+  /** The server key of the host application. */
+  readonly keyId = uuidv5('key', NAMESPACE);
   #ids = 0;
 
   constructor(readonly partitions = 1) {
@@ -99,7 +113,7 @@ export class World {
   register(username: string): UserId {
     const userId = this.id();
     const data = { userId, username: sealed(username), backgroundColor: '#336699' };
-    this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, userId);
+    this.#record({ type: 'UserRegistered', stream: streamOf('user', userId), data }, { actor: userId });
     return userId;
   }
 
@@ -268,6 +282,11 @@ export class World {
     this.#run(command, true);
   }
 
+  /** Does what its decider permits, as the host application. */
+  asHost(command: HostCommand): void {
+    this.#run({ ...command, via: this.keyId }, true);
+  }
+
   goOnline(userId: UserId): void {
     this.#run({ kind: 'go online', userId });
   }
@@ -322,9 +341,9 @@ export class World {
       if (mayBeRefused) return;
       throw decision.refused;
     }
-    const actor = describeCommand(command).actor;
+    const origin = describeCommand(command);
     // Deciders make events by their declarations.
-    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent, actor), actor);
+    for (const event of decision.events) this.#record(sealedEvent(event as NewEvent, origin.actor), origin);
   }
 
   #sent(messageId: string): EarlierMessage | undefined {
@@ -349,14 +368,17 @@ export class World {
       .reduce<State>((state, event) => fold.evolve(state, event), fold.initial);
   }
 
-  #record(event: NewEvent, actor: Actor): void {
+  #record(
+    event: NewEvent,
+    { actor, via }: { readonly actor: Actor; readonly via?: KeyId | undefined },
+  ): void {
     const partition = partitionOf(event.stream, this.partitions);
     const offset = this.lastOffset(partition) + 1;
     this.#sizes[partition] = offset + 1;
     const version = (this.#versions.get(event.stream) ?? 0) + 1;
     this.#versions.set(event.stream, version);
     const at = { partition, offset, version, actor, recordedAt: this.#now(), commandId: this.id() };
-    const recorded = { ...event, ...at };
+    const recorded = { ...event, ...at, ...(via === undefined ? {} : { via }) };
     this.events.push({ ...recorded, leaf: encodeEvent(recorded), position: offset + 1 });
   }
 

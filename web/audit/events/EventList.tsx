@@ -76,6 +76,11 @@ function EventDetails({ event }: { readonly event: EventRow }) {
         <Field name="Command ID">
           <span class="mono">{event.commandId}</span>
         </Field>
+        {event.via === undefined ? null : (
+          <Field name="Server key">
+            <span class="mono">{event.via}</span>
+          </Field>
+        )}
       </dl>
       <pre class="block">{JSON.stringify(event.data, null, 2)}</pre>
       <div class="row">

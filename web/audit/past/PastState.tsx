@@ -1,4 +1,4 @@
-import type { Message } from '../../../src/client/index.js';
+import type { Message } from '@parley/client';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';

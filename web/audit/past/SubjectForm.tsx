@@ -1,5 +1,5 @@
+import type { User } from '@parley/client';
 import { useRef, useState } from 'preact/hooks';
-import type { User } from '../../../src/client/index.js';
 import { pluralize } from '../../ui/format.js';
 import { useConsole } from '../consoleContext.js';
 import { goTo, hrefOf } from '../route.js';

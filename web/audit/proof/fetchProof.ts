@@ -1,4 +1,4 @@
-import { ClientError } from '../../../src/client/index.js';
+import { ClientError } from '@parley/client';
 import type { AuditApi, EventRow } from '../auditApi.js';
 import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
 import { verifyKnownKey } from '../verify/signedHead.js';

@@ -5,13 +5,16 @@ export const asFields = (value: unknown): EntryFields =>
   typeof value === 'object' && value !== null ? (value as EntryFields) : {};
 
 const NAMES = ['stream', 'version', 'type', 'data', 'actor', 'recordedAt', 'commandId'];
+/** Only an event that the host application caused has it. */
+const LAST_NAME = 'via';
 
 /** Reads an entry: a JSON array, as docs/log-format.md describes. An entry in another form has no fields. */
 export function readEntry(entry: string): EntryFields {
   try {
     const values: unknown = JSON.parse(entry);
-    if (!Array.isArray(values) || values.length !== NAMES.length) return {};
-    return Object.fromEntries(NAMES.map((name, i) => [name, values[i]]));
+    const names = Array.isArray(values) && values.length > NAMES.length ? [...NAMES, LAST_NAME] : NAMES;
+    if (!Array.isArray(values) || values.length !== names.length) return {};
+    return Object.fromEntries(names.map((name, i) => [name, values[i]]));
   } catch {
     // A changed entry may no longer be JSON.
     return {};

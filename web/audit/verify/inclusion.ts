@@ -133,9 +133,12 @@ export function readHashes(hashes: unknown): readonly Bytes[] {
   });
 }
 
-const comparedFields = ['stream', 'version', 'type', 'actor', 'recordedAt', 'commandId'];
+const comparedFields = ['stream', 'version', 'type', 'actor', 'recordedAt', 'commandId', 'via'];
 /** Encrypted in the entry and decrypted in the console, so they cannot be compared. */
-const sealedFields = ['text', 'username', 'note'];
+const sealedFields = [
+  ...['text', 'data', 'username', 'note', 'reason', 'name', 'subject'],
+  ...['displayName', 'about', 'status', 'locale'],
+];
 
 function verifyShownEvent(entry: string, shown: Readonly<Record<string, unknown>>): Step {
   const stored = readEntry(entry);

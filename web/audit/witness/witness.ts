@@ -1,4 +1,4 @@
-import { ClientError } from '../../../src/client/index.js';
+import { ClientError } from '@parley/client';
 import { hasWebCrypto } from '../../ui/browser.js';
 import type { AuditApi } from '../auditApi.js';
 import { verifyNewHead } from '../verify/consistency.js';

@@ -220,7 +220,7 @@ export class Outbox {
 }
 
 /** A UUID of version 7 (RFC 9562): ids that grow with time cost the server's index the least. */
-function newUuid(): string {
+export function newUuid(): string {
   // Browsers, Node and React Native with its polyfill have it; the types of a bare ECMAScript do not.
   const { crypto } = globalThis as unknown as { crypto: { getRandomValues(bytes: Uint8Array): Uint8Array } };
   const bytes = Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte + 256);

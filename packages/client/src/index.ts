@@ -4,7 +4,7 @@
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */
-export type { ErrorCode, FieldError } from '../base/errors.js';
+export type { ErrorCode, FieldError } from '../../../src/base/errors.js';
 export { createClient } from './client.js';
 export type { Backoff, ClientOptions, TokenSource } from './options.js';
 export {
@@ -31,6 +31,7 @@ export type {
   Entry,
   HistoryState,
   Presence,
+  ReportInput,
   Room,
   RoomView,
   Snapshot,

@@ -155,6 +155,8 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
       sending.queue('edit message', { roomId, messageId, message, ...(mentions && { mentions }) }),
     delete: (messageId) => sending.queue('delete message', { roomId, messageId }),
     react: (messageId, emoji, on) => sending.queue('react', { roomId, messageId, emoji, on }),
+    edits: async (messageId) => (await client.request('get edits', { roomId, messageId })).edits,
+    readers: (seq, next) => client.request('get readers', { roomId, seq, ...(next && { next }) }),
     retry: (messageId) => sending.retry(messageId),
     discard: (messageId) => sending.discard(messageId),
     read: (upTo) => marks.setWish(roomId, upTo),

@@ -1,7 +1,17 @@
 import type { ClientOptions } from '../options.js';
 import type { MessageOptions, OutboxEntry, OutboxStore } from '../outbox.js';
 import type { ProfileChanges, Rest } from '../rest.js';
-import type { Chat, Client, ClientError, ClientState, Message, Preferences, User } from '../types.js';
+import type {
+  Chat,
+  Client,
+  ClientError,
+  ClientState,
+  Message,
+  Preferences,
+  RequestAnswer,
+  RequestInput,
+  User,
+} from '../types.js';
 
 /** The options of the store's client, and its own. */
 export interface StoreOptions extends ClientOptions {
@@ -11,7 +21,7 @@ export interface StoreOptions extends ClientOptions {
   readonly outbox?: OutboxStore;
   /** Milliseconds since 1970, for the time at which something is queued. Default: `Date.now`. */
   readonly now?: () => number;
-  /** Makes the UUID of a message or edit; default: UUIDv7, which costs the server's index the least. */
+  /** Makes the UUID of a message, edit or report; default: UUIDv7, which costs the server's index the least. */
   readonly newId?: () => string;
   /**
    * Called with each edit, deletion or reaction that the server refused, also of an earlier run. It is no longer shown.
@@ -142,6 +152,9 @@ export interface RoomView {
   readonly otherMark: number;
 }
 
+/** What is reported: messages of a room, a room or a user. */
+export type ReportInput = Omit<RequestInput<'report'>, 'reportId'>;
+
 /** The history of one open room. */
 export interface Room {
   /** The present view; the same object until something of it changes. */
@@ -169,6 +182,10 @@ export interface Room {
   delete(messageId: string): Promise<void>;
   /** Adds or removes this user's reaction, at once. As `edit`; of several the last counts. */
   react(messageId: string, emoji: string, on: boolean): Promise<void>;
+  /** All texts of a message, from the first one on. As `readers`, it rejects with a `ClientError`. */
+  edits(messageId: string): Promise<RequestAnswer<'get edits'>['edits']>;
+  /** Those who have read a message of a group, a page at a time; `next` is that of the page before. */
+  readers(seq: number, next?: string): Promise<RequestAnswer<'get readers'>>;
   /** Marks all up to this `seq` as read: shown at once, and sent when there is a connection. */
   read(upTo: number): void;
   /** Call it with true as often as the user types (it sends at most every 3 s), with false when they stop. */
@@ -207,6 +224,8 @@ export interface Store {
   openChat(userId: string): Promise<ChatView>;
   /** Changes the user's own profile. Rejects with a `ClientError`; `bad_request` names each wrong field. */
   changeProfile(changes: ProfileChanges): Promise<User>;
+  /** Reports messages, a room or a user to the moderators. Rejects with a `ClientError`. */
+  report(about: ReportInput): Promise<void>;
   /**
    * Finds users by any part of their name, friends too: exact matches first, then those that begin with it. Rejects with
    * a `ClientError`.

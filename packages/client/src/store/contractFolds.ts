@@ -29,13 +29,10 @@ import { roomOf, type State, withChat, withRoom } from './storeState.js';
 const applyAccepted = (state: State, roomId: string): State =>
   withChat(state, roomId, { request: undefined });
 
-/**
- * A private chat that is known has more than the push says of it. Who comes back to a group was not told how its messages
- * changed meanwhile: they are fetched again.
- */
+/** Who comes back to a group was not told how its messages changed meanwhile: they are fetched again. */
 function applyInit(state: State, room: Chat): State {
   const known = roomOf(state, room.roomId);
-  if (known.chat === undefined || isMember(known)) return known.chat ? state : applyChat(state, room);
+  if (known.chat === undefined || isMember(known)) return applyChat(state, room);
   const returns = known.returns + 1;
   return applyChat(withRoom(state, room.roomId, { known: [], pages: 'loading', returns }), room);
 }

@@ -1,3 +1,5 @@
+import type { Message } from '../../packages/client/src/types.js';
+
 /**
  * Who may see what of some groups, as the contract says it: a model in memory, with which a running system is compared.
  * Its steps are given in the order in which the system took them.
@@ -18,7 +20,8 @@ interface Member {
   leftAt: number | undefined;
 }
 
-interface Said {
+/** A message of a group. */
+export interface Said {
   readonly seq: number;
   readonly messageId: string;
   readonly senderId: string;
@@ -26,14 +29,33 @@ interface Said {
   readonly audience: ReadonlySet<string>;
   /** The texts, and the step at which each was written. */
   readonly texts: { readonly text: string; readonly step: number }[];
+  /** Each as an emoji and the user who has reacted with it. */
+  readonly reactions: Set<string>;
   deletedBy: string | undefined;
 }
 
-/** A message as somebody sees it: null when it was deleted. */
+/** A message as somebody sees it: without text when it was deleted. */
 export interface Seen {
   readonly seq: number;
   readonly text: string | null;
+  /** The number of the text's edit; 0 for the first text. */
+  readonly rev: number;
+  /** Each as an emoji and the user who has reacted with it, in the order of these texts. */
+  readonly reactions: readonly string[];
 }
+
+/** A message of a group as a client got it. */
+export const seenMessage = ({ seq, message, rev = 0, reactions = [] }: Message): Seen => ({
+  ...{ seq, text: message, rev },
+  reactions: reactions.flatMap(({ emoji, userIds }) => userIds.map((user) => reactionOf(emoji, user))).sort(),
+});
+
+/** A user's reaction as `Seen` has it. */
+export const reactionOf = (emoji: string, user: string): string => `${emoji} ${user}`;
+
+/** A message as a text, for comparing. Without reactions for users who have left: what they see of these is not said. */
+export const sayMessage = ({ seq, text, rev, reactions }: Seen, isMember: boolean): string =>
+  `${seq}: ${text}, rev ${rev}${isMember ? `, ${reactions.join(' + ')}` : ''}`;
 
 /** One group. */
 export class GroupModel {
@@ -119,6 +141,7 @@ export class GroupModel {
     const said: Said = {
       ...{ seq: this.newest + 1, messageId, senderId, audience: new Set(this.members) },
       texts: [{ text, step: this.#step }],
+      reactions: new Set(),
       deletedBy: undefined,
     };
     this.said.push(said);
@@ -126,15 +149,23 @@ export class GroupModel {
   }
 
   edit(seq: number, text: string): void {
-    this.#at(seq).texts.push({ text, step: ++this.#step });
+    this.at(seq).texts.push({ text, step: ++this.#step });
   }
 
   delete(seq: number, by: string): void {
     this.#step++;
-    this.#at(seq).deletedBy = by;
+    const said = this.at(seq);
+    said.deletedBy = by;
+    said.reactions.clear();
   }
 
-  #at(seq: number): Said {
+  react(seq: number, user: string, { emoji, on }: { readonly emoji: string; readonly on: boolean }): void {
+    const { reactions } = this.at(seq);
+    if (on) reactions.add(reactionOf(emoji, user));
+    else reactions.delete(reactionOf(emoji, user));
+  }
+
+  at(seq: number): Said {
     const said = this.said[seq - 1];
     if (!said) throw new Error(`there is no message ${seq}`);
     return said;
@@ -146,6 +177,11 @@ export class GroupModel {
     return member?.leftAt === undefined && this.#isIn(member?.windows ?? [], seq);
   }
 
+  /** Whether the message lies in a window of somebody who is or was a member. */
+  mayKnow(user: string, seq: number): boolean {
+    return this.#isIn(this.#members.get(user)?.windows ?? [], seq);
+  }
+
   #isIn(windows: Member['windows'], seq: number): boolean {
     return windows.some(([from, to]) => seq >= from && (to === null || seq <= to));
   }
@@ -153,7 +189,7 @@ export class GroupModel {
   /** Whether somebody is a member and has not left since the message: who was away fetches what changed meanwhile. */
   isInSince(user: string, seq: number): boolean {
     const member = this.#members.get(user);
-    const sentAt = this.#at(seq).texts[0]?.step ?? 0;
+    const sentAt = this.at(seq).texts[0]?.step ?? 0;
     return member?.leftAt === undefined && member !== undefined && member.joinedAt <= sentAt;
   }
 
@@ -163,10 +199,11 @@ export class GroupModel {
     if (!member) return [];
     return this.said
       .filter(({ seq }) => this.#isIn(member.windows, seq))
-      .map(({ seq, texts, deletedBy }) => {
-        if (deletedBy !== undefined) return { seq, text: null };
+      .map(({ seq, texts, reactions, deletedBy }) => {
+        if (deletedBy !== undefined) return { seq, text: null, rev: 0, reactions: [] };
         const known = texts.filter(({ step }) => step <= (member.leftAt ?? Number.POSITIVE_INFINITY));
-        return { seq, text: known.at(-1)?.text ?? null };
+        const text = known.at(-1)?.text ?? null;
+        return { seq, text, rev: known.length - 1, reactions: [...reactions].sort() };
       });
   }
 

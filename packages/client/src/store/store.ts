@@ -1,5 +1,6 @@
 import { createClient } from '../client.js';
 import { currentToken, withDefaults } from '../options.js';
+import { newUuid } from '../outbox.js';
 import type { ProfileChanges } from '../rest.js';
 import {
   type Client,
@@ -20,7 +21,7 @@ import { Lists, type OpenRoom, openRoom } from './roomStore.js';
 import { Marks, Sending } from './sending.js';
 import { viewSnapshot } from './snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
-import type { ChatView, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
+import type { ChatView, ReportInput, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
 /** Makes a store for one signed-in device; it connects on `start`. Throws a `TypeError` if there is no WebSocket. */
 export function createStore(options: StoreOptions): Store {
@@ -151,6 +152,11 @@ class ClientStore implements Store {
     return user;
   }
 
+  async report(about: ReportInput): Promise<void> {
+    const { newId = newUuid } = this.#options;
+    await this.request('report', { reportId: newId(), ...about });
+  }
+
   async searchPeople(q: string): Promise<readonly User[]> {
     const found = await this.#options.rest.search(await this.#token(), q);
     // The server leaves friends out, and may not know the newest of them yet.
@@ -183,9 +189,8 @@ class ClientStore implements Store {
     // The table has folds of pushes only.
     for (const name of Object.keys(pushFolds) as PushName[]) this.#follow(name);
     client.on('notify typing', (push) => this.#typing.receive(push));
-    client.on('init chat', ({ room: { roomId, roomType } }) => {
-      // The push of a private chat does not say whether it is a request, nor whether the other is there.
-      if (roomType === 'PRIVATE') void this.#fetchChat(roomId);
+    client.on('init chat', ({ room: { roomId } }) => {
+      this.#people.lookUpPresence(roomId);
       void this.#rooms.get(roomId)?.fetchPage();
     });
     client.on('send message', ({ message: { roomId } }) => {

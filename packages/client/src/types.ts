@@ -1,6 +1,12 @@
-import type { ErrorCode, ErrorReason, FieldError } from '../base/errors.js';
-import type { PushData, PushName, RequestAnswer, RequestInput, RequestName } from '../domain/contract.js';
-import type { Chat, Message, User } from '../domain/userMessageChat.js';
+import type { ErrorCode, ErrorReason, FieldError } from '../../../src/base/errors.js';
+import type {
+  PushData,
+  PushName,
+  RequestAnswer,
+  RequestInput,
+  RequestName,
+} from '../../../src/domain/contract.js';
+import type { Chat, Message, User } from '../../../src/domain/userMessageChat.js';
 
 export type { Chat, Message, PushData, PushName, RequestAnswer, RequestInput, RequestName, User };
 

@@ -1,0 +1,64 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import { Id, label, Time } from '../domain/fields.js';
+import { KEY_SCOPES } from '../domain/hostKeys.js';
+import { KEY_NAME_CODE_POINTS } from '../domain/limits.js';
+import type { KeyAdministration } from '../host/keyAdministration.js';
+import { retry } from './userOperations.js';
+
+/** What operators do to server keys. */
+
+export const KeyName = label(KEY_NAME_CODE_POINTS);
+const Scopes = z.array(z.enum(KEY_SCOPES)).min(1);
+
+/** The schemas of input and answer, by operation. */
+export const keyOperations = {
+  /** Answers with the key itself, which nobody can read again. `forbidden`: there are too many. */
+  addServerKey: {
+    input: z.strictObject({ name: KeyName, scopes: Scopes }),
+    answer: z.strictObject({ keyId: z.string(), key: z.string() }),
+  },
+  /** All keys, revoked ones too, without their secrets. */
+  listServerKeys: {
+    input: z.strictObject({}),
+    answer: z.strictObject({
+      keys: z.array(
+        z.strictObject({
+          keyId: z.string(),
+          name: z.string(),
+          scopes: Scopes,
+          createdAt: Time,
+          revokedAt: Time.exactOptional(),
+        }),
+      ),
+    }),
+  },
+  /** Answers when no node takes the key any more. `not_found`: there is no such key. */
+  revokeServerKey: {
+    input: z.strictObject({ keyId: Id }),
+    answer: z.strictObject({ changed: z.boolean() }),
+  },
+} as const;
+
+type KeyOperations = typeof keyOperations;
+type KeyOperator = {
+  readonly [N in keyof KeyOperations]: (
+    input: z.infer<KeyOperations[N]['input']>,
+  ) => Promise<z.infer<KeyOperations[N]['answer']>>;
+};
+
+export function operateKeys(administration: KeyAdministration): KeyOperator {
+  return {
+    addServerKey({ name, scopes }) {
+      const keyId = randomUUID();
+      return retry(() => administration.add(keyId, name, scopes));
+    },
+    async listServerKeys() {
+      const keys = await administration.list();
+      return { keys: keys.map(({ id, scopes, ...key }) => ({ keyId: id, ...key, scopes: [...scopes] })) };
+    },
+    async revokeServerKey({ keyId }) {
+      return { changed: await retry(() => administration.revoke(keyId)) };
+    },
+  };
+}

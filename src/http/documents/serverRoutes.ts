@@ -1,0 +1,241 @@
+import { SuspensionBody } from '../administration.js';
+import { CodeAnswer, CodeBody, IssuerClient, LogoutForm } from '../issuerSignIn.js';
+import type { Json } from '../schemas.js';
+import {
+  HostDeletionBody,
+  HostMessageAnswer,
+  HostMessageBody,
+  HostMessagesAnswer,
+  HostMessagesQuery,
+} from '../server/serverMessages.js';
+import { HostGroupBody, HostMemberBody, HostPairBody, HostRoomAnswer } from '../server/serverRooms.js';
+import { HostTokenAnswer, HostTokenBody, HostUserAnswer, HostUserBody } from '../server/serverUsers.js';
+import { id, inPath } from './auditRoutes.js';
+
+const tag = 'Host' as const;
+const errors = ['bad_request', 'forbidden', 'not_found', 'rate_limited', 'overloaded', 'unknown'] as const;
+const hostId: Json = { type: 'string', examples: ['ext:4711'] };
+const user = inPath('id', hostId, 'A user id, or `ext:` and your own id of 1–128 characters.');
+const userAndOther = [...user, ...inPath('otherId', hostId, 'The other user, named likewise.')];
+const roomId = inPath('roomId', id, 'The id of the room, in any case.');
+const messageId = inPath('messageId', id, 'The id of the message, in any case.');
+const common = { tag, key: true, errors } as const;
+const done = { ...common, status: 204 } as const;
+
+/** What the server of the host application is served, in OpenAPI's notation. */
+export const serverPaths = {
+  '/server/users/{id}': {
+    put: {
+      ...common,
+      id: 'putHostUser',
+      summary: 'Make or change a user',
+      about:
+        'Scope `users`. With `ext:` a user is made if there is none: 201, else 200. Fields that are absent stay as they are. A user name is never changed: `conflict` if it is taken, or is another one.',
+      path: user,
+      body: HostUserBody,
+      isBodyOptional: true,
+      status: 200,
+      answer: HostUserAnswer,
+      errors: [...errors, 'conflict'],
+    },
+    delete: {
+      ...done,
+      id: 'eraseHostUser',
+      summary: 'Erase a user',
+      about: 'Scope `users`. Erases a user for ever, as the user can. Not one who holds a role.',
+      path: user,
+    },
+  },
+  '/server/users/{id}/tokens': {
+    post: {
+      ...common,
+      id: 'issueToken',
+      summary: 'Issue a token of a user',
+      about: 'Scope `users`. Makes a session of the user. Not for one who is suspended or holds a role.',
+      path: user,
+      body: HostTokenBody,
+      isBodyOptional: true,
+      status: 201,
+      answer: HostTokenAnswer,
+    },
+  },
+  '/server/users/{id}/sessions': {
+    delete: {
+      ...done,
+      id: 'endSessions',
+      summary: 'End all sessions of a user',
+      about: 'Scope `users`. Within a second no node takes their tokens, and their sockets are closed.',
+      path: user,
+    },
+  },
+  '/server/users/{id}/suspension': {
+    put: {
+      ...done,
+      id: 'suspendHostUser',
+      summary: 'Suspend a user',
+      about: 'Scope `users`. As moderators do. Not one who holds a role.',
+      path: user,
+      body: SuspensionBody,
+    },
+    delete: {
+      ...done,
+      id: 'restoreHostUser',
+      summary: 'End a suspension',
+      about: 'Scope `users`. The user can sign in again.',
+      path: user,
+      body: SuspensionBody,
+    },
+  },
+  '/server/users/{id}/friends/{otherId}': {
+    put: {
+      ...done,
+      id: 'putFriend',
+      summary: 'Make two users friends',
+      about: 'Scope `users`. As the first one’s own doing.',
+      path: userAndOther,
+    },
+    delete: {
+      ...done,
+      id: 'removeFriend',
+      summary: 'End a friendship',
+      about: 'Scope `users`. As the first one’s own doing.',
+      path: userAndOther,
+    },
+  },
+  '/server/users/{id}/blocks/{otherId}': {
+    put: {
+      ...done,
+      id: 'putBlock',
+      summary: 'Block a user for another',
+      about: 'Scope `users`. As the first one’s own doing.',
+      path: userAndOther,
+    },
+    delete: {
+      ...done,
+      id: 'removeBlock',
+      summary: 'End a block',
+      about: 'Scope `users`. As the first one’s own doing.',
+      path: userAndOther,
+    },
+  },
+  '/server/rooms/private': {
+    put: {
+      ...common,
+      id: 'putPrivateRoom',
+      summary: 'Open the private room of two users',
+      about: 'Scope `rooms`. It is active for both. 201 if it was for neither, else 200.',
+      body: HostPairBody,
+      status: 200,
+      answer: HostRoomAnswer,
+    },
+  },
+  '/server/rooms/{roomId}': {
+    put: {
+      ...common,
+      id: 'putGroup',
+      summary: 'Make or change a group',
+      about:
+        'Scope `rooms`. `roomId` is of your choice, a UUID of version 4 or 7: 201 if the group is new, else 200. Members who are not named stay. A new group without an owner gets the first admin as one, else the first member. `conflict` with `last_owner` if nobody would be an owner.',
+      path: roomId,
+      body: HostGroupBody,
+      status: 200,
+      answer: HostRoomAnswer,
+      errors: [...errors, 'conflict'],
+    },
+  },
+  '/server/rooms/{roomId}/members/{id}': {
+    put: {
+      ...done,
+      id: 'putMember',
+      summary: 'Add a member, or change a role',
+      about: 'Scope `rooms`. Without `role`, a new member is a `member` and another one stays what they are.',
+      path: [...roomId, ...user],
+      body: HostMemberBody,
+      isBodyOptional: true,
+      errors: [...errors, 'conflict'],
+    },
+    delete: {
+      ...done,
+      id: 'removeMember',
+      summary: 'Take a member out of a group',
+      about: 'Scope `rooms`. `conflict` with `last_owner` for the only owner.',
+      path: [...roomId, ...user],
+      errors: [...errors, 'conflict'],
+    },
+  },
+  '/server/rooms/{roomId}/messages': {
+    get: {
+      ...common,
+      id: 'readMessages',
+      summary: 'Read messages of a room',
+      about: 'Scope `messages`. In ascending `seq`. Each request is in the log as `AuditRead`.',
+      path: roomId,
+      query: HostMessagesQuery,
+      status: 200,
+      answer: HostMessagesAnswer,
+    },
+  },
+  '/server/rooms/{roomId}/messages/{messageId}': {
+    put: {
+      ...common,
+      id: 'putMessage',
+      summary: 'Send a message as a user',
+      about:
+        'Scope `messages`. With the rights of that user. 201 if it is new. The same id with the same body is answered again with 200, with another body it is a `conflict`.',
+      path: [...roomId, ...messageId],
+      body: HostMessageBody,
+      status: 200,
+      answer: HostMessageAnswer,
+      errors: [...errors, 'conflict'],
+    },
+    delete: {
+      ...done,
+      id: 'removeMessage',
+      summary: 'Delete a message as a user',
+      about:
+        'Scope `messages`. With the rights of that user, by default of the one who has sent it. Answered when the keys of its texts are destroyed.',
+      path: [...roomId, ...messageId],
+      body: HostDeletionBody,
+      isBodyOptional: true,
+    },
+  },
+  '/oidc/logout': {
+    post: {
+      id: 'issuerLogout',
+      summary: 'Back-channel logout',
+      about:
+        'With `OIDC_ISSUER`: the issuer ends the sessions of a subject, or of one session of its own (OpenID Connect Back-Channel Logout 1.0). Answered when no node takes them any more.',
+      tag,
+      open: true,
+      form: LogoutForm,
+      status: 200,
+      errors: ['bad_request', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/oidc/client': {
+    get: {
+      id: 'issuerClient',
+      summary: 'How pages sign in by the issuer',
+      about: 'With `OIDC_CLIENT_ID`: what a page needs for the code flow with PKCE.',
+      tag,
+      open: true,
+      status: 200,
+      answer: IssuerClient,
+      errors: ['not_found', 'overloaded'],
+    },
+  },
+  '/oidc/signin': {
+    post: {
+      id: 'issuerSignIn',
+      summary: 'Finish a sign-in by the issuer',
+      about:
+        'With `OIDC_CLIENT_ID`: exchanges the code that the issuer has given to a page for a token. The page needs no access to the issuer beside its redirect.',
+      tag,
+      open: true,
+      body: CodeBody,
+      status: 200,
+      answer: CodeAnswer,
+      errors: ['bad_request', 'unauthenticated', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+} as const;

@@ -1,0 +1,75 @@
+import type Router from '@koa/router';
+import { z } from 'zod';
+import { badRequest, notFound, unauthenticated } from '../base/errors.js';
+import { TOKEN_CHARACTERS } from '../domain/limits.js';
+import { User } from '../domain/userMessageChat.js';
+import type { IssuerKeys } from '../host/issuerKeys.js';
+import type { IssuerSessions } from '../host/issuerSessions.js';
+import { type FindPresent, serveResource } from './auth.js';
+import { readBody, readForm, readQuery } from './problems.js';
+import { NoFields } from './schemas.js';
+
+export const LogoutForm = z.strictObject({ logout_token: z.string().max(TOKEN_CHARACTERS) });
+
+/** What a page needs in order to sign in by the issuer (code flow with PKCE). */
+export const IssuerClient = z.strictObject({ clientId: z.string(), authorizationEndpoint: z.url() });
+
+const text = z.string().min(1).max(2048);
+export const CodeBody = z.strictObject({ code: text, codeVerifier: text, redirectUri: text });
+export const CodeAnswer = z.strictObject({
+  token: z.string().meta({ description: 'The id token of the issuer.' }),
+  user: User,
+});
+
+export interface IssuerParts {
+  readonly sessions: Pick<IssuerSessions, 'logOut' | 'find'>;
+  readonly keys: Pick<IssuerKeys, 'facts' | 'exchange'>;
+  /** Undefined: pages do not sign in by the issuer. */
+  readonly clientId: string | undefined;
+  /** Resolves when no node honours these sessions any more, which have ended in the vault. */
+  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
+  readonly present: FindPresent;
+}
+
+/** What the issuer asks for, and signing in by it. Without an issuer all are `not_found`. */
+export function mountIssuer(router: Router, issuer: IssuerParts | undefined): void {
+  serveResource(router, '/oidc/logout', {
+    POST: async (ctx) => {
+      if (!issuer) throw notFound('this server has no OIDC_ISSUER');
+      readQuery(ctx, NoFields);
+      const { logout_token: token } = await readForm(ctx, LogoutForm);
+      const ended = await issuer.sessions.logOut(token, new Date());
+      if (ended === undefined) throw badRequest('this is no valid logout token');
+      await issuer.announceEnds(ended);
+      ctx.status = 200;
+      ctx.body = '';
+    },
+  });
+
+  const requireClient = (): IssuerParts & { readonly clientId: string } => {
+    if (issuer?.clientId === undefined) throw notFound('this server has no OIDC_CLIENT_ID');
+    return { ...issuer, clientId: issuer.clientId };
+  };
+
+  serveResource(router, '/oidc/client', {
+    GET: async (ctx) => {
+      const { clientId, keys } = requireClient();
+      readQuery(ctx, NoFields);
+      const { authorization_endpoint: authorizationEndpoint } = await keys.facts();
+      if (authorizationEndpoint === undefined) throw notFound('the issuer has no authorization endpoint');
+      ctx.body = { clientId, authorizationEndpoint };
+    },
+  });
+
+  serveResource(router, '/oidc/signin', {
+    POST: async (ctx) => {
+      const { clientId, keys, sessions, present } = requireClient();
+      readQuery(ctx, NoFields);
+      const token = await keys.exchange(clientId, await readBody(ctx, CodeBody));
+      const session = token === undefined ? undefined : await sessions.find(token, new Date());
+      const user = session && (await present(session.userId));
+      if (!user) throw unauthenticated('the issuer has not signed you in: try again');
+      ctx.body = { token, user };
+    },
+  });
+}

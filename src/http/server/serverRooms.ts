@@ -1,0 +1,138 @@
+import type Router from '@koa/router';
+import { z } from 'zod';
+import { badRequest, notFound } from '../../base/errors.js';
+import type { CommandOf } from '../../domain/commands.js';
+import { GroupId } from '../../domain/fields.js';
+import { RoleName, SomeSettings } from '../../domain/groups/groupState.js';
+import { GroupAbout, GroupName } from '../../domain/groups/groups.js';
+import type { RoomId, UserId } from '../../domain/ids.js';
+import { ADDED_MEMBERS } from '../../domain/limits.js';
+import { Chat } from '../../domain/userMessageChat.js';
+import { createGroupKey } from '../../gateway/groupHandlers.js';
+import type { ServerKey } from '../../vault/serverKeys.js';
+import { serveResource } from '../auth.js';
+import { readBody, readId, readNoBody, readOptionalBody, readQuery } from '../problems.js';
+import { NoFields } from '../schemas.js';
+import { HostRequests, HostUserId, type ServerParts } from './hostRequests.js';
+import type { RequireKey } from './serverAuth.js';
+
+const MOST_MEMBERS = 1000;
+
+export const HostGroupBody = z.strictObject({
+  name: GroupName,
+  about: GroupAbout.exactOptional(),
+  ...SomeSettings,
+  members: z
+    .array(z.strictObject({ id: HostUserId, role: RoleName.exactOptional() }))
+    .max(MOST_MEMBERS)
+    .meta({ description: 'Members who are not named stay. Without a role: `member`, or as it is.' }),
+});
+type HostGroupBody = z.output<typeof HostGroupBody>;
+
+export const HostPairBody = z.strictObject({ members: z.tuple([HostUserId, HostUserId]) });
+export const HostMemberBody = z.strictObject({ role: RoleName.exactOptional() });
+
+/** A chat without what is one member's own. */
+const HostRoom = Chat.pick({
+  ...{ roomId: true, roomType: true, participants: true, lastMessage: true, createdAt: true },
+  ...{ name: true, about: true, history: true, whoAdds: true, whoSends: true, members: true },
+  pinnedMessages: true,
+}).meta({ id: 'Room' });
+type HostRoom = z.infer<typeof HostRoom>;
+
+export const HostRoomAnswer = z.strictObject({ room: HostRoom });
+
+const roomOf = (chat: Chat): HostRoom => z.object(HostRoom.shape).parse(chat);
+
+/** Groups and private rooms of the host application. */
+export function mountServerRooms(router: Router, parts: ServerParts, required: RequireKey): void {
+  const requests = new HostRequests(parts);
+  const rooms = new HostRoomResource(parts, requests);
+
+  serveResource(router, '/server/rooms/private', {
+    PUT: required('rooms', async (ctx, key) => {
+      readQuery(ctx, NoFields);
+      const { members } = await readBody(ctx, HostPairBody);
+      const { room, isNew } = await rooms.putPair(members, key);
+      ctx.body = { room };
+      ctx.status = isNew ? 201 : 200;
+    }),
+  });
+
+  serveResource(router, '/server/rooms/:roomId', {
+    PUT: required('rooms', async (ctx, key) => {
+      const roomId = readId(ctx.params.roomId);
+      readQuery(ctx, NoFields);
+      const body = await readBody(ctx, HostGroupBody);
+      const message = 'must be a UUID of version 4 or 7';
+      if (!GroupId.safeParse(roomId).success)
+        throw badRequest(`roomId ${message}`, [{ path: 'roomId', message }]);
+      const { room, isNew } = await rooms.putGroup(roomId, body, key);
+      ctx.body = { room };
+      ctx.status = isNew ? 201 : 200;
+    }),
+  });
+
+  serveResource(router, '/server/rooms/:roomId/members/:id', {
+    PUT: required('rooms', async (ctx, key) => {
+      const roomId = readId(ctx.params.roomId);
+      const userId = await requests.userId(ctx.params.id);
+      readQuery(ctx, NoFields);
+      const members = [{ userId, ...(await readOptionalBody(ctx, HostMemberBody)) }];
+      await requests.run<'put group'>(key, { kind: 'put group', roomId, members });
+      ctx.status = 204;
+    }),
+    DELETE: required('rooms', async (ctx, key) => {
+      const roomId = readId(ctx.params.roomId);
+      const userId = await requests.userId(ctx.params.id);
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      await requests.run<'drop member'>(key, { kind: 'drop member', roomId, userId });
+      ctx.status = 204;
+    }),
+  });
+}
+
+type Member = CommandOf<'put group'>['members'][number];
+
+class HostRoomResource {
+  constructor(
+    private readonly parts: ServerParts,
+    private readonly requests: HostRequests,
+  ) {}
+
+  /** Makes the group or changes it. Of many members, the first come first: a repeat goes on with the others. */
+  async putGroup(roomId: RoomId, body: HostGroupBody, key: ServerKey) {
+    const { members: named, ...group } = body;
+    const members: Member[] = [];
+    for (const { id, role } of named)
+      members.push({ userId: await this.requests.userId(id), ...(role === undefined ? {} : { role }) });
+    await createGroupKey(this.parts.writes.keys, roomId);
+    let isNew = false;
+    for (let i = 0; i === 0 || i < members.length; i += ADDED_MEMBERS) {
+      const some = members.slice(i, i + ADDED_MEMBERS);
+      const command = { kind: 'put group', roomId, ...group, members: some } as const;
+      isNew = (await this.requests.run<'put group'>(key, command)).isNew || isNew;
+    }
+    return { room: await this.#find(roomId, members[0]?.userId), isNew };
+  }
+
+  /** Opens the private chat for both. */
+  async putPair([first, second]: readonly [string, string], key: ServerKey) {
+    const [one, other] = [await this.requests.actor(first), await this.requests.actor(second)];
+    const open = (actor: UserId, friendId: UserId) =>
+      this.requests.run<'init chat'>(key, { kind: 'init chat', actor, friendId });
+    const { roomId, isNewActive } = await open(one, other);
+    const { isNewActive: isNewForOther } = await open(other, one);
+    return { room: await this.#find(roomId, one), isNew: isNewActive && isNewForOther };
+  }
+
+  async #find(roomId: RoomId, member: UserId | undefined): Promise<HostRoom> {
+    const { queries, roomNow } = this.parts.reads;
+    const at = await roomNow(roomId);
+    const viewer = member ?? (await queries.groups.firstMember(roomId, at));
+    const chat = viewer === undefined ? undefined : await queries.chat(roomId, viewer, at);
+    if (!chat) throw notFound(`there is no room ${roomId}`);
+    return roomOf(chat);
+  }
+}

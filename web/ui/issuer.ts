@@ -1,0 +1,81 @@
+import { ClientError, type User } from '@parley/client';
+import { hasTexts } from './browserStore.js';
+
+/** Signing in by the issuer of the host application: the code flow with PKCE (RFC 7636). */
+
+/** What the server says of the issuer. */
+export interface IssuerClient {
+  readonly clientId: string;
+  readonly authorizationEndpoint: string;
+}
+
+/** What this page has asked the issuer with, until it comes back. */
+interface Asked {
+  readonly state: string;
+  readonly codeVerifier: string;
+}
+
+const KEY = 'parley.issuer';
+const VERIFIER_BYTES = 32;
+
+const toBase64Url = (bytes: Uint8Array): string =>
+  btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+const randomText = (): string => toBase64Url(crypto.getRandomValues(new Uint8Array(VERIFIER_BYTES)));
+
+/** Where the issuer sends the browser back to. */
+const redirectUri = (): string => location.origin + location.pathname;
+
+/** The issuer by which users of this server sign in; undefined if there is none. */
+export async function findIssuer(): Promise<IssuerClient | undefined> {
+  try {
+    const response = await fetch('/oidc/client');
+    const body: unknown = response.ok ? await response.json() : undefined;
+    return hasTexts(body, 'clientId', 'authorizationEndpoint') ? body : undefined;
+  } catch {
+    return undefined; // The form for a password says whether the server can be reached.
+  }
+}
+
+/** Leaves this page for the issuer's. */
+export async function goToIssuer({ clientId, authorizationEndpoint }: IssuerClient): Promise<void> {
+  const asked: Asked = { state: randomText(), codeVerifier: randomText() };
+  sessionStorage.setItem(KEY, JSON.stringify(asked));
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(asked.codeVerifier));
+  const url = new URL(authorizationEndpoint);
+  const parameters = {
+    ...{ response_type: 'code', scope: 'openid profile', client_id: clientId, state: asked.state },
+    ...{ redirect_uri: redirectUri(), code_challenge_method: 'S256' },
+    code_challenge: toBase64Url(new Uint8Array(digest)),
+  };
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value);
+  location.assign(url);
+}
+
+/** The sign-in that the issuer has sent this page back with; undefined if it has not. The address is cleared of it. */
+export async function finishSignIn(): Promise<{ readonly token: string; readonly user: User } | undefined> {
+  const parameters = new URLSearchParams(location.search);
+  const [code, state] = [parameters.get('code'), parameters.get('state')];
+  const asked = takeAsked();
+  if (!code || !asked || asked.state !== state) return undefined;
+  history.replaceState(null, '', location.pathname);
+  const { codeVerifier } = asked;
+  const response = await fetch('/oidc/signin', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ code, codeVerifier, redirectUri: redirectUri() }),
+  });
+  if (!response.ok) throw new ClientError({ code: response.status === 401 ? 'unauthenticated' : 'internal' });
+  // The server's answer, as its document says.
+  return (await response.json()) as { token: string; user: User };
+}
+
+/** It is used once, so that another tab's answer does not fit. */
+function takeAsked(): Asked | undefined {
+  const text = sessionStorage.getItem(KEY);
+  sessionStorage.removeItem(KEY);
+  const asked: unknown = text === null ? undefined : JSON.parse(text);
+  return hasTexts(asked, 'state', 'codeVerifier') ? asked : undefined;
+}
