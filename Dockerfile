@@ -21,7 +21,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 COPY deploy/prune.sh deploy/
 # .npmrc includes packages of development; `--include=prod` takes its place.
-RUN npm ci --omit=dev --include=prod --workspaces=false --ignore-scripts && deploy/prune.sh .
+RUN npm ci --omit=dev --include=prod --ignore-scripts && deploy/prune.sh .
 
 FROM node:${NODE_VERSION}-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data

@@ -46,7 +46,7 @@ heading('The server starts again with the same data');
 await server.start();
 await Promise.all(saying);
 await tablet.reopen();
-await tablet.client.live();
+await tablet.client.ready;
 print("  Ben's tablet is online again and has the messages that it missed.");
 for (const line of actThree) await say(line);
 

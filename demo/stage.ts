@@ -30,7 +30,7 @@ export class Stage {
         players.push({ name, title: `${name}'s ${on}`, device: await newDevice(place, person) });
       }
     }
-    await Promise.all(players.map(({ device }) => device.client.live()));
+    await Promise.all(players.map(({ device }) => device.client.ready));
     const rooms = new Map<string, string>();
     for (const [one, other] of pairs) {
       const player = players.find(({ name }) => name === one);

@@ -150,7 +150,8 @@ export class Relations {
 
   #watch(user: UserId, contact: UserId): void {
     const known = this.#users.get(user);
-    if (known === undefined) return;
+    // Each message comes here, and nearly always the two are contacts already.
+    if (known === undefined || known.shown?.has(contact)) return;
     if (known.shown) known.shown.add(contact);
     else known.shown = new Set([contact]);
     const watchers = this.#watchers.get(contact);

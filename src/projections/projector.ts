@@ -52,8 +52,8 @@ interface Work {
   readonly changed: Rows;
   /** By partition, the size up to which its table was folded when the projector began. */
   readonly from: readonly number[];
-  /** Rows as they are written. */
-  readonly cache: LRUCache<string, Row<unknown>>;
+  /** Rows as they are written; made when one is kept, as it takes memory for all that it may hold at once. */
+  cache: LRUCache<string, Row<unknown>> | undefined;
 }
 
 /** The tables that are folded, as a rebuild changes them. */
@@ -194,7 +194,7 @@ export class Projector implements FoldedTables {
   async renew(partition: number): Promise<Advance> {
     const stored = await this.#store.checkpoints([partition]);
     this.#work = this.#work.map((work) => {
-      for (const rows of [work.changed, work.cache])
+      for (const rows of work.cache ? [work.changed, work.cache] : [work.changed])
         for (const [key, row] of [...rows.entries()]) if (row.partition === partition) rows.delete(key);
       const { size } = foldedBy(stored, [tableOf(work.projection.model)], partition);
       return { ...work, from: work.from.with(partition, size) };
@@ -221,7 +221,7 @@ export class Projector implements FoldedTables {
     this.#work = [...this.#work.map(({ projection }) => projection), ...added].map((projection) => ({
       projection,
       changed: new Map(),
-      cache: new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS }),
+      cache: undefined,
       from: this.partitions.map((partition) => foldedBy(stored, [tableOf(projection.model)], partition).size),
     }));
     this.#places = this.partitions.map((partition) => {
@@ -249,7 +249,7 @@ export class Projector implements FoldedTables {
       if (projection.creates?.(event)) continue;
       for (const key of keys) {
         if (changed.has(key) || rows.has(key)) continue;
-        const row = cache.get(key);
+        const row = cache?.get(key);
         if (row) rows.set(key, row);
         else absent.add(key);
       }
@@ -263,9 +263,13 @@ export class Projector implements FoldedTables {
 }
 
 /** Keeps a written row for later events, if there will be some. */
-function keep({ projection, cache }: Work, row: Row<unknown>): void {
-  if (row.value !== null && projection.isRarelyChanged?.(row.value)) cache.delete(row.key);
-  else cache.set(row.key, row);
+function keep(work: Work, row: Row<unknown>): void {
+  if (row.value !== null && work.projection.isRarelyChanged?.(row.value)) {
+    work.cache?.delete(row.key);
+    return;
+  }
+  work.cache ??= new LRUCache<string, Row<unknown>>({ max: CACHED_ROWS });
+  work.cache.set(row.key, row);
 }
 
 /** A step of catching up pauses other work for some tens of milliseconds. Many rows in one write cost less each. */

@@ -14,15 +14,8 @@ import type { Time } from '../domain/fields.js';
 import type { StreamName, UserId } from '../domain/ids.js';
 import { isGroup } from '../domain/streams.js';
 import { COMMIT_LIMITS, CommitTooLarge } from '../log/commit.js';
-import {
-  decide,
-  MAX_ROUND_COMMANDS,
-  messageNow,
-  type Prepared,
-  type SealedText,
-  sealField,
-  type Task,
-} from './decide.js';
+import { decide, messageNow, type SealedText, sealField } from './decide.js';
+import { MAX_ROUND_COMMANDS, type Prepared, type Task } from './prepare.js';
 import type { StreamState } from './streamState.js';
 import type { WriterTerm } from './takeOver.js';
 import { PreferencesMissing, type ReadModels, type WriterEnvironment } from './writerPorts.js';
@@ -228,14 +221,16 @@ export class Batch {
     } as Recorded; // Deciders make events by their declarations, so that type and data belong together.
     if (task.via !== undefined) Object.assign(decided, { via: task.via });
     const texts: SealedText[] = [];
-    let event = decided;
+    let sealedData: Record<string, unknown> | undefined;
     for (const field of declarationOf(decided.type).sealed ?? NO_FIELDS) {
       const text = sealField(decided, field, prepared);
       if (!text) continue;
       texts.push(text);
-      // The sealed form of a text is a text.
-      event = { ...event, data: { ...event.data, [field.field]: text.sealed } } as Recorded;
+      sealedData ??= { ...data };
+      sealedData[field.field] = text.sealed;
     }
+    // The sealed form of a text is a text.
+    let event = sealedData ? ({ ...decided, data: sealedData } as unknown as Recorded) : decided;
     const { knownToAll } = this.deps;
     const stored = knownToAll.has(type)
       ? event

@@ -3,8 +3,8 @@ import { AdmissionQueue } from '../base/rateLimits.js';
 import { outcomeUnknownError } from '../cluster/partitionQueue.js';
 import { buildCommit, type Head, nextRecordedAt } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
-import { MAX_ROUND_COMMANDS, type Prepared, prepare, type Task } from './decide.js';
 import { Batch, ReadyCommands, splitRound } from './decisionBatch.js';
+import { MAX_ROUND_COMMANDS, type Prepared, prepare, type Task } from './prepare.js';
 import { takeOver, type WriterTerm } from './takeOver.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
 

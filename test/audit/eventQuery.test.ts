@@ -167,7 +167,7 @@ describe('events by query', () => {
         );
       }
     }
-  }).timeout(60_000);
+  });
 
   it('looks at about 1,500 events for a page, and says where to go on', async () => {
     const world = new World();
@@ -187,7 +187,7 @@ describe('events by query', () => {
     expect(second.events.map(({ type }) => type)).to.deep.equal(['UserRegistered']);
     expect(second.events[0]).to.include({ erased: true });
     expect(second.rest).to.deep.equal([]);
-  }).timeout(60_000);
+  });
 
   it('a next is of its query and of no other, in whatever field they differ', () => {
     const rest = [{ partition: 0, after: 3, upTo: 9, from: 17 }];

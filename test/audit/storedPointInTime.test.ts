@@ -6,8 +6,7 @@ import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';
 
 for (const kind of allEngines)
-  describe(`a point in time of a system that does not run (${kind})`, function () {
-    this.timeout(60_000);
+  describe(`a point in time of a system that does not run (${kind})`, () => {
     let log: SmallLog;
     before(async function () {
       if (!(await hasEngine(kind))) return this.skip();

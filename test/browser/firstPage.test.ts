@@ -10,8 +10,7 @@ interface Load {
   readonly refused: readonly string[];
 }
 
-describe('The first page', function () {
-  this.timeout(60_000);
+describe('The first page', () => {
   const world = openWorld();
 
   /** Loads it as a phone on a slow line does, which shows what moves while it loads. */

@@ -64,7 +64,7 @@ for (const engine of allEngines)
       await say(device, roomId, 'kept');
       await device.request('init chat', { friendId: eve.user.userId });
       const doomed = await say(device, roomId, 'kept, but without its deletion');
-      store = await openStore(server, ben, { url: () => server.wsUrl });
+      store = await openStore(server, ben, { url: () => server.url });
       await server.stop();
       const copy = await backUp(server);
 

@@ -96,7 +96,7 @@ describe('the stores of a browser', () => {
     const { outbox } = await openOne();
     await outbox.put(entry('a', 'left'));
     const tabs = [await openOne(), await openOne()].map(({ outbox: store }) => {
-      const client = createClient({ url: server.url, token: 't', webSocket: WebSocket });
+      const client = createClient({ url: server.url, getToken: () => 't', webSocket: WebSocket });
       return { client, outbox: new Outbox(client, { store }) };
     });
     for (const tab of tabs) await tab.outbox.resume();

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { createClient } from '../../packages/client/src/client.js';
-import type { ClientOptions } from '../../packages/client/src/options.js';
+import { afterTimeout, type ClientOptions, type Token } from '../../packages/client/src/options.js';
 import { type Client, ClientError, type ClientState } from '../../packages/client/src/types.js';
 import { eventually } from '../support/eventually.js';
 import { identify, ScriptedServer, someone } from './scripted.js';
@@ -19,7 +19,7 @@ describe('the client', () => {
   function connect(options: Partial<ClientOptions> = {}): Client {
     const client = createClient({
       url: server.url,
-      token: 'secret',
+      getToken: () => 'secret',
       webSocket: WebSocket,
       backoff: { baseMs: 2, capMs: 10 },
       ...options,
@@ -41,7 +41,7 @@ describe('the client', () => {
 
   it('identifies with its token in the first frame, and is live', async () => {
     const client = connect();
-    expect(await client.live()).to.deep.equal(someone);
+    expect(await client.ready).to.deep.equal(someone);
     expect(client.state).to.deep.equal({ state: 'live', user: someone, resumed: false });
     expect(server.frames).to.deep.equal([{ id: 1, event: 'identity', data: { token: 'secret' } }]);
   });
@@ -139,7 +139,7 @@ describe('the client', () => {
 
   it('rejects a request when its time is over', async () => {
     const client = connect();
-    await client.live();
+    await client.ready;
     await server.stop();
     expect(await code(client.request('active app', {}, { timeoutMs: 5 }))).to.equal('timeout');
   });
@@ -162,7 +162,7 @@ describe('the client', () => {
       await new Promise((resolve) => setImmediate(resolve));
       happened.push(`done ${roomId}`);
     });
-    await client.live();
+    await client.ready;
     server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
     server.last.push('erase user', { roomId: 'b', userId: 'u' }, 'c2');
     await eventually('both handled', () => happened.length === 7);
@@ -194,7 +194,7 @@ describe('the client', () => {
       handled.push(roomId);
       if (roomId === 'b') await new Promise<void>((resolve) => (finish = resolve));
     });
-    await client.live();
+    await client.ready;
     for (const n of ['a', 'b', 'c']) server.last.push('erase user', { roomId: n, userId: 'u' }, `c-${n}`);
     await eventually('b is being handled', () => handled.length === 2);
     server.last.drop();
@@ -205,7 +205,7 @@ describe('the client', () => {
     await eventually('it has identified again', () => server.sent('identity').length === 2);
     expect(server.frames.at(-1)?.data).to.deep.equal({ token: 'secret', cursor: 'c-b' });
     expect(handled).to.deep.equal(['a', 'b']);
-    expect(await client.live()).to.deep.equal(someone);
+    expect(await client.ready).to.deep.equal(someone);
     expect(client.state).to.have.property('resumed', true);
   });
 
@@ -217,7 +217,7 @@ describe('the client', () => {
     await eventually('it is replaying', () => client.state.state === 'replaying');
     server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
     server.last.push('identity', { caughtUp: true });
-    await client.live();
+    await client.ready;
     expect(server.frames[0]?.data).to.have.property('cursor', 'kept');
     expect(states).to.deep.equal(['replaying', 'live']);
   });
@@ -230,7 +230,7 @@ describe('the client', () => {
       },
     });
     const client = connect({ cursors: { load: () => 'of another log', save: () => {} } });
-    await client.live();
+    await client.ready;
     expect(client.state).to.have.property('resumed', false);
   });
 
@@ -245,7 +245,7 @@ describe('the client', () => {
     client.on('erase user', () => {
       throw mistake;
     });
-    await client.live();
+    await client.ready;
     server.last.push('erase user', { roomId: 'a', userId: 'u' }, 'c1');
     await eventually('the cursor moves on', () => saved.includes('c1'));
     expect(reported).to.deep.equal([mistake]);
@@ -258,24 +258,24 @@ describe('the client', () => {
     client.onState(() => {
       throw mistake;
     });
-    expect(await client.live()).to.deep.equal(someone);
+    expect(await client.ready).to.deep.equal(someone);
     expect(reported).to.deep.equal([mistake]);
   });
 
   it('ends when the server closes with 4401', async () => {
     const client = connect();
-    await client.live();
+    await client.ready;
     const waiting = code(client.request('active app', {}));
     server.last.socket.close(4401);
     expect(await waiting).to.equal('signed_out');
     expect(client.state).to.deep.equal({ state: 'ended', why: 'signed_out' });
     expect(await code(client.request('active app', {}))).to.equal('signed_out');
-    expect(await code(client.live())).to.equal('signed_out');
+    expect(await code(client.ready)).to.equal('signed_out');
   });
 
   it('ends when its token is refused', async () => {
     server.on({ identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
-    expect(await code(connect().live())).to.equal('signed_out');
+    expect(await code(connect().ready)).to.equal('signed_out');
   });
 
   describe('with a function that gives its token', () => {
@@ -283,8 +283,8 @@ describe('the client', () => {
 
     it('asks for one for every connection', async () => {
       let asks = 0;
-      const client = connect({ token: async () => `token ${++asks}` });
-      await client.live();
+      const client = connect({ getToken: async () => `token ${++asks}` });
+      await client.ready;
       server.last.drop();
       await eventually('it is back', () => tokens().length === 2 && client.state.state === 'live');
       expect(tokens()).to.deep.equal(['token 1', 'token 2']);
@@ -299,8 +299,8 @@ describe('the client', () => {
           isHeld = false;
         },
       });
-      const client = connect({ token: () => token });
-      await client.live();
+      const client = connect({ getToken: () => token });
+      await client.ready;
       const left = client.request('leave room', { roomId: 'r' });
       await eventually('it is asked', () => server.sent('leave room').length === 1);
       token = 'new';
@@ -317,19 +317,19 @@ describe('the client', () => {
         },
       });
       let asks = 0;
-      await connect({ token: () => (++asks === 1 ? 'old' : 'new') }).live();
+      await connect({ getToken: () => (++asks === 1 ? 'old' : 'new') }).ready;
       expect(tokens()).to.deep.equal(['old', 'new']);
     });
 
     it('ends at once when it has no other token than the one that is refused', async () => {
       const backoff = { baseMs: 86_400_000, capMs: 86_400_000 };
-      const client = connect({ token: () => 'old', random: () => 0.5, backoff });
-      await client.live();
+      const client = connect({ getToken: () => 'old', random: () => 0.5, backoff });
+      await client.ready;
       server.last.socket.close(4401);
       await eventually('it has ended', () => client.state.state === 'ended');
       expect(client.state).to.deep.equal({ state: 'ended', why: 'signed_out' });
       server.on({ identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
-      expect(await code(connect({ token: () => 'old', backoff }).live())).to.equal('signed_out');
+      expect(await code(connect({ getToken: () => 'old', backoff }).ready)).to.equal('signed_out');
       expect(server.connections).to.have.length(2);
     });
 
@@ -339,27 +339,95 @@ describe('the client', () => {
       const client = connect({
         cursors: { load: () => 'c7', save: () => {} },
         onError: (error) => errors.push(error),
-        token: async () => {
+        getToken: async () => {
           const failure = failures.shift();
           if (failure) throw failure;
           return 'new';
         },
       });
-      await client.live();
+      await client.ready;
       expect(errors.map(String)).to.deep.equal(['Error: no network']);
       expect(server.sent('identity').map(({ data }) => data)).to.deep.equal([{ token: 'new', cursor: 'c7' }]);
     });
 
     it('ends when the function says that the user has to sign in', async () => {
       const token = () => Promise.reject(new ClientError({ code: 'unauthenticated' }));
-      expect(await code(connect({ token }).live())).to.equal('signed_out');
+      expect(await code(connect({ getToken: token }).ready)).to.equal('signed_out');
+    });
+
+    describe('that ends', () => {
+      /** Timers that are set for a minute or longer; the others run. */
+      let timers: { readonly ms: number; readonly run: () => void }[];
+      const after = (ms: number, run: () => void): (() => void) => {
+        if (ms < 60_000) return afterTimeout(ms, run);
+        const timer = { ms, run };
+        timers.push(timer);
+        return () => {
+          timers = timers.filter((one) => one !== timer);
+        };
+      };
+      const inSeconds = (s: number): string => new Date(Date.now() + s * 1000).toISOString();
+      const jwt = (exp: number): string =>
+        `e30.${Buffer.from(JSON.stringify({ exp, '?': '>>>???ü' })).toString('base64url')}.c2ln`;
+      beforeEach(() => {
+        timers = [];
+        server.on({ renew: (c, frame) => c.answer(frame, { expiresAt: inSeconds(3600) }) });
+      });
+
+      for (const [kind, make] of [
+        ['a JWT', () => jwt(Math.floor(Date.now() / 1000) + 3600)],
+        ['a token that is given with its end', () => ({ token: 'opaque', expiresAt: inSeconds(3600) })],
+      ] as const)
+        it(`renews ${kind} a minute before, without a new connection`, async () => {
+          let given: Token = make();
+          const client = connect({ getToken: () => given, after });
+          await client.ready;
+          await eventually('a timer is set', () => timers.length === 1);
+          expect(timers[0]?.ms).to.be.within(3_520_000, 3_540_000);
+          given = 'the next one';
+          timers.shift()?.run();
+          await eventually('it is renewed', () => server.sent('renew').length === 1);
+          expect(server.sent('renew')[0]?.data).to.deep.equal({ token: 'the next one' });
+          expect(client.state.state).to.equal('live');
+          expect(server.connections).to.have.length(1);
+          // That one does not say when it ends.
+          expect(timers).to.deep.equal([]);
+        });
+
+      it('asks again when it gets the same, or an error', async () => {
+        const errors: unknown[] = [];
+        const given: (() => Token)[] = [
+          () => ({ token: 'old', expiresAt: inSeconds(240) }),
+          () => ({ token: 'old', expiresAt: inSeconds(180) }),
+          () => ({ token: 'new', expiresAt: inSeconds(240) }),
+        ];
+        const getToken = (): Token => given.shift()?.() ?? 'none';
+        const client = connect({ getToken, after, onError: (error) => errors.push(error) });
+        await client.ready;
+        for (const sent of [0, 1]) {
+          await eventually('a timer is set', () => timers.length === 1);
+          timers.shift()?.run();
+          await eventually('it is asked', () => given.length === 1 - sent);
+          await eventually('a timer is set', () => timers.length === 1);
+          expect(server.sent('renew')).to.have.length(sent);
+        }
+        expect(errors).to.deep.equal([]);
+      });
+
+      it('stops asking when it is closed', async () => {
+        const client = connect({ getToken: () => jwt(Date.now()), after });
+        await client.ready;
+        await eventually('a timer is set', () => timers.length === 1);
+        client.close();
+        expect(timers).to.deep.equal([]);
+      });
     });
 
     it('connects again when the server did not want to wait for the function', async () => {
       let give = (_: string): void => {};
       let given = Promise.resolve('same');
-      const client = connect({ token: () => given });
-      await client.live();
+      const client = connect({ getToken: () => given });
+      await client.ready;
       given = new Promise((resolve) => (give = resolve));
       server.last.drop();
       await eventually('it is connected', () => server.connections.length === 2);
@@ -390,7 +458,7 @@ describe('the client', () => {
     });
     const client = connect({ random: () => 0.5 });
     client.onState(note);
-    await client.live();
+    await client.ready;
     expect(delays).to.deep.equal([1, 2, 1]);
   });
 
@@ -410,7 +478,7 @@ describe('the client', () => {
       delays.push(state.delayMs);
       setImmediate(() => client.retry());
     });
-    await client.live();
+    await client.ready;
     expect(delays).to.deep.equal(Array(5).fill(aDay / 2));
     client.retry();
     expect(client.state.state).to.equal('live');
@@ -427,13 +495,13 @@ describe('the client', () => {
     const delays: number[] = [];
     const client = connect({ random: () => 0.5 });
     client.onState((state) => state.state === 'waiting' && delays.push(state.delayMs));
-    await client.live();
+    await client.ready;
     expect(delays).to.deep.equal([26]);
   });
 
   it('detects that an idle connection is dead', async () => {
     const client = connect({ keepAliveMs: 5, answerTimeoutMs: 30 });
-    await client.live();
+    await client.ready;
     await eventually('it has connected again', () => server.connections.length >= 2);
     expect(server.sent('get online info')[0]?.data).to.deep.equal({ recipientId: someone.userId });
   });

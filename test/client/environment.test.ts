@@ -14,6 +14,7 @@ const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const surroundings = `
 declare function setTimeout(run: () => void, ms: number): unknown;
 declare function clearTimeout(timer: unknown): void;
+declare function atob(text: string): string;
 interface AbortSignal {
   readonly aborted: boolean;
 }
@@ -46,7 +47,7 @@ function compile(dir: string, ...files: string[]): Promise<string> {
 }
 
 describe('the core of the client', () => {
-  it('needs nothing of a browser or of Node but timers, fetch and AbortController', async () => {
+  it('needs nothing of a browser or of Node but timers, fetch, atob and AbortController', async () => {
     expect(await compile(tempDir(), join(root, 'packages/client/src/index.ts'))).to.equal('');
   });
 

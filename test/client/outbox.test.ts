@@ -111,7 +111,7 @@ describe('the outbox', () => {
 
   function newClient(): Client {
     const timing = { backoff: { baseMs: 1, capMs: 4 }, answerTimeoutMs: 40 };
-    const fresh = createClient({ url: server.url, token: 't', webSocket: WebSocket, ...timing });
+    const fresh = createClient({ url: server.url, getToken: () => 't', webSocket: WebSocket, ...timing });
     fresh.start();
     return fresh;
   }
@@ -211,7 +211,7 @@ describe('the outbox', () => {
     const store = new MemoryStore();
     const react = (emoji: string, on: boolean, messageId = 'm') => ({ roomId: 'room', messageId, emoji, on });
     client.close();
-    client = createClient({ url: server.url, token: 't', webSocket: WebSocket });
+    client = createClient({ url: server.url, getToken: () => 't', webSocket: WebSocket });
     const outbox = new Outbox(client, { store });
     const rooms = new Rooms();
     server.on({

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { NotOwner, overloaded } from '../../src/base/errors.js';
 import { COMMAND_TIMEOUTS, outcomeUnknownError } from '../../src/cluster/partitionQueue.js';
-import type { Task } from '../../src/writer/decide.js';
+import type { Task } from '../../src/writer/prepare.js';
 import { LocalRouter, type LocalWriter } from '../../src/writer/writers.js';
 import { virtualTime } from '../support/virtualTime.js';
 

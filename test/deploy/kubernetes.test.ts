@@ -47,9 +47,7 @@ function typeErrors(all: readonly Manifest[]): string {
   return stdout + stderr;
 }
 
-describe('the manifests for Kubernetes', function () {
-  this.timeout(60_000);
-
+describe('the manifests for Kubernetes', () => {
   it('have the fields and types of their kinds', () => {
     expect(manifests.map(({ kind }) => kind)).to.include.members([
       'Deployment',

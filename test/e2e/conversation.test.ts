@@ -22,7 +22,7 @@ for (const engine of allKinds) {
       [ada, ben] = [await signUp(server, 'Ada'), await signUp(server, 'Ben')];
       [phone, laptop] = [await newDevice(server, ada), await newDevice(server, ada)];
       tablet = await newDevice(server, ben);
-      await Promise.all([phone, laptop, tablet].map(({ client }) => client.live()));
+      await Promise.all([phone, laptop, tablet].map(({ client }) => client.ready));
     });
 
     after(async () => {
@@ -76,7 +76,7 @@ for (const engine of allKinds) {
       tablet.close();
       for (const text of ['one', 'two', 'three']) await phone.say(roomId, text);
       await tablet.reopen();
-      await tablet.client.live();
+      await tablet.client.ready;
       expect(tablet.pushed.map(({ message }) => message)).to.deep.equal([
         'Hello, Ben. 👋',
         'one',

@@ -4,8 +4,7 @@ import { expect } from 'chai';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { Newcomer } from './newcomer.js';
 
-describe('a TCP connection', function () {
-  this.timeout(60_000);
+describe('a TCP connection', () => {
   let server: ServerProcess;
   const sockets: Socket[] = [];
   before(async () => {

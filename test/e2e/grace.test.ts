@@ -5,8 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { Newcomer } from './newcomer.js';
 
 for (const engine of allKinds) {
-  describe(`presence over losses and deaths (${engine})`, function () {
-    this.timeout(60_000);
+  describe(`presence over losses and deaths (${engine})`, () => {
     let server: Running;
     let ada: Newcomer;
     let ben: Newcomer;

@@ -10,8 +10,7 @@ import { chatOf, hear, heard, Newcomer, say } from './newcomer.js';
 const MIB = 1024 ** 2;
 
 // All but the limit of an address are the same code on every engine: they never come to the store.
-describe('limits', function () {
-  this.timeout(60_000);
+describe('limits', () => {
   let server: Running;
   afterEach(() => server?.stop());
   /** Bytes that all clients together have not read. */

@@ -55,8 +55,7 @@ class Pipe {
   }
 }
 
-describe("the server's log, when it cannot be written", function () {
-  this.timeout(60_000);
+describe("the server's log, when it cannot be written", () => {
   let child: ChildProcess | undefined;
   before(function () {
     // Only there is a disk that is always full.

@@ -20,8 +20,7 @@ async function statusOf(url: string, path: string): Promise<number> {
 
 const spellings = ['/metrics', '/metrics/', '//metrics', '/%6detrics', '/METRICS', '/./metrics', '/metrics?'];
 
-describe('METRICS_PORT', function () {
-  this.timeout(60_000);
+describe('METRICS_PORT', () => {
   let server: ServerProcess;
   afterEach(() => server.stop());
 
@@ -53,8 +52,7 @@ describe('METRICS_PORT', function () {
   });
 });
 
-describe('LOG_FORMAT', function () {
-  this.timeout(60_000);
+describe('LOG_FORMAT', () => {
   let server: ServerProcess;
   afterEach(() => server.stop());
 

@@ -31,8 +31,7 @@ async function realServer(engine: Kind): Promise<HttpTarget> {
 }
 
 for (const engine of allKinds)
-  describe(`REST of the real server (${engine})`, function () {
-    this.timeout(60_000);
+  describe(`REST of the real server (${engine})`, () => {
     before(async function () {
       if (!(await hasEngine(engine))) this.skip();
     });

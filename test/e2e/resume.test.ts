@@ -76,8 +76,7 @@ for (const [engine, env] of setups) {
   });
 }
 
-describe('cursors and revisions of another log, or ahead of it', function () {
-  this.timeout(60_000);
+describe('cursors and revisions of another log, or ahead of it', () => {
   const copy = mkdtempSync(join(tmpdir(), 'parley-copy-'));
   after(() => rmSync(copy, { recursive: true, force: true }));
 

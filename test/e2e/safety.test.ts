@@ -11,8 +11,7 @@ const NOBODY = { isOnline: false, lastSeen: null };
 
 for (const engine of allKinds)
   for (const rule of ['open', 'consent'] as const)
-    describe(`safety (${engine}, CONTACTS=${rule})`, function () {
-      this.timeout(60_000);
+    describe(`safety (${engine}, CONTACTS=${rule})`, () => {
       let server: Running;
       const place: Place = {
         get url() {

@@ -13,8 +13,7 @@ import { chatOf, Newcomer, say } from './newcomer.js';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe('the log of accesses and of security', function () {
-  this.timeout(60_000);
+describe('the log of accesses and of security', () => {
   let server: ServerProcess;
   afterEach(() => server.kill());
 

@@ -24,9 +24,7 @@ async function failure(start: Promise<ServerProcess>): Promise<string> {
   throw new Error('it should not have started');
 }
 
-describe('settings', function () {
-  this.timeout(60_000);
-
+describe('settings', () => {
   const ORIGINS = 'https://chat.example,http://localhost:5173,capacitor://app';
   let server: ServerProcess;
   before(async () => {
@@ -172,8 +170,7 @@ for (const engine of allEngines) {
 
 leftOutOnNodes('settings', 'each node reads its own, as a lone server does');
 for (const engine of allEngines) {
-  describe(`settings that go with the data (${engine})`, function () {
-    this.timeout(60_000);
+  describe(`settings that go with the data (${engine})`, () => {
     let server: ServerProcess;
     const key = randomBytes(32).toString('base64');
 

@@ -9,8 +9,7 @@ import { type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 import { Newcomer } from './newcomer.js';
 
-describe('stopping', function () {
-  this.timeout(60_000);
+describe('stopping', () => {
   let server: ServerProcess;
   beforeEach(async () => {
     server = await startServer({ engine: 'sqlite' });

@@ -25,8 +25,7 @@ const GRACE_MS = 300;
 const env = { RATE_LIMIT: 'off', PRESENCE_GRACE: `${GRACE_MS}ms` };
 
 for (const engine of allKinds) {
-  describe(`the WebSocket contract (${engine})`, function () {
-    this.timeout(60_000);
+  describe(`the WebSocket contract (${engine})`, () => {
     let server: Running;
     // The suites are made before the server is there.
     const place: Place = {

@@ -13,7 +13,7 @@ import {
   sayMessage,
   seenMessage,
 } from '../support/groupModel.js';
-import { type Place, signUp } from '../support/people.js';
+import { type Place, signUp, socketServer } from '../support/people.js';
 import { type Random, upTo } from '../support/random.js';
 
 /** People who act in groups, one step after the other in each, and a model with which the system is compared. */
@@ -69,8 +69,8 @@ class Watcher {
 
   #connect(): Client {
     const client = createClient({
-      url: () => this.place.wsUrl,
-      token: this.token,
+      url: () => socketServer(this.place),
+      getToken: () => this.token,
       webSocket: WebSocket,
       cursors: {
         load: () => this.#cursor,
@@ -126,14 +126,14 @@ export async function newSomebody(place: Place, name: string): Promise<Somebody>
   const { user, username, password } = await signUp(place, name);
   const { token } = await new Rest(place.url).signIn(username, password);
   const client = createClient({
-    url: () => place.wsUrl,
-    token,
+    url: () => socketServer(place),
+    getToken: () => token,
     webSocket: WebSocket,
     backoff: BACKOFF,
   });
   client.start();
   const watcher = new Watcher(place, token);
-  await Promise.all([client.live(), watcher.open().live()]);
+  await Promise.all([client.ready, watcher.open().ready]);
   return { userId: user.userId, username, token, client, watcher };
 }
 

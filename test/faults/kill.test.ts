@@ -52,7 +52,7 @@ for (const engine of allEngines) {
       // One is connected through it all; the other is away at each kill and resumes after it.
       const [stays, leaves] = [await newDevice(running, ben), await newDevice(running, ben)];
       devices.push(sender, stays, leaves);
-      await Promise.all(devices.map(({ client }) => client.live()));
+      await Promise.all(devices.map(({ client }) => client.ready));
       return { roomId: await sender.chatWith(ben), sender, stays, leaves };
     }
 
@@ -77,7 +77,7 @@ for (const engine of allEngines) {
           const history = await sender.history(roomId, ledger.revision);
           expect(history).to.have.length(round * A_ROUND);
           ledger.check(roomId, history);
-          await leaves.client.live();
+          await leaves.client.ready;
           await eventually('the device that was away has caught up', () => {
             return leaves.pushed.length >= history.length;
           });

@@ -43,7 +43,7 @@ describe('MongoDB gone for five seconds', function () {
       const [ada, ben] = [await signUp(server, `ada_${name}`), await signUp(server, `ben_${name}`)];
       const [sender, reader] = [await newDevice(server, ada), await newDevice(server, ben)];
       devices.push(sender, reader);
-      await Promise.all([sender.client.live(), reader.client.live()]);
+      await Promise.all([sender.client.ready, reader.client.ready]);
       const roomId = await sender.chatWith(ben);
       const ledger = new Ledger();
       await ledger.send(sender, roomId, 'before');

@@ -13,6 +13,10 @@ export interface Place {
   readonly wsUrl: string;
 }
 
+/** The server that the next socket goes to: of several nodes, sockets take turns apart from other requests. */
+export const socketServer = ({ wsUrl }: Pick<Place, 'wsUrl'>): string =>
+  wsUrl.replace(/^ws(.*)\/ws$/, 'http$1');
+
 export interface Person {
   readonly user: User;
   readonly username: string;
@@ -143,8 +147,8 @@ export class Device {
 
   #newClient(): Client {
     const client = createClient({
-      url: () => this.place.wsUrl,
-      token: this.token,
+      url: () => socketServer(this.place),
+      getToken: () => this.token,
       webSocket: WebSocket,
       cursors: this.#cursors,
       // Soon: the server of a test is back soon.

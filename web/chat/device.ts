@@ -25,8 +25,8 @@ export async function openDevice(session: Session): Promise<Store> {
     return undefined;
   });
   return createStore({
-    url: `${location.origin.replace(/^http/, 'ws')}/ws`,
-    token: session.token,
+    url: location.origin,
+    getToken: () => session.token,
     rest,
     onError: report,
     ...(stored && { outbox: lenientOutbox(stored.outbox, report) }),

@@ -1,10 +1,18 @@
 import { GIVE_UP_CODE, Link, type Phase, Requests, stateOf } from './link.js';
-import { backoffDelay, type ClientOptions, currentToken, Listeners, withDefaults } from './options.js';
+import {
+  backoffDelay,
+  baseOf,
+  type ClientOptions,
+  currentToken,
+  type KnownToken,
+  Listeners,
+  when,
+  withDefaults,
+} from './options.js';
 import {
   type Client,
   ClientError,
   type ClientState,
-  type CursorStore,
   type Push,
   type RequestInput,
   type User,
@@ -26,11 +34,13 @@ class Inbox {
   #isRunning = false;
   #draining: Promise<void> = Promise.resolve();
 
-  constructor(
-    private readonly handle: (push: Push) => Promise<void>,
-    private readonly store: CursorStore,
-    private readonly report: (error: unknown) => void,
-  ) {}
+  readonly #handle: (push: Push) => Promise<void>;
+  readonly #options: Required<ClientOptions>;
+
+  constructor(handle: (push: Push) => Promise<void>, options: Required<ClientOptions>) {
+    this.#handle = handle;
+    this.#options = options;
+  }
 
   /** False when too many wait: the caller must disconnect, and resume from the last cursor. */
   add(push: Push): boolean {
@@ -43,7 +53,7 @@ class Inbox {
   /** The cursor to resume from; waits for the handler that is running. */
   async cursor(): Promise<string | undefined> {
     await this.#draining;
-    if (!this.#isLoaded) this.#cursor = await this.store.load();
+    if (!this.#isLoaded) this.#cursor = await this.#options.cursors.load();
     this.#isLoaded = true;
     return this.#cursor;
   }
@@ -76,7 +86,7 @@ class Inbox {
     if (this.#beginning !== undefined) await this.#save(this.#beginning);
     this.#beginning = undefined;
     for (let push = this.#waiting.shift(); push !== undefined; push = this.#waiting.shift()) {
-      await this.handle(push);
+      await this.#handle(push);
       if (push.cursor !== undefined) await this.#save(push.cursor);
     }
     this.#isRunning = false;
@@ -85,16 +95,19 @@ class Inbox {
   async #save(cursor: string | undefined): Promise<void> {
     this.#cursor = cursor;
     try {
-      await this.store.save(cursor);
+      await this.#options.cursors.save(cursor);
     } catch (error) {
       // The connection goes on: after a restart, pushes are only repeated.
-      this.report(error);
+      this.#options.onError(error);
     }
   }
 }
 
 const SIGNED_OUT_CODE = 4401;
 const RESTART_CODE = 1012;
+/** How long before its end a token is renewed, and the least wait before it is asked for again. */
+const RENEW_BEFORE_MS = 60_000;
+const LEAST_RENEWAL_MS = 10_000;
 
 /** Makes a client for one device; it connects on `start`. */
 export function createClient(options: ClientOptions): Client {
@@ -106,17 +119,20 @@ class ReconnectingClient implements Client {
   /** Failed connections in a row. */
   #failures = 0;
   #cancelKeepAlive = (): void => {};
+  #cancelRenewal = (): void => {};
   /** The token of the present connection, once it was sent. */
   #sentToken: string | undefined;
   #refusedToken: string | undefined;
+  readonly #options: Required<ClientOptions>;
   readonly #stateHandlers = new Set<(state: ClientState) => void>();
   readonly #listeners: Listeners;
   readonly #inbox: Inbox;
   readonly #requests: Requests;
 
-  constructor(private readonly options: Required<ClientOptions>) {
+  constructor(options: Required<ClientOptions>) {
+    this.#options = options;
     this.#listeners = new Listeners(options.onError);
-    this.#inbox = new Inbox((push) => this.#handle(push), options.cursors, options.onError);
+    this.#inbox = new Inbox((push) => this.#handle(push), options);
     this.#requests = new Requests(options);
   }
 
@@ -145,17 +161,15 @@ class ReconnectingClient implements Client {
     return () => this.#stateHandlers.delete(handler);
   }
 
-  live(): Promise<User> {
-    return new Promise((resolve, reject) => {
-      const look = (state: ClientState): void => {
-        if (state.state === 'live') resolve(state.user);
-        else if (state.state === 'ended') reject(new ClientError({ code: state.why }));
-        else return;
-        this.#stateHandlers.delete(look);
-      };
-      this.#stateHandlers.add(look);
-      look(this.state);
-    });
+  get ready(): Promise<User> {
+    return when(
+      (listener) => this.onState(listener),
+      () => {
+        const { state } = this;
+        if (state.state === 'ended') throw new ClientError({ code: state.why });
+        return state.state === 'live' ? state.user : undefined;
+      },
+    );
   }
 
   close(): void {
@@ -169,7 +183,7 @@ class ReconnectingClient implements Client {
       try {
         handler(state);
       } catch (error) {
-        this.options.onError(error);
+        this.#options.onError(error);
       }
     }
   }
@@ -180,9 +194,9 @@ class ReconnectingClient implements Client {
   }
 
   #connect(): void {
-    const { url } = this.options;
     this.#sentToken = undefined;
-    const link: Link = new Link(typeof url === 'string' ? url : url(), this.options, {
+    const url = `${baseOf(this.#options.url).replace(/^http/, 'ws')}/ws`;
+    const link: Link = new Link(url, this.#options, {
       onOpen: () => void this.#identify(link),
       onPush: (push) => {
         if (!this.#inbox.add(push)) link.end(GIVE_UP_CODE, 'too far behind');
@@ -198,8 +212,9 @@ class ReconnectingClient implements Client {
     let cursor: string | undefined;
     try {
       cursor = await this.#inbox.cursor();
-      const token = await currentToken(this.options.token);
+      const known = await currentToken(this.#options.getToken);
       if (!this.#isCurrent(link)) return;
+      const { token } = known;
       this.#sentToken = token;
       const data: RequestInput<'identity'> = cursor === undefined ? { token } : { token, cursor };
       const { user, cursor: beginning } = await link.request('identity', data);
@@ -208,6 +223,7 @@ class ReconnectingClient implements Client {
       this.#inbox.begin(beginning);
       this.#requests.use(link);
       this.#keepAlive(link, user);
+      this.#renewBeforeEnd(link, known.lastsMs);
       if (cursor === undefined) this.#enter({ state: 'live', link, user, resumed: false });
       else this.#enter({ state: 'replaying', link, user });
     } catch (error) {
@@ -218,7 +234,7 @@ class ReconnectingClient implements Client {
   async #handleRefusal(link: Link, cursor: string | undefined, error: unknown): Promise<void> {
     // Until the token is sent, an error is one of the function that gives it, or of the cursor store.
     const isOfServer = this.#sentToken !== undefined;
-    if (!(error instanceof ClientError)) this.options.onError(error);
+    if (!(error instanceof ClientError)) this.#options.onError(error);
     else if (error.code === 'unauthenticated') {
       if (!isOfServer) return this.#end('signed_out');
       this.#reconnectLater(SIGNED_OUT_CODE, 'the token was refused');
@@ -240,7 +256,7 @@ class ReconnectingClient implements Client {
 
   /** Checks that an idle connection still works. One that does resets the count of failures. */
   #keepAlive(link: Link, user: User): void {
-    this.#cancelKeepAlive = this.options.after(this.options.keepAliveMs, () => {
+    this.#cancelKeepAlive = this.#options.after(this.#options.keepAliveMs, () => {
       // Any answer proves it, an error too. Without one, the link ends itself.
       link.request('get online info', { recipientId: user.userId }).then(
         () => this.#confirmAlive(link, user),
@@ -255,15 +271,34 @@ class ReconnectingClient implements Client {
     this.#keepAlive(link, user);
   }
 
+  /** Asks for the next token before this one ends, and again until there is another one or the session ends. */
+  #renewBeforeEnd(link: Link, lastsMs: number): void {
+    if (Number.isNaN(lastsMs)) return;
+    const inMs = Math.max(lastsMs - RENEW_BEFORE_MS, LEAST_RENEWAL_MS);
+    this.#cancelRenewal = this.#options.after(inMs, async () => {
+      let next: KnownToken | undefined;
+      try {
+        next = await currentToken(this.#options.getToken);
+        const { token } = next;
+        if (token === this.#sentToken || !this.#isCurrent(link)) return;
+        await link.request('renew', { token });
+        this.#sentToken = token;
+      } catch (error) {
+        this.#options.onError(error);
+      } finally {
+        if (this.#isCurrent(link)) this.#renewBeforeEnd(link, next?.lastsMs ?? 0);
+      }
+    });
+  }
+
   #reconnectLater(code: number, reason: string, leastMs = 0): void {
     this.#release();
     if (code === SIGNED_OUT_CODE) {
-      if (typeof this.options.token === 'string') return this.#end('signed_out');
       this.#refusedToken = this.#sentToken;
       void this.#endUnlessRenewed();
     }
     if (code === RESTART_CODE) this.#failures = 0;
-    const { random, backoff, after } = this.options;
+    const { random, backoff, after } = this.#options;
     const delayMs = leastMs + backoffDelay(this.#failures++, random(), backoff);
     const cancel = after(delayMs, () => this.#connect());
     this.#enter({ state: 'waiting', delayMs, code, reason, cancel });
@@ -272,8 +307,8 @@ class ReconnectingClient implements Client {
   /** Ends at once where there is no other token: the user should not have to wait for the next connection to see it. */
   async #endUnlessRenewed(): Promise<void> {
     // A function that fails is asked again by the next connection, which reports its error.
-    const token = await currentToken(this.options.token).catch(() => undefined);
-    if (token !== undefined && token === this.#refusedToken) this.#end('signed_out');
+    const known = await currentToken(this.#options.getToken).catch(() => undefined);
+    if (known && known.token === this.#refusedToken) this.#end('signed_out');
   }
 
   #end(why: 'closed' | 'signed_out'): void {
@@ -288,6 +323,7 @@ class ReconnectingClient implements Client {
 
   #release(): void {
     this.#cancelKeepAlive();
+    this.#cancelRenewal();
     this.#inbox.end();
     this.#requests.use(undefined);
   }

@@ -1,12 +1,12 @@
 /**
  * Parley's client: a connection that reconnects by itself, an outbox that loses nothing, and a store of
- * chats and messages for user interfaces. It needs a WebSocket, `fetch`, `AbortController`, timers and
+ * chats and messages for user interfaces. It needs a WebSocket, `fetch`, `atob`, `AbortController`, timers and
  * `crypto.getRandomValues`, and nothing else of a browser or of Node.
  * @packageDocumentation
  */
 export type { ErrorCode, FieldError } from '../../../src/base/errors.js';
 export { createClient } from './client.js';
-export type { Backoff, ClientOptions, TokenSource } from './options.js';
+export type { Backoff, ClientOptions, ServerUrl, Token, TokenSource } from './options.js';
 export {
   type MessageOptions,
   Outbox,

@@ -1,4 +1,4 @@
-import { type Backoff, backoffDelay } from './options.js';
+import { type Backoff, backoffDelay, deferred } from './options.js';
 import {
   type After,
   ClientError,
@@ -63,6 +63,8 @@ type Frame = Answer | Push | { readonly error: ErrorBody };
 /** One socket, from opening to its end. Matches answers to requests; never reconnects. */
 export class Link {
   readonly #socket: WebSocketLike;
+  readonly #options: LinkOptions;
+  readonly #events: LinkEvents;
   readonly #pending = new Map<number, PendingRequest>();
   #lastId = 0;
   /** Whether something arrived since the last check of the watch. The socket's opening is the first answer due. */
@@ -70,11 +72,9 @@ export class Link {
   #cancelWatch: (() => void) | undefined;
   #isEnded = false;
 
-  constructor(
-    url: string,
-    private readonly options: LinkOptions,
-    private readonly events: LinkEvents,
-  ) {
+  constructor(url: string, options: LinkOptions, events: LinkEvents) {
+    this.#options = options;
+    this.#events = events;
     this.#socket = new options.webSocket(url);
     this.#watch();
     this.#socket.addEventListener('open', () => {
@@ -112,7 +112,7 @@ export class Link {
 
   /** One timer for all requests. Any frame proves that the server is alive: answers may queue behind many pushes. */
   #watch(): void {
-    this.#cancelWatch = this.options.after(this.options.answerTimeoutMs, () => {
+    this.#cancelWatch = this.#options.after(this.#options.answerTimeoutMs, () => {
       this.#cancelWatch = undefined;
       if (!this.#hasReceived) this.end(GIVE_UP_CODE, 'no answer');
       else if (this.#pending.size > 0) this.#watch();
@@ -130,16 +130,12 @@ export class Link {
       this.end(GIVE_UP_CODE, 'not a frame');
       return;
     }
-    if ('id' in frame) this.#settle(frame);
-    else if ('data' in frame) this.events.onPush(frame);
-  }
-
-  #settle(answer: Answer): void {
-    const waiting = this.#pending.get(answer.id);
-    if (!waiting) return;
-    this.#pending.delete(answer.id);
-    if ('error' in answer) waiting.reject(new ClientError(answer.error));
-    else waiting.resolve(answer.data);
+    if ('id' in frame) {
+      const waiting = this.#pending.get(frame.id);
+      this.#pending.delete(frame.id);
+      if ('error' in frame) waiting?.reject(new ClientError(frame.error));
+      else waiting?.resolve(frame.data);
+    } else if ('data' in frame) this.#events.onPush(frame);
   }
 
   #finish(code: number, reason: string): void {
@@ -150,7 +146,7 @@ export class Link {
       reject(new ClientError({ code: 'disconnected', message: `the connection ended (${code})` }));
     }
     this.#pending.clear();
-    this.events.onEnd(code, reason);
+    this.#events.onEnd(code, reason);
   }
 }
 
@@ -169,8 +165,11 @@ export class Requests {
   readonly #waitingForLink = new Set<(link: Link) => void>();
   /** The function that rejects each open request. */
   readonly #open = new Set<(error: ClientError) => void>();
+  readonly #timing: RetryTiming;
 
-  constructor(private readonly timing: RetryTiming) {}
+  constructor(timing: RetryTiming) {
+    this.#timing = timing;
+  }
 
   /** Sets the connection to use; `undefined`: requests wait for the next. */
   use(link: Link | undefined): void {
@@ -190,15 +189,12 @@ export class Requests {
     if (this.#ended) throw this.#ended;
     if (Number.isFinite(timeoutMs) && this.#open.size >= MAX_OPEN_REQUESTS)
       throw new ClientError({ code: 'too_many' });
-    let cancel: (error: ClientError) => void = () => {};
-    const canceled = new Promise<never>((_, reject) => {
-      cancel = reject;
-    });
+    const { promise: canceled, reject: cancel } = deferred<never>();
     // It may be canceled between two waits.
     canceled.catch(() => {});
     this.#open.add(cancel);
     const timeout = (): void => cancel(new ClientError({ code: 'timeout' }));
-    const stop = Number.isFinite(timeoutMs) ? this.timing.after(timeoutMs, timeout) : () => {};
+    const stop = Number.isFinite(timeoutMs) ? this.#timing.after(timeoutMs, timeout) : () => {};
     try {
       for (let failures = 0; ; failures++) {
         const link = this.#link ?? (await this.#nextLink(canceled));
@@ -216,27 +212,17 @@ export class Requests {
     }
   }
 
-  async #nextLink(canceled: Promise<never>): Promise<Link> {
-    let go: (link: Link) => void = () => {};
-    const next = new Promise<Link>((resolve) => {
-      go = resolve;
-    });
+  #nextLink(canceled: Promise<never>): Promise<Link> {
+    const { promise: next, resolve: go } = deferred<Link>();
     this.#waitingForLink.add(go);
-    try {
-      return await Promise.race([canceled, next]);
-    } finally {
-      this.#waitingForLink.delete(go);
-    }
+    return Promise.race([canceled, next]).finally(() => this.#waitingForLink.delete(go));
   }
 
   /** Waits longer than the server asks for, so that the clients that it told so do not return all at once. */
-  async #pause(error: ClientError, failures: number, canceled: Promise<never>): Promise<void> {
-    const { after, random, backoff } = this.timing;
+  #pause(error: ClientError, failures: number, canceled: Promise<never>): Promise<void> {
+    const { after, random, backoff } = this.#timing;
     const ms = (error.retryAfterMs ?? 0) + backoffDelay(failures, random(), backoff);
-    let stop = (): void => {};
-    const passed = new Promise<void>((resolve) => {
-      stop = after(ms, resolve);
-    });
-    await Promise.race([canceled, passed]).finally(stop);
+    const { promise: passed, resolve } = deferred<void>();
+    return Promise.race([canceled, passed]).finally(after(ms, resolve));
   }
 }

@@ -18,22 +18,52 @@ export function backoffDelay(failures: number, random: number, { baseMs, capMs }
   return random * Math.min(capMs, baseMs * 2 ** failures);
 }
 
-/**
- * A token, or a function that gives the present one of the same user. The function is called for every connection and may
- * renew the sign-in. If the server refuses a token, it is called again, and the client goes on if it gives another one.
- * Rejecting with the code `unauthenticated` ends the client as signed out; after another error it is called again later.
- */
-export type TokenSource = string | (() => string | Promise<string>);
+/** A token, and when it ends if that is known. A JWT says so itself; what `Rest.signIn` answers is one too. */
+export type Token = string | { readonly token: string /** An ISO 8601 time. */; readonly expiresAt?: string };
 
-/** The token to use now. Rejects with the error of the function. */
-export const currentToken = async (source: TokenSource): Promise<string> =>
-  typeof source === 'string' ? source : source();
+/**
+ * Gives the present token of the user, and may renew the sign-in. It is called for every connection, and again a minute
+ * before a token ends: the connection goes on with the new one. If the server refuses a token, it is called again, and the
+ * client goes on if it gives another one. Rejecting with the code `unauthenticated` ends the client as signed out; after
+ * another error it is called again later.
+ */
+export type TokenSource = () => Token | Promise<Token>;
+
+/** A token to use now, and the milliseconds until it ends; NaN if that is not known. */
+export interface KnownToken {
+  readonly token: string;
+  readonly lastsMs: number;
+}
+
+/** Asks for the token of now. Rejects with the error of the function. */
+export async function currentToken(source: TokenSource): Promise<KnownToken> {
+  const given = await source();
+  const { token, expiresAt = '' } = typeof given === 'string' ? { token: given } : given;
+  const endsAt = Date.parse(expiresAt) || expiryOf(token) * 1000;
+  return { token, lastsMs: endsAt - Date.now() };
+}
+
+/** The seconds since 1970 at which a JWT ends; NaN for another token. */
+function expiryOf(token: string): number {
+  try {
+    const payload = token.split('.')[1] ?? '';
+    return Number(JSON.parse(atob(payload.replace(/-/g, '+').replace(/_/g, '/'))).exp);
+  } catch {
+    return NaN;
+  }
+}
+
+/** The server of a client. A function is called before every connection and every request over REST. */
+export type ServerUrl = string | (() => string);
+
+/** The URL without its last slashes. */
+export const baseOf = (url: ServerUrl): string => (typeof url === 'string' ? url : url()).replace(/\/+$/, '');
 
 /** The server and the user's token; the rest has defaults. */
 export interface ClientOptions {
-  /** `ws://…/ws`; a function is called before every connection. */
-  readonly url: string | (() => string);
-  readonly token: TokenSource;
+  /** `https://chat.example`: of REST and of the socket, which is at `/ws` below it. */
+  readonly url: ServerUrl;
+  readonly getToken: TokenSource;
   /** Default: the global `WebSocket`. Node 20 has none: pass the class of the `ws` package. */
   readonly webSocket?: WebSocketClass;
   /** Default: in memory, so that each start begins with the present. */
@@ -71,8 +101,7 @@ const NO_STORE: CursorStore = { load: () => undefined, save: () => {} };
 function globalWebSocket(): WebSocketClass {
   // The types of Node 20 do not have it; browsers and Node 22 do.
   const { WebSocket } = globalThis as { WebSocket?: WebSocketClass };
-  if (!WebSocket)
-    throw new TypeError('there is no global WebSocket: pass the option webSocket to createClient');
+  if (!WebSocket) throw new TypeError('no global WebSocket: pass the option webSocket');
   return WebSocket;
 }
 
@@ -91,13 +120,47 @@ export function withDefaults(options: ClientOptions): Required<ClientOptions> {
   };
 }
 
+/** A promise with the functions that settle it. */
+export function deferred<T>() {
+  let resolve: (value: T) => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const promise = new Promise<T>((...both) => {
+    [resolve, reject] = both;
+  });
+  return { promise, resolve, reject };
+}
+
+/** Resolves with what `look` gives, as soon as it gives something; rejects with what it throws. */
+export function when<T>(
+  subscribe: (listener: () => void) => () => void,
+  look: () => T | undefined,
+): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const check = (): void => {
+      try {
+        const found = look();
+        if (found === undefined) return;
+        resolve(found);
+      } catch (error) {
+        reject(error);
+      }
+      stop();
+    };
+    const stop = subscribe(check);
+    check();
+  });
+}
+
 type AnyHandler = (data: Push['data']) => void | Promise<void>;
 
 /** The handlers of each kind of push. */
 export class Listeners {
   readonly #handlers = new Map<PushName, Set<AnyHandler>>();
+  readonly #report: (error: unknown) => void;
 
-  constructor(private readonly report: (error: unknown) => void) {}
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
 
   add<N extends PushName>(name: N, handler: PushHandler<N>): () => void {
     const handlers = this.#handlers.get(name) ?? new Set();
@@ -115,7 +178,7 @@ export class Listeners {
         await handler(push.data);
       } catch (error) {
         // A handler that throws must not stop the others, nor make the server repeat the push for ever.
-        this.report(error);
+        this.#report(error);
       }
     }
   }

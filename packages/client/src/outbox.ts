@@ -1,3 +1,4 @@
+import { deferred } from './options.js';
 import { type Client, ClientError, type Message, type RequestAnswer, type RequestInput } from './types.js';
 
 /** The requests that an outbox may send. */
@@ -59,9 +60,7 @@ interface Job {
   entry: OutboxEntry;
   stored: Promise<void>;
   isSent: boolean;
-  readonly answered: Promise<unknown>;
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: unknown) => void;
+  readonly answered: ReturnType<typeof deferred<unknown>>;
 }
 
 /**
@@ -69,6 +68,7 @@ interface Job {
  * reconnects. It sends one entry of a room at a time, and repeats it with the same ids until it is answered.
  */
 export class Outbox {
+  readonly #client: Pick<Client, 'request'>;
   readonly #jobs = new Map<string, Job>();
   /** Rooms with an entry that is being sent. */
   readonly #busy = new Set<string>();
@@ -76,10 +76,8 @@ export class Outbox {
   /** Whether it is not known yet what an earlier outbox left, which is sent first. */
   #isResuming = false;
 
-  constructor(
-    private readonly client: Pick<Client, 'request'>,
-    options: OutboxOptions = {},
-  ) {
+  constructor(client: Pick<Client, 'request'>, options: OutboxOptions = {}) {
+    this.#client = client;
     const { store = NO_STORE, limit = 1000, newId = newUuid, now = Date.now } = options;
     const { onAnswered = () => {}, onRefused = () => {} } = options;
     this.#options = { store, limit, newId, now, onAnswered, onRefused };
@@ -124,7 +122,7 @@ export class Outbox {
       if (job.isSent || !isSameReaction(job.entry, entry)) continue;
       job.entry = { ...entry, id: job.entry.id };
       job.stored = this.#put(job.entry);
-      return job.answered;
+      return job.answered.promise;
     }
     if (this.#jobs.size >= this.#options.limit) return Promise.reject(new ClientError({ code: 'too_many' }));
     // Stored before it is sent, so that a restart in between sends it again, under the same id.
@@ -148,14 +146,10 @@ export class Outbox {
   }
 
   #queue(entry: OutboxEntry, stored: Promise<void>): Promise<unknown> {
-    let resolve: Job['resolve'] = () => {};
-    let reject: Job['reject'] = () => {};
-    const answered = new Promise((...both) => {
-      [resolve, reject] = both;
-    });
-    this.#jobs.set(entry.id, { entry, stored, isSent: false, answered, resolve, reject });
+    const answered = deferred<unknown>();
+    this.#jobs.set(entry.id, { entry, stored, isSent: false, answered });
     this.#pump();
-    return answered;
+    return answered.promise;
   }
 
   #pump(): void {
@@ -174,23 +168,23 @@ export class Outbox {
     try {
       settle();
     } catch (error) {
-      job.reject(error);
+      job.answered.reject(error);
     }
     this.#pump();
   }
 
   /** Sends the entry; the function that it gives tells of the outcome. */
-  async #deliver({ entry, stored, resolve, reject }: Job): Promise<() => void> {
+  async #deliver({ entry, stored, answered }: Job): Promise<() => void> {
     const { onAnswered, onRefused } = this.#options;
     try {
       await stored;
       const forever = { timeoutMs: Number.POSITIVE_INFINITY };
-      const answer = await this.client.request(entry.request, entry.data, forever);
+      const answer = await this.#client.request(entry.request, entry.data, forever);
       await this.#forget(entry);
       return () => {
         this.#jobs.delete(entry.id);
         onAnswered(entry, answer);
-        resolve(answer);
+        answered.resolve(answer);
       };
     } catch (error) {
       const isRefused = error instanceof ClientError && !isOver(error);
@@ -198,7 +192,7 @@ export class Outbox {
       return () => {
         if (isRefused || !(error instanceof ClientError)) this.#jobs.delete(entry.id);
         if (isRefused) onRefused(entry, error);
-        reject(error);
+        answered.reject(error);
       };
     }
   }

@@ -1,4 +1,4 @@
-import { afterTimeout } from './options.js';
+import { afterTimeout, baseOf, deferred, type ServerUrl } from './options.js';
 import { type After, type Chat, ClientError, type ErrorBody, type User } from './types.js';
 
 /** The part of `fetch` that is used. */
@@ -63,12 +63,12 @@ interface Asked {
 
 /** The REST part of the contract. Every method rejects with a `ClientError`, and after a time without an answer too. */
 export class Rest {
-  readonly #url: string;
+  readonly #url: ServerUrl;
   readonly #options: Required<RestOptions>;
 
   /** @param url the server, without a path: `https://chat.example` */
-  constructor(url: string, options: RestOptions = {}) {
-    this.#url = url.replace(/\/+$/, '');
+  constructor(url: ServerUrl, options: RestOptions = {}) {
+    this.#url = url;
     // Called as a function of nothing: browsers refuse a `fetch` of another object.
     const fetch: Fetch = (target, init) => globalThis.fetch(target, init);
     this.#options = { fetch, timeoutMs: 30_000, after: afterTimeout, ...options };
@@ -110,7 +110,7 @@ export class Rest {
 
   /** Finds users by any part of their name, except the caller and the caller's friends. */
   async search(token: string, q: string, options: SearchOptions = {}): Promise<readonly User[]> {
-    const query = queryOf({ q, limit: options.limit, revision: options.revision });
+    const query = queryOf({ q, ...options });
     const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search${query}`, { token });
     return users;
   }
@@ -130,67 +130,56 @@ export class Rest {
   }
 
   async #ask<T>(method: string, path: string, { token, body, times = 1 }: Asked): Promise<T> {
-    const headers: Record<string, string> = {};
-    if (token !== undefined) headers.authorization = `Bearer ${token}`;
-    if (body !== undefined) headers['content-type'] = 'application/json';
-    const sent = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+    const sent = {
+      method,
+      headers: {
+        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(body && { 'content-type': 'application/json' }),
+      },
+      ...(body && { body: JSON.stringify(body) }),
+    };
     const { ok, status, text } = await this.#exchange(path, sent, this.#options.timeoutMs * times);
-    if (!ok) throw problem(status, text);
+    // The contract says what each path answers; 204 has no text, and its callers expect none. An error is RFC 9457 with the
+    // contract's fields. Any other body is that of a proxy in between.
+    let answer: (T & Partial<ErrorBody>) | undefined;
     try {
-      // The contract says what each path answers; 204 has no text, and its callers expect none.
-      return (text === '' ? undefined : JSON.parse(text)) as T;
+      answer = text === '' ? undefined : JSON.parse(text);
+      if (ok) return answer as T;
     } catch (cause) {
-      throw foreign(`HTTP ${status} without JSON`, cause);
+      throw foreign(status, cause);
     }
+    throw answer?.code ? new ClientError({ ...answer, code: answer.code }) : foreign(status);
   }
 
   /** Sends a request and reads the whole answer. Rejects with `disconnected`, and with `timeout` after `ms`. */
-  async #exchange(path: string, sent: Omit<Parameters<Fetch>[1], 'signal'>, ms: number) {
+  #exchange(path: string, sent: Omit<Parameters<Fetch>[1], 'signal'>, ms: number) {
     const { fetch, after } = this.#options;
     const abort = new AbortController();
-    let cancel = (): void => {};
-    const timeout = new Promise<never>((_, reject) => {
-      cancel = after(ms, () => {
-        reject(
-          new ClientError({ code: 'timeout', message: `no answer to ${sent.method} ${path} in ${ms} ms` }),
-        );
-        abort.abort();
-      });
+    const { promise: late, reject } = deferred<never>();
+    const message = `no answer to ${sent.method} ${path}`;
+    const cancel = after(ms, () => {
+      reject(new ClientError({ code: 'timeout', message: `${message} in ${ms} ms` }));
+      abort.abort();
     });
     const read = async () => {
-      const response = await fetch(this.#url + path, { ...sent, signal: abort.signal });
-      return { ok: response.ok, status: response.status, text: await response.text() };
+      try {
+        const response = await fetch(baseOf(this.#url) + path, { ...sent, signal: abort.signal });
+        return { ok: response.ok, status: response.status, text: await response.text() };
+      } catch (cause) {
+        throw new ClientError({ code: 'disconnected', message }, { cause });
+      }
     };
-    const answer = read().catch((cause: unknown) => {
-      const message = `no answer to ${sent.method} ${path}`;
-      throw new ClientError({ code: 'disconnected', message }, { cause });
-    });
-    try {
-      return await Promise.race([answer, timeout]);
-    } finally {
-      cancel();
-    }
+    return Promise.race([read(), late]).finally(cancel);
   }
 }
 
 /** Used as React Native's `URLSearchParams` cannot be written to. */
 function queryOf(parameters: Readonly<Record<string, string | number | undefined>>): string {
   const pairs = Object.entries(parameters).flatMap(([name, value]) =>
-    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+    value === undefined ? [] : `${name}=${encodeURIComponent(value)}`,
   );
   return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
 }
 
-function problem(status: number, text: string): ClientError {
-  try {
-    // RFC 9457 with the contract's fields; any other body is that of a proxy in between.
-    const body = JSON.parse(text) as Partial<ErrorBody>;
-    if (body.code) return new ClientError({ ...body, code: body.code });
-  } catch {
-    // Not JSON: reported below.
-  }
-  return foreign(`HTTP ${status} without a problem document`);
-}
-
-const foreign = (answer: string, cause?: unknown): ClientError =>
-  new ClientError({ code: 'internal', message: `${answer}: is the URL that of a Parley server?` }, { cause });
+const foreign = (status: number, cause?: unknown): ClientError =>
+  new ClientError({ code: 'internal', message: `HTTP ${status}: is this a Parley server?` }, { cause });

@@ -94,8 +94,8 @@ export interface Client {
   on<N extends PushName>(name: N, handler: PushHandler<N>): () => void;
   /** Calls `handler` at every change of state. Returns a function that stops the calls. */
   onState(handler: (state: ClientState) => void): () => void;
-  /** Resolves with the user once the client is live; rejects when it has ended. */
-  live(): Promise<User>;
+  /** Resolves with the user once the client is live, at once if it is; rejects when it has ended. */
+  readonly ready: Promise<User>;
   /** Ends the client for good. Waiting requests reject with `closed`. */
   close(): void;
 }
@@ -130,33 +130,26 @@ export interface ErrorBody {
 /** The only error that this client rejects with. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
-  readonly code: ClientErrorCode;
+  // Assigned all at once.
+  declare readonly code: ClientErrorCode;
   /** With `bad_request`: the errors, by path. */
-  readonly fields: readonly FieldError[];
+  declare readonly fields: readonly FieldError[];
   /** May come with `forbidden`, `conflict` and `bad_request`: a word to make a text of in the user's language. */
-  readonly reason: ErrorReason | undefined;
+  declare readonly reason: ErrorReason | undefined;
   /** With `rate_limited`, `overloaded` and `unknown`. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
   /** With `internal`: give it to the operator, who finds the cause in the log by it. */
-  readonly incident: string | undefined;
+  declare readonly incident: string | undefined;
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.message ?? body.detail ?? body.code, options);
-    this.code = body.code;
-    this.fields = body.fields ?? [];
-    this.reason = body.reason;
-    this.retryAfterMs = body.retryAfterMs;
-    this.incident = body.incident;
+    const { code, fields = [], reason, retryAfterMs, incident } = body;
+    Object.assign(this, { code, fields, reason, retryAfterMs, incident });
   }
 
   /** Whether the same request, with the same ids, can succeed later. */
   get canRetry(): boolean {
-    return (
-      this.code === 'rate_limited' ||
-      this.code === 'overloaded' ||
-      this.code === 'unknown' ||
-      this.code === 'disconnected'
-    );
+    return ['rate_limited', 'overloaded', 'unknown', 'disconnected'].includes(this.code);
   }
 }
 

@@ -57,19 +57,30 @@ export const shownReactions = (reactions: readonly ReactionsOf[]): NonNullable<M
  */
 export function openedMessage(sealed: SealedMessage, open: (text: Sealed) => string | null): Message {
   const { messageId, roomId, seq, senderId, replyTo, sentAt, deleted } = sealed;
-  const place = { messageId, roomId, seq, senderId };
+  const message = deleted || sealed.text === null ? null : open(sealed.text);
+  // Written out for nearly all messages: spreading objects takes several times as long.
+  if (message !== null && replyTo === undefined && isPlain(sealed))
+    return { messageId, roomId, seq, senderId, message, sentAt };
+  const placed = { messageId, roomId, seq, senderId, message };
   const quoted = replyTo === undefined ? {} : { replyTo };
-  if (deleted) return { ...place, message: null, ...quoted, sentAt, deleted };
-  const message = sealed.text === null ? null : open(sealed.text);
+  if (deleted) return { ...placed, ...quoted, sentAt, deleted };
   return {
-    ...place,
-    message,
+    ...placed,
     ...quoted,
     ...shownParts(sealed, open),
     sentAt,
     ...(message === null ? { erased: true as const } : {}),
   };
 }
+
+/** Whether the message has none of the fields that few messages have. */
+const isPlain = ({ data, mentions, rev, editedAt, reactions, pinned }: SealedMessage): boolean =>
+  data === undefined &&
+  mentions === undefined &&
+  rev === undefined &&
+  editedAt === undefined &&
+  reactions === undefined &&
+  !pinned;
 
 /** The fields that few messages have. */
 function shownParts(

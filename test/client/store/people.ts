@@ -10,7 +10,7 @@ import type {
   StoreOptions,
 } from '../../../packages/client/src/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
-import type { Person, Place } from '../../support/people.js';
+import { type Person, type Place, socketServer } from '../../support/people.js';
 
 /** An outbox store that outlives the stores of a test. */
 export class MemoryOutbox implements OutboxStore {
@@ -29,14 +29,14 @@ export async function openStore(
   const rest = new Rest(place.url);
   const { token } = await rest.signIn(username, password);
   const store = createStore({
-    url: () => place.wsUrl,
-    ...{ token, rest, webSocket: WebSocket },
+    url: () => socketServer(place),
+    ...{ getToken: () => token, rest, webSocket: WebSocket },
     // Soon: the server of a test is back soon.
     backoff: { baseMs: 20, capMs: 250 },
     ...options,
   });
   store.start();
-  await store.loaded();
+  await store.ready;
   return store;
 }
 

@@ -30,7 +30,7 @@ export class ScriptedStores {
     const timing = { backoff: { baseMs: 2, capMs: 10 }, answerTimeoutMs: 10_000 };
     const store = createStore({
       url: server.url,
-      ...{ token: 't', webSocket: WebSocket, rest },
+      ...{ getToken: () => 't', webSocket: WebSocket, rest },
       ...timing,
       ...options,
     });
@@ -42,7 +42,7 @@ export class ScriptedStores {
   async open(...args: Parameters<ScriptedStores['create']>): Promise<Store> {
     const store = this.create(...args);
     store.start();
-    await store.loaded();
+    await store.ready;
     return store;
   }
 

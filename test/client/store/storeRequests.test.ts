@@ -50,7 +50,7 @@ describe('what a store sends and fetches', () => {
     server.on({ ...answers, 'get friends': (c, frame) => void held.push([c, frame]) });
     const store = create();
     let isLoaded = false;
-    const loaded = store.loaded().then(() => {
+    const loaded = store.ready.then(() => {
       isLoaded = true;
     });
     store.start();
@@ -59,7 +59,7 @@ describe('what a store sends and fetches', () => {
     for (const [c, frame] of held) c.answer(frame, { friends: [ada] });
     await loaded;
     expect(store.get().friends).to.deep.equal([ada]);
-    await store.loaded();
+    await store.ready;
   });
 
   it('reports, and asks for the texts and the readers of a message', async () => {
@@ -89,17 +89,17 @@ describe('what a store sends and fetches', () => {
 
   it('says by that promise that it has ended before', async () => {
     server.on({ ...answers, 'get friends': () => {} });
-    const codeOf = (promise: Promise<void>) => promise.catch(({ name, code }) => [name, code]);
+    const codeOf = (promise: Promise<unknown>) => promise.catch(({ name, code }) => [name, code]);
     const closed = create();
-    const waiting = codeOf(closed.loaded());
+    const waiting = codeOf(closed.ready);
     closed.start();
     closed.close();
     expect(await waiting).to.deep.equal(['ClientError', 'closed']);
-    expect(await codeOf(closed.loaded())).to.deep.equal(['ClientError', 'closed']);
+    expect(await codeOf(closed.ready)).to.deep.equal(['ClientError', 'closed']);
     server.on({ ...answers, identity: (c, frame) => c.refuse(frame, { code: 'unauthenticated' }) });
     const refused = create();
     refused.start();
-    expect(await codeOf(refused.loaded())).to.deep.equal(['ClientError', 'signed_out']);
+    expect(await codeOf(refused.ready)).to.deep.equal(['ClientError', 'signed_out']);
   });
 
   it('finds friends too, the best matches first, with the token of now', async () => {
@@ -116,7 +116,7 @@ describe('what a store sends and fetches', () => {
     });
     server.on({ ...answers, 'get friends': (c, frame) => c.answer(frame, { friends }) });
     let token = 'old';
-    const store = await open({ rest, token: () => token });
+    const store = await open({ rest, getToken: () => token });
     token = 'new';
     const found = await store.searchPeople('ANN');
     expect(found.map(({ username }) => username)).to.deep.equal(['ann', 'annabel', 'Joanna', 'diann']);
@@ -129,7 +129,7 @@ describe('what a store sends and fetches', () => {
       if (fails) throw new Error('no network');
       return 't';
     };
-    const store = await open({ token });
+    const store = await open({ getToken: token });
     fails = true;
     const error = await store.searchPeople('ann').catch((cause: unknown) => cause);
     expect(error).to.include({ name: 'ClientError', code: 'disconnected' });

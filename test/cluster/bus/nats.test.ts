@@ -15,8 +15,7 @@ import { TrustedNodes } from '../../support/trust.js';
 const nodes = new TrustedNodes(randomUUID());
 const { logId } = nodes;
 
-describe('a bus on NATS during failures', function () {
-  this.timeout(60_000);
+describe('a bus on NATS during failures', () => {
   const closing: (() => Promise<unknown>)[] = [];
   let reports: string[] = [];
 

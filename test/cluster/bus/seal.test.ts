@@ -113,8 +113,7 @@ describe('a sealed message of a node', () => {
   });
 });
 
-describe('on NATS', function () {
-  this.timeout(60_000);
+describe('on NATS', () => {
   const closing: (() => Promise<unknown>)[] = [];
   let nodes: TrustedNodes;
   let spy: NatsConnection;

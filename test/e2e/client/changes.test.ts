@@ -8,8 +8,7 @@ import { type Person, signUp } from '../../support/people.js';
 import { TcpProxy } from '../../support/proxy.js';
 
 for (const kind of allKinds)
-  describe(`people with stores who change what was said, and with whom, on ${kind}`, function () {
-    this.timeout(60_000);
+  describe(`people with stores who change what was said, and with whom, on ${kind}`, () => {
     let system: Running;
     let people: Person[];
     const stores = new OpenedStores();
@@ -232,8 +231,7 @@ for (const kind of allKinds)
     });
   });
 
-describe('people with stores on a public service', function () {
-  this.timeout(60_000);
+describe('people with stores on a public service', () => {
   let system: Running;
   const stores = new OpenedStores();
 

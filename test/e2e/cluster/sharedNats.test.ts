@@ -51,7 +51,7 @@ describe('a system whose NATS others use too', function () {
   async function deviceAt(server: ServerProcess, person: Parameters<typeof newDevice>[1]): Promise<Device> {
     const device = await newDevice(server, person);
     closing.push(() => device.close());
-    await device.client.live();
+    await device.client.ready;
     return device;
   }
   const textsOf = ({ pushed }: Device): string[] => pushed.map(({ message }) => String(message));

@@ -39,7 +39,7 @@ describe('two nodes on one MongoDB and one NATS', function () {
   const device = async (node: ServerProcess, person: Person) => {
     const made = await newDevice(node, person);
     devices.push(made);
-    await made.client.live();
+    await made.client.ready;
     return made;
   };
   const spread = (...counts: number[]) =>

@@ -4,46 +4,50 @@ import { applyTyping } from './messageFolds.js';
 import { otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 
+type Asker = Pick<Client, 'request'>;
+
 /** Asks for what is not pushed: the presence of people just met, and who somebody is that no list names. */
-export class People {
-  /** Users who were asked for, so that each is asked for once. */
-  readonly #asked = new Set<string>();
-  /** One is asked for at a time. */
-  #last: Promise<void> = Promise.resolve();
-
-  constructor(
-    private readonly client: Pick<Client, 'request'>,
-    private readonly store: Observable<State>,
-    private readonly fetchUser: (userId: string) => Promise<User>,
-  ) {}
-
+export interface People {
   /** Asks for the presence of a room's other member, unless it is known; for people just met. */
-  lookUpPresence(roomId: string): void {
-    const { state } = this.store;
-    const other = otherOf(state, roomOf(state, roomId));
-    if (other === undefined || other.erased || state.presence.has(other.userId)) return;
-    // Before the first message they are no contact: it stays unknown.
-    this.client.request('get online info', { recipientId: other.userId }).catch(() => {});
-  }
-
+  lookUpPresence(roomId: string): void;
   /** Asks for the senders of a room's messages, unless they are known. */
-  lookUpSenders(roomId: string): void {
-    const { state } = this.store;
-    for (const { senderId } of roomOf(state, roomId).known) {
-      if (state.users.has(senderId) || this.#asked.has(senderId)) continue;
-      this.#asked.add(senderId);
-      this.#last = this.#last.then(() => this.#fetch(senderId));
-    }
-  }
+  lookUpSenders(roomId: string): void;
+}
 
-  async #fetch(userId: string): Promise<void> {
+export function createPeople(
+  client: Asker,
+  store: Observable<State>,
+  fetchUser: (userId: string) => Promise<User>,
+): People {
+  /** Users who were asked for, so that each is asked for once. */
+  const asked = new Set<string>();
+  /** One is asked for at a time. */
+  let last = Promise.resolve();
+  const fetch = async (userId: string): Promise<void> => {
     try {
-      const user = await this.fetchUser(userId);
-      this.store.apply((state) => applyUser(state, user));
+      const user = await fetchUser(userId);
+      store.apply((state) => applyUser(state, user));
     } catch {
-      this.#asked.delete(userId);
+      asked.delete(userId);
     }
-  }
+  };
+  return {
+    lookUpPresence(roomId) {
+      const { state } = store;
+      const other = otherOf(state, roomOf(state, roomId));
+      if (!other || other.erased || state.presence.has(other.userId)) return;
+      // Before the first message they are no contact: it stays unknown.
+      client.request('get online info', { recipientId: other.userId }).catch(() => {});
+    },
+    lookUpSenders(roomId) {
+      const { state } = store;
+      for (const { senderId } of roomOf(state, roomId).known) {
+        if (state.users.has(senderId) || asked.has(senderId)) continue;
+        asked.add(senderId);
+        last = last.then(() => fetch(senderId));
+      }
+    },
+  };
 }
 
 /** The server ends typing 6 s after the last request; this is for a push that was lost. */
@@ -51,95 +55,90 @@ const TYPING_ENDS_MS = 8000;
 const TYPING_REPEAT_MS = 3000;
 
 /** Shows who is typing, and tells the server when this user is. */
-export class Typing {
-  /** Cancels timers, by room and user. */
-  readonly #ends = new Map<string, () => void>();
-  readonly #sentAt = new Map<string, number>();
-
-  constructor(
-    private readonly client: Pick<Client, 'request'>,
-    private readonly store: Observable<State>,
-    private readonly options: { readonly after: After; readonly now: () => number },
-  ) {}
-
-  receive({ roomId, userId, isTyping }: PushData<'notify typing'>): void {
-    const key = `${roomId} ${userId}`;
-    this.#ends.get(key)?.();
-    this.#ends.delete(key);
-    this.store.apply((state) => applyTyping(state, roomId, userId, isTyping));
-    if (!isTyping) return;
-    const end = this.options.after(TYPING_ENDS_MS, () => {
-      this.#ends.delete(key);
-      this.store.apply((state) => applyTyping(state, roomId, userId, false));
-    });
-    this.#ends.set(key, end);
-  }
-
+export interface Typing {
+  receive(push: PushData<'notify typing'>): void;
   /** Called as often as the user types; sends at most every 3 s. */
-  send(roomId: string, isTyping: boolean): void {
-    const now = this.options.now();
-    const saidAt = this.#sentAt.get(roomId);
-    if (isTyping ? saidAt !== undefined && now - saidAt < TYPING_REPEAT_MS : saidAt === undefined) return;
-    const { connection } = this.store.state;
-    if (connection.state !== 'live' && connection.state !== 'replaying') return;
-    if (isTyping) this.#sentAt.set(roomId, now);
-    else this.#sentAt.delete(roomId);
-    // Sent now or never, as it would not be true later; that it may fail does not matter.
-    this.client
-      .request('notify typing', { roomId, isTyping }, { timeoutMs: TYPING_REPEAT_MS })
-      .catch(() => {});
-  }
-
+  send(roomId: string, isTyping: boolean): void;
   /** To be called when this user sends a message, which ends typing at the server too. */
-  forget(roomId: string): void {
-    this.#sentAt.delete(roomId);
-  }
+  forget(roomId: string): void;
+  close(): void;
+}
 
-  close(): void {
-    for (const end of this.#ends.values()) end();
-    this.#ends.clear();
-  }
+export function createTyping(
+  client: Asker,
+  store: Observable<State>,
+  { after, now }: { readonly after: After; readonly now: () => number },
+): Typing {
+  /** Cancels timers, by room and user. */
+  const ends = new Map<string, () => void>();
+  const sentAt = new Map<string, number>();
+  const receive: Typing['receive'] = (push) => {
+    const { roomId, userId, isTyping } = push;
+    const key = roomId + userId;
+    ends.get(key)?.();
+    ends.delete(key);
+    store.apply((state) => applyTyping(state, roomId, userId, isTyping));
+    const end = (): void => receive({ ...push, isTyping: false });
+    if (isTyping) ends.set(key, after(TYPING_ENDS_MS, end));
+  };
+  return {
+    receive,
+    send(roomId, isTyping) {
+      const saidAt = sentAt.get(roomId);
+      if (isTyping ? saidAt !== undefined && now() - saidAt < TYPING_REPEAT_MS : saidAt === undefined) return;
+      if (!('user' in store.state.connection)) return;
+      if (isTyping) sentAt.set(roomId, now());
+      else sentAt.delete(roomId);
+      // Sent now or never, as it would not be true later; that it may fail does not matter.
+      client.request('notify typing', { roomId, isTyping }, { timeoutMs: TYPING_REPEAT_MS }).catch(() => {});
+    },
+    forget: (roomId) => sentAt.delete(roomId),
+    close() {
+      for (const end of ends.values()) end();
+      ends.clear();
+    },
+  };
 }
 
 /** Tells the server whether this device is in use; every connection begins as active. */
-export class Activity {
-  #wanted = true;
-  /** The activity that was last reported on the present connection. */
-  #reported = true;
-  #isIdentified = false;
-  #isBusy = false;
+export interface Activity {
+  set(isActive: boolean): void;
+  /** A new connection begins as active. */
+  onIdentified(): void;
+  onLost(): void;
+}
 
-  constructor(private readonly client: Pick<Client, 'request'>) {}
-
-  set(isActive: boolean): void {
-    this.#wanted = isActive;
-    void this.#send();
-  }
-
-  /** A new connection begins as active. A request under way is repeated on it, and then sets `#reported`. */
-  onIdentified(): void {
-    this.#isIdentified = true;
-    this.#reported = true;
-    void this.#send();
-  }
-
-  onLost(): void {
-    this.#isIdentified = false;
-  }
-
-  async #send(): Promise<void> {
-    if (this.#isBusy) return;
-    this.#isBusy = true;
+export function createActivity(client: Asker): Activity {
+  let wanted = true;
+  /** The activity that was last reported on the present connection; undefined: there is none. */
+  let reported: boolean | undefined;
+  let isBusy = false;
+  const send = async (): Promise<void> => {
+    if (isBusy) return;
+    isBusy = true;
     try {
-      while (this.#isIdentified && this.#reported !== this.#wanted) {
-        const isActive = this.#wanted;
-        await this.client.request(isActive ? 'active app' : 'background app', {}, { timeoutMs: Infinity });
-        this.#reported = isActive;
+      while (reported === !wanted) {
+        const isActive = wanted;
+        await client.request(isActive ? 'active app' : 'background app', {}, { timeoutMs: Infinity });
+        reported = isActive;
       }
     } catch {
       // The client has ended.
-    } finally {
-      this.#isBusy = false;
     }
-  }
+    isBusy = false;
+  };
+  return {
+    set(isActive) {
+      wanted = isActive;
+      void send();
+    },
+    // A request under way is repeated on the new connection, and then sets `reported`.
+    onIdentified() {
+      reported = true;
+      void send();
+    },
+    onLost() {
+      reported = undefined;
+    },
+  };
 }

@@ -1,5 +1,6 @@
 import type { Message, PushData } from '../types.js';
 import {
+  isSame,
   type RoomState,
   roomOf,
   type State,
@@ -27,9 +28,7 @@ function mergeMessages(known: readonly Message[], more: readonly Message[]): rea
   let isNew = false;
   for (const message of more) {
     const before = bySeq.get(message.seq);
-    const isStale =
-      before !== undefined &&
-      (rankOf(before) > rankOf(message) || JSON.stringify(before) === JSON.stringify(message));
+    const isStale = before !== undefined && (rankOf(before) > rankOf(message) || isSame(before, message));
     if (isStale) continue;
     bySeq.set(message.seq, message);
     isNew = true;

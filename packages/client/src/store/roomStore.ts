@@ -1,8 +1,9 @@
+import { isOver } from '../outbox.js';
 import { type Client, ClientError, toClientError } from '../types.js';
 import { previousSeq, windowsOf } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
-import type { Marks, Sending } from './sending.js';
+import type { Sending } from './sending.js';
 import { newestWithoutGap, viewRoom } from './snapshot.js';
 import {
   type Observable,
@@ -29,66 +30,53 @@ interface ListParts {
 }
 
 /** Fetches data that is not pushed: earlier chats, friends, blocked users, preferences and presence. */
-export class Lists {
-  readonly #parts: ListParts;
-
-  constructor(parts: ListParts) {
-    this.#parts = parts;
-  }
-
+export interface Lists {
   /** Fetches the newest page of chats with presence, and once what later is pushed. Never rejects. */
-  readonly refresh = rerunIfCalled(async () => {
-    const chats = this.#parts.client.request('get active chats', {}, FOREVER);
-    for (const one of await Promise.allSettled([chats, this.#fetchFriends(), this.#fetchOwn()]))
-      if (one.status === 'rejected') this.#report(one.reason);
-  });
-
+  refresh(): Promise<void>;
   /** Fetches one more page of older chats. */
-  readonly fetchOlder = singleFlight(async () => {
-    const { client, store } = this.#parts;
-    const next = store.state.nextChats;
-    if (next !== undefined) await client.request('get active chats', { next });
-  });
-
+  fetchOlder(): Promise<void>;
   /** Fetches one more page of archived chats. */
-  readonly fetchArchived = singleFlight(async () => {
-    const { client, store } = this.#parts;
-    const next = store.state.nextArchived;
-    if (next === undefined) return;
-    const data = { filter: 'archived' as const, ...(next === '' ? {} : { next }) };
-    await client.request('get active chats', data);
-  });
+  fetchArchived(): Promise<void>;
+}
 
-  async #fetchFriends(): Promise<void> {
-    const { store } = this.#parts;
-    if (store.state.hasFriends) return;
-    await this.#fetchUsers('get friends');
-    store.apply((state) => ({ ...state, hasFriends: true }));
-  }
-
-  /** Preferences are fetched last: where they are here, the blocked users are. */
-  async #fetchOwn(): Promise<void> {
-    const { client, store } = this.#parts;
-    if (store.state.preferences) return;
-    await this.#fetchUsers('get blocked');
-    await client.request('get preferences', {}, FOREVER);
-  }
-
-  async #fetchUsers(name: 'get friends' | 'get blocked'): Promise<void> {
+export function createLists({ client, store, onError }: ListParts): Lists {
+  const fetchMore = (from: 'nextChats' | 'nextArchived', filter: { readonly filter?: 'archived' }) =>
+    singleFlight(async () => {
+      const next = store.state[from];
+      if (next !== undefined) await client.request('get active chats', { ...filter, ...(next && { next }) });
+    });
+  const fetchUsers = async (name: 'get friends' | 'get blocked'): Promise<void> => {
     let next: string | undefined;
     do {
-      const data = { limit: ROWS_PER_PAGE, ...(next === undefined ? {} : { next }) };
-      const answer: { next?: string } = await this.#parts.client.request(name, data, FOREVER);
+      const data = { limit: ROWS_PER_PAGE, ...(next && { next }) };
+      const answer: { next?: string } = await client.request(name, data, FOREVER);
       next = answer.next;
-    } while (next !== undefined);
-  }
-
+    } while (next);
+  };
+  const fetchFriends = async (): Promise<void> => {
+    if (store.state.hasFriends) return;
+    await fetchUsers('get friends');
+    store.apply((state) => ({ ...state, hasFriends: true }));
+  };
+  /** Preferences are fetched last: where they are here, the blocked users are. */
+  const fetchOwn = async (): Promise<void> => {
+    if (store.state.preferences) return;
+    await fetchUsers('get blocked');
+    await client.request('get preferences', {}, FOREVER);
+  };
   /** After the end of the client its errors are expected, and not reported. */
-  #report(error: unknown): void {
-    const isOver =
-      error instanceof ClientError && ['closed', 'signed_out', 'unauthenticated'].includes(error.code);
-    if (!isOver) this.#parts.onError(error);
-  }
+  const report = (error: unknown): void => {
+    if (!(error instanceof ClientError && (isOver(error) || error.code === 'unauthenticated')))
+      onError(error);
+  };
+  return {
+    refresh: rerunIfCalled(async () => {
+      const chats = client.request('get active chats', {}, FOREVER);
+      await Promise.all([chats, fetchFriends(), fetchOwn()].map((one) => one.catch(report)));
+    }),
+    fetchOlder: fetchMore('nextChats', {}),
+    fetchArchived: fetchMore('nextArchived', { filter: 'archived' }),
+  };
 }
 
 export function applyOpening(state: State, roomId: string): State {
@@ -110,7 +98,7 @@ interface RoomParts {
   readonly client: Pick<Client, 'request'>;
   readonly store: Observable<State>;
   readonly sending: Sending;
-  readonly marks: Marks;
+  readonly setMark: (roomId: string, upTo: number) => void;
   readonly typing: Typing;
 }
 
@@ -125,7 +113,7 @@ export interface OpenRoom extends Room {
 }
 
 export function openRoom(roomId: string, parts: RoomParts, onClose: () => void): OpenRoom {
-  const { client, store, sending, marks, typing } = parts;
+  const { client, store, sending, setMark, typing } = parts;
   const now = (): RoomState => roomOf(store.state, roomId);
   const fetchPage = singleFlight(async () => {
     store.apply((state) => applyPages(state, roomId, 'loading'));
@@ -159,7 +147,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     readers: (seq, next) => client.request('get readers', { roomId, seq, ...(next && { next }) }),
     retry: (messageId) => sending.retry(messageId),
     discard: (messageId) => sending.discard(messageId),
-    read: (upTo) => marks.setWish(roomId, upTo),
+    read: (upTo) => setMark(roomId, upTo),
     typing: (isTyping) => typing.send(roomId, isTyping),
     close() {
       typing.send(roomId, false);

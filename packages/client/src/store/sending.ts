@@ -148,42 +148,31 @@ const notMember = (): ClientError => new ClientError({ code: 'forbidden', reason
  * Tells the server how far this user has read. A mark is shown at once and sent in the background, one
  * request a room at a time, so that fast reading sends the last mark and not each.
  */
-export class Marks {
-  readonly #busy = new Set<string>();
-
-  constructor(
-    private readonly client: Pick<Client, 'request'>,
-    private readonly store: Observable<State>,
-  ) {}
-
-  /** Limited to the newest message, as the server refuses marks beyond it. */
-  setWish(roomId: string, upTo: number): void {
-    const { known, wishedMark } = roomOf(this.store.state, roomId);
-    const reachable = Math.max(wishedMark, Math.min(upTo, known.at(-1)?.seq ?? 0));
-    this.store.apply((state) => withRoom(state, roomId, { wishedMark: reachable }));
-    if (!this.#busy.has(roomId)) void this.#send(roomId);
-  }
-
-  async #send(roomId: string): Promise<void> {
-    this.#busy.add(roomId);
+export function createMarks(client: Pick<Client, 'request'>, store: Observable<State>) {
+  const busy = new Set<string>();
+  const setMark = (roomId: string, wishedMark: number): void =>
+    store.apply((state) => withRoom(state, roomId, { wishedMark }));
+  const send = async (roomId: string): Promise<void> => {
+    if (busy.has(roomId)) return;
+    busy.add(roomId);
     try {
-      for (let wish = this.#unsent(roomId); wish !== undefined; wish = this.#unsent(roomId)) {
-        const asked = { roomId, upTo: wish };
+      for (;;) {
+        const { marks, wishedMark: upTo } = roomOf(store.state, roomId);
+        if (upTo <= (marks.get(store.state.me?.userId ?? '') ?? 0)) break;
         // Without a time limit: only one request a room waits for a connection.
-        const answer = await this.client.request('read messages', asked, { timeoutMs: Infinity });
-        this.store.receive((state) => applyAnswer(state, 'read messages', answer, asked));
+        const answer = await client.request('read messages', { roomId, upTo }, { timeoutMs: Infinity });
+        store.receive((state) => applyAnswer(state, 'read messages', answer, { roomId, upTo }));
       }
     } catch {
       // The server refused it, or the client has ended: the server's mark is shown.
-      this.store.apply((state) => withRoom(state, roomId, { wishedMark: 0 }));
-    } finally {
-      this.#busy.delete(roomId);
+      setMark(roomId, 0);
     }
-  }
-
-  #unsent(roomId: string): number | undefined {
-    const { me } = this.store.state;
-    const { marks, wishedMark } = roomOf(this.store.state, roomId);
-    return wishedMark > (marks.get(me?.userId ?? '') ?? 0) ? wishedMark : undefined;
-  }
+    busy.delete(roomId);
+  };
+  /** Marks as read up to here; limited to the newest message, as the server refuses marks beyond it. */
+  return (roomId: string, upTo: number): void => {
+    const { known, wishedMark } = roomOf(store.state, roomId);
+    setMark(roomId, Math.max(wishedMark, Math.min(upTo, known.at(-1)?.seq ?? 0)));
+    void send(roomId);
+  };
 }

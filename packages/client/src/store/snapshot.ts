@@ -5,6 +5,7 @@ import { deletedMessage, withReaction } from './messageFolds.js';
 import {
   type Change,
   type RoomState,
+  remake,
   reuseIfEqual,
   reuseIfSame,
   roomOf,
@@ -64,14 +65,11 @@ export function viewSnapshot(): View<State, Snapshot> {
   return (state, last) => {
     const all = viewChats(state);
     const listed = (list: 'chats' | 'requests' | 'archived'): readonly ChatView[] =>
-      reuseIfEqual(
-        last?.[list],
-        all.filter((chat) => listOf(chat) === list),
-      );
+      all.filter((chat) => listOf(chat) === list);
     const users = (list: 'friends' | 'blocked'): readonly User[] =>
       last && before?.users === state.users && before[list] === state[list]
         ? last[list]
-        : reuseIfEqual(last?.[list], byName(usersOf(state, state[list])));
+        : byName(usersOf(state, state[list]));
     const chats = listed('chats');
     const snapshot = {
       connection: state.connection,
@@ -191,12 +189,12 @@ const unsentEntries = new WeakMap<OutboxEntry, Entry>();
 export function unsentEntry(entry: EntryOf<'send message'>, error?: ClientError): Entry {
   const { roomId: _, ...data } = entry.data;
   const { queuedAt } = entry;
-  const shown = reuseIfEqual<Entry>(
-    unsentEntries.get(entry),
-    error ? { state: 'refused', ...data, queuedAt, error } : { state: 'sending', ...data, queuedAt },
+  const shown = { ...data, queuedAt };
+  return remake<OutboxEntry, Entry>(
+    unsentEntries,
+    entry,
+    error ? { state: 'refused', ...shown, error } : { state: 'sending', ...shown },
   );
-  unsentEntries.set(entry, shown);
-  return shown;
 }
 
 /** Refused messages, then those that wait; without those that the server has after all. */
@@ -217,7 +215,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
   const entries = new WeakMap<Message, Entry>();
   const entryOf = (state: State, stored: Message, isRead: boolean): Entry => {
     const { senderId, messageId } = stored;
-    const entry = reuseIfEqual<Entry>(entries.get(stored), {
+    return remake<Message, Entry>(entries, stored, {
       state: 'stored',
       message: shownMessage(state, stored),
       sender: state.users.get(senderId),
@@ -225,10 +223,8 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       ...(state.blocked.has(senderId) && { blocked: true as const }),
       ...(state.changes.has(messageId) && { isChanging: true as const }),
     });
-    entries.set(stored, entry);
-    return entry;
   };
-  return (state, last) => {
+  return (state) => {
     const room = roomOf(state, roomId);
     const mark = otherMark(state, room);
     const messages = newestWithoutGap(room);
@@ -237,11 +233,11 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       roomId,
       chat: room.chat,
       other: otherOf(state, room),
-      participants: reuseIfEqual(last?.participants, usersOf(state, room.participants)),
-      typing: reuseIfEqual(last?.typing, usersOf(state, room.typing)),
+      participants: usersOf(state, room.participants),
+      typing: usersOf(state, room.typing),
       isMember: isMember(room),
-      entries: reuseIfEqual(last?.entries, [...stored, ...unsentIn(state, room)]),
-      history: reuseIfEqual(last?.history, historyOf(room, messages[0])),
+      entries: [...stored, ...unsentIn(state, room)],
+      history: historyOf(room, messages[0]),
       myMark: myMark(state, room),
       otherMark: mark,
     };

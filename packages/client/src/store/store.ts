@@ -1,7 +1,7 @@
 import { createClient } from '../client.js';
-import { currentToken, withDefaults } from '../options.js';
+import { currentToken, when, withDefaults } from '../options.js';
 import { newUuid } from '../outbox.js';
-import type { ProfileChanges } from '../rest.js';
+import { type ProfileChanges, Rest } from '../rest.js';
 import {
   type Client,
   ClientError,
@@ -16,9 +16,16 @@ import {
 } from '../types.js';
 import { applyConnection, applyUser, resetToPresent } from './chatFolds.js';
 import { foldAnswer, pushFolds } from './contractFolds.js';
-import { Activity, People, Typing } from './livePresence.js';
-import { Lists, type OpenRoom, openRoom } from './roomStore.js';
-import { Marks, Sending } from './sending.js';
+import {
+  type Activity,
+  createActivity,
+  createPeople,
+  createTyping,
+  type People,
+  type Typing,
+} from './livePresence.js';
+import { createLists, type Lists, type OpenRoom, openRoom } from './roomStore.js';
+import { createMarks, Sending } from './sending.js';
 import { viewSnapshot } from './snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
 import type { ChatView, ReportInput, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
@@ -30,12 +37,13 @@ export function createStore(options: StoreOptions): Store {
 
 class ClientStore implements Store {
   readonly #options: StoreOptions;
+  readonly #rest: Rest;
   readonly #client: Client;
   readonly #store: Observable<State>;
   readonly #snapshot;
   readonly #lists: Lists;
   readonly #sending: Sending;
-  readonly #marks: Marks;
+  readonly #setMark: ReturnType<typeof createMarks>;
   readonly #typing: Typing;
   readonly #people: People;
   readonly #activity: Activity;
@@ -45,24 +53,25 @@ class ClientStore implements Store {
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#rest = options.rest ?? new Rest(options.url, options);
     const { onError, after } = withDefaults(options);
     const client = createClient(options);
     const store = new Observable(EMPTY_STATE, onError);
     this.#client = client;
     this.#store = store;
     this.#snapshot = store.watch(viewSnapshot());
-    this.#lists = new Lists({ client: this, store, onError });
-    this.#people = new People(this, store, async (userId) => {
-      const { user } = await options.rest.user(await this.#token(), userId);
+    this.#lists = createLists({ client: this, store, onError });
+    this.#people = createPeople(this, store, async (userId) => {
+      const { user } = await this.#rest.user(await this.#token(), userId);
       return user;
     });
     this.#sending = new Sending({
       ...{ client, store, onError, options },
       onStored: ({ roomId }) => this.#people.lookUpPresence(roomId),
     });
-    this.#marks = new Marks(client, store);
-    this.#typing = new Typing(client, store, { after, now: options.now ?? Date.now });
-    this.#activity = new Activity(client);
+    this.#setMark = createMarks(client, store);
+    this.#typing = createTyping(client, store, { after, now: options.now ?? Date.now });
+    this.#activity = createActivity(client);
     this.#listen();
   }
 
@@ -75,17 +84,13 @@ class ClientStore implements Store {
     this.#client.start();
   }
 
-  loaded(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const { isLoaded, connection } = this.get();
-        if (isLoaded) resolve();
-        else if (connection.state === 'ended') reject(new ClientError({ code: connection.why }));
-        else return;
-        stop();
-      };
-      const stop = this.subscribe(look);
-      look();
+  get ready(): Promise<Snapshot> {
+    return when(this.subscribe, () => {
+      const snapshot = this.get();
+      const { isLoaded, connection } = snapshot;
+      if (isLoaded) return snapshot;
+      if (connection.state === 'ended') throw new ClientError({ code: connection.why });
+      return undefined;
     });
   }
 
@@ -103,7 +108,7 @@ class ClientStore implements Store {
     if (known) return known;
     const parts = {
       ...{ client: this, store: this.#store, sending: this.#sending },
-      ...{ marks: this.#marks, typing: this.#typing },
+      ...{ setMark: this.#setMark, typing: this.#typing },
     };
     const room = openRoom(roomId, parts, () => this.#rooms.delete(roomId));
     this.#rooms.set(roomId, room);
@@ -147,7 +152,7 @@ class ClientStore implements Store {
   }
 
   async changeProfile(changes: ProfileChanges): Promise<User> {
-    const { user } = await this.#options.rest.changeProfile(await this.#token(), changes);
+    const { user } = await this.#rest.changeProfile(await this.#token(), changes);
     this.#store.apply((state) => applyUser(state, user));
     return user;
   }
@@ -158,7 +163,7 @@ class ClientStore implements Store {
   }
 
   async searchPeople(q: string): Promise<readonly User[]> {
-    const found = await this.#options.rest.search(await this.#token(), q);
+    const found = await this.#rest.search(await this.#token(), q);
     // The server leaves friends out, and may not know the newest of them yet.
     const { friends, users } = this.#store.state;
     const others = found.filter(({ userId }) => !friends.has(userId));
@@ -178,9 +183,11 @@ class ClientStore implements Store {
   }
 
   async #token(): Promise<string> {
-    return currentToken(this.#options.token).catch((error: unknown) => {
+    try {
+      return (await currentToken(this.#options.getToken)).token;
+    } catch (error) {
       throw toClientError(error, 'disconnected');
-    });
+    }
   }
 
   #listen(): void {

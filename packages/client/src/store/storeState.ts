@@ -130,9 +130,6 @@ export function withChat(
 }
 
 function isShallowEqual<T extends object>(a: T, b: T): boolean {
-  if (Array.isArray(a) && Array.isArray(b)) {
-    return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
-  }
   const names = Object.keys(a);
   // Both are of one type: the fields of one may be looked up in the other.
   const [one, other] = [a, b] as Readonly<Record<string, unknown>>[];
@@ -146,9 +143,31 @@ export function reuseIfEqual<T extends object>(previous: T | undefined, next: T)
   return previous !== undefined && isShallowEqual(previous, next) ? previous : next;
 }
 
-/** Gives `previous` if `next` has the same content, however deep. Both come from JSON. */
+/** Whether both have the same content, however deep. Both come from JSON. */
+export const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+/** Gives `previous` if `next` has the same content. */
 export const reuseIfSame = <T>(previous: T | undefined, next: T): T =>
-  previous !== undefined && JSON.stringify(previous) === JSON.stringify(next) ? previous : next;
+  previous !== undefined && isSame(previous, next) ? previous : next;
+
+/** Makes a value of a key again; it is the same object while its fields stay the same. */
+export function remake<K extends object, T extends object>(made: WeakMap<K, T>, key: K, next: T): T {
+  const value = reuseIfEqual(made.get(key), next);
+  made.set(key, value);
+  return value;
+}
+
+/** The view with each object of the last one that is shallowly equal, and that one itself if all are. */
+function reuseParts<V extends object>(last: V | undefined, next: V): V {
+  const before = new Map<string, unknown>(Object.entries(last ?? {}));
+  const parts = Object.entries(next).map(([name, part]: [string, unknown]) => {
+    const one = before.get(name);
+    const isObject = typeof part === 'object' && part !== null && typeof one === 'object' && one !== null;
+    return [name, isObject ? reuseIfEqual(one, part) : part];
+  });
+  // It has the names of `next`, with parts of their types.
+  return reuseIfEqual(last, Object.fromEntries(parts) as V);
+}
 
 /** The set with or without this element; the same set if nothing changes. */
 export function withElement<T>(set: ReadonlySet<T>, element: T, on: boolean): ReadonlySet<T> {
@@ -189,6 +208,7 @@ type Told<S> = Map<number, Fold<S>>;
  */
 export class Observable<S> {
   #state: S;
+  readonly #report: (error: unknown) => void;
   /** Counts what is told and asked. */
   #time = 0;
   /** For each query on its way: what the server told since it was asked. */
@@ -196,11 +216,9 @@ export class Observable<S> {
   #isScheduled = false;
   readonly #watches = new Set<() => void>();
 
-  constructor(
-    beginning: S,
-    private readonly report: (error: unknown) => void,
-  ) {
+  constructor(beginning: S, report: (error: unknown) => void) {
     this.#state = beginning;
+    this.#report = report;
   }
 
   get state(): S {
@@ -256,7 +274,7 @@ export class Observable<S> {
     const get = (): V => {
       const of = this.#state;
       // A part that did not change is the same object.
-      if (made?.of !== of) made = { of, part: reuseIfEqual(made?.part, view(of, made?.part)) };
+      if (made?.of !== of) made = { of, part: reuseParts(made?.part, view(of, made?.part)) };
       return made.part;
     };
     return {
@@ -280,7 +298,7 @@ export class Observable<S> {
       try {
         look();
       } catch (error) {
-        this.report(error);
+        this.#report(error);
       }
     }
   }

@@ -15,8 +15,8 @@ import type {
 
 /** The options of the store's client, and its own. */
 export interface StoreOptions extends ClientOptions {
-  /** The REST client of the same server as `url`. */
-  readonly rest: Rest;
+  /** Default: one of the same server. */
+  readonly rest?: Rest;
   /** Keeps what is unsent over restarts, of one user only. Default: in memory. */
   readonly outbox?: OutboxStore;
   /** Milliseconds since 1970, for the time at which something is queued. Default: `Date.now`. */
@@ -203,10 +203,10 @@ export interface Store {
   /** Connects, and sends what an earlier run left unsent. */
   start(): void;
   /**
-   * Resolves when chats and friends are here (`isLoaded`), at once if they are. Rejects with a `ClientError` when the
-   * store has ended before.
+   * Resolves with the first snapshot that has chats and friends (`isLoaded`), at once if they are here. Rejects with a
+   * `ClientError` when the store has ended before.
    */
-  loaded(): Promise<void>;
+  readonly ready: Promise<Snapshot>;
   /** As `Client.retry`. */
   retry(): void;
   /** Ends the connection and every timer for good. What is unsent stays in the outbox. */
