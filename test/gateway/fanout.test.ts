@@ -215,6 +215,7 @@ describe('the fan-out', () => {
       async () => [],
       () => node.fanout.vector,
     );
+    await node.fanout.stop();
     node = new Node(groups);
     await node.rests();
     node.hosted.add(eve);
