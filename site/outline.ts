@@ -42,6 +42,7 @@ export const outline: readonly Part[] = [
       { made: 'reference', url: '/docs/reference', name: 'Client reference' },
       page('host', 'The host application'),
       page('porting', 'Porting from Socket.IO'),
+      page('webhooks', 'Events for the host'),
     ],
   },
   {

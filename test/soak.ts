@@ -11,6 +11,7 @@ const what = [
   `  simulation: ${LONG.worlds} worlds`,
   `  faults on three nodes: ${LONG.faultRounds} rounds, from the seed on`,
   `  kills of a server: ${LONG.kills} on each engine`,
+  `  deliveries with receiver and server killed: ${LONG.deliveryRounds} rounds`,
   `  properties: ${LONG.examples} times the examples of \`npm test\``,
   '  one flipped byte: every byte of the file of a log',
   '  what people see: embedded, on one node with MongoDB, and on two nodes',

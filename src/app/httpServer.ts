@@ -16,6 +16,7 @@ import { createHttpServer, type HttpParts } from '../http/app.js';
 import { presentUser, roleCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
 import { partitionOf } from '../log/log.js';
+import type { EventDelivery } from './eventDelivery.js';
 import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
@@ -25,7 +26,7 @@ export function httpParts(
   host: Host,
   parts: Parts,
   gateway: RunningGateway,
-  { administration, moderation, identity, destroyed }: Deciders,
+  { administration, moderation, identity, destroyed, delivery }: Deciders,
 ): HttpParts {
   const { config, metrics } = host;
   const { stores, reads, audit, membership } = parts;
@@ -76,6 +77,7 @@ export function httpParts(
         writes: { commands, destroyed, keys: vault.keys },
         access: { administration, sessions: vault.sessions, lifetimeMs },
       },
+      events: { ...delivery, commands },
       issuer: identity.issuer && {
         ...identity.issuer,
         clientId: config.OIDC_CLIENT_ID,
@@ -91,6 +93,7 @@ interface Deciders {
   readonly administration: UserAdministration;
   readonly moderation: Moderation;
   readonly identity: Identity;
+  readonly delivery: EventDelivery;
   /** See `CommandRunnerDeps.destroyed`. */
   readonly destroyed: (moment: Moment) => Promise<void>;
 }

@@ -19,12 +19,14 @@ import type { Projections } from '../projections/startProjections.js';
 import type { OpenVault } from '../vault/openVault.js';
 import { keyOperations, operateKeys } from './keyOperations.js';
 import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
+import { subscriptionOperations } from './subscriptionOperations.js';
 import { findUser, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
   ...userOperations,
   ...keyOperations,
+  ...subscriptionOperations,
   /** Gives a role, or takes it. `not_found`: no user has this name. */
   role: {
     input: z.strictObject({ username: z.string(), role: z.enum(ROLES), give: z.boolean() }),
@@ -121,7 +123,13 @@ interface OperatorParts {
 }
 
 /** Operates the system that runs in this process. */
-export function systemOperator({ vault, messages, projections, heads, log }: OperatorParts): Operator {
+export function systemOperator({
+  vault,
+  messages,
+  projections,
+  heads,
+  log,
+}: OperatorParts): Omit<Operator, keyof typeof subscriptionOperations> {
   const { commands, deletedTexts, erasures, administration, moderation } = messages;
   const { partitions } = log;
   const serverKeys = new KeyAdministration({ keys: vault.serverKeys, commands, policyId: log.id });

@@ -21,6 +21,7 @@ import { createQueries, type Queries } from '../projections/queries.js';
 import { Reports } from '../projections/reportQueries.js';
 import { type Projections, startProjections } from '../projections/startProjections.js';
 import { LocalRouter, type Writers } from '../writer/writers.js';
+import { openSendHook } from './eventDelivery.js';
 import { FoldAssignment, type Host, type SelfCheck, warnTo } from './lifecycle.js';
 import { createWriters } from './nodeWriters.js';
 import type { Stores } from './openStores.js';
@@ -203,7 +204,11 @@ export async function startPushes(
       reports: { found: reads.reports, whenKept: (moment) => deletedTexts.waitFor(moment) },
     },
     cluster: { bus, nodes, devices, owned: () => commands.owned, heartbeat },
-    commands: { router: commands, destroyed: (moment) => deletedTexts.waitFor(moment) },
+    commands: {
+      router: commands,
+      destroyed: (moment) => deletedTexts.waitFor(moment),
+      hook: openSendHook({ config, logger, metrics }),
+    },
     report: { metrics, logger, fail: retirement.onFatal },
   });
   closers.add(() => gateway.release());

@@ -38,6 +38,7 @@ import {
   readBackup,
   readErasures,
 } from './backup.js';
+import { moveToEnd } from './eventDelivery.js';
 import {
   DataDirInUse,
   DataDirMismatch,
@@ -67,6 +68,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
     await checkNoServer(config);
     await checkChains(engine);
     const masterKey = config.MASTER_KEY ?? (await loadMasterKey(config.DATA_DIR, async () => false));
+    const history = randomUUID();
     // Opened before anything is changed: it refuses another master key.
     const vault = await openVault({ engine, masterKey });
     try {
@@ -74,10 +76,10 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
       onStep({ kind: 'read models deleted' });
       // Before the history: no client of the new one may find a `seq` whose key is destroyed.
       onStep({ kind: 'generation begun', generation: await vault.keys.beginGeneration() });
+      await moveToEnd(engine, vault.subscriptions, history);
     } finally {
       await vault.close();
     }
-    const history = randomUUID();
     await renewHistory(engine, history);
     onStep({ kind: 'history begun', history });
     // A server that has started meanwhile still names the history of before.

@@ -14,6 +14,7 @@ import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
+import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
 import { prepareIdentity } from './hostIdentity.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
@@ -33,6 +34,7 @@ import {
   startReads,
   startWriters,
 } from './phases.js';
+import { operateSubscriptions } from './subscriptionOperations.js';
 
 export interface SystemOptions {
   /** False: it opens no port and no control socket, and only the caller uses it, through its `operator`. */
@@ -80,6 +82,7 @@ export async function startSystem(
 }
 
 async function start(host: Host, { isServing = true, onAccepted }: SystemOptions): Promise<System> {
+  if (isServing) await checkSendHook(host);
   const node = randomUUID();
   const stores = await openStores(host, node);
   // An operator's command may be the one that accepts the log.
@@ -97,6 +100,7 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
     stores: { ...stores, vault: { ...stores.vault, sessions } },
   };
   const deletedTexts = prepareDeletedTexts(host, parts);
+  const delivery = prepareEventDelivery(host, parts.stores, membership);
   const gateway = await startPushes(host, parts, deletedTexts);
   const broadcast = serveNodes(host, parts, gateway);
   await Promise.all([startWriters(host, parts), onAccepted && acceptAll(parts, onAccepted)]);
@@ -108,9 +112,14 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
     endSessions: ({ data, recordedAt }) => administration.endSessionsBefore(data.userId, recordedAt),
     finishDecision: (event) => moderation.finish(event),
   });
+  // Nothing is sent by a system without clients, such as one that carries erasures out again.
+  if (isServing) startEventDelivery(host, delivery);
   const destroyed = (moment: Moment) => deletedTexts.waitFor(moment);
-  const deciders = { administration, moderation, identity, destroyed };
-  const operator = operatorOf(parts, { deletedTexts, erasures, administration, moderation });
+  const deciders = { administration, moderation, identity, destroyed, delivery };
+  const operator = {
+    ...operatorOf(parts, { deletedTexts, erasures, administration, moderation }),
+    ...operateSubscriptions(delivery.subscriptions),
+  };
   registerMetrics(host, parts);
   const url = isServing
     ? await serve(host, httpParts(host, parts, gateway, deciders), gateway, operator)
@@ -189,7 +198,7 @@ const moderationOf = (
 const operatorOf = (
   { stores, reads, audit, membership }: Parts,
   messages: Omit<Parameters<typeof systemOperator>[0]['messages'], 'commands'>,
-): Operator =>
+): ReturnType<typeof systemOperator> =>
   systemOperator({
     vault: stores.vault,
     messages: { commands: membership.commands, ...messages },

@@ -130,7 +130,7 @@ export class Egress {
 
   /**
    * As `findFault`, after the name is resolved. A name that cannot be resolved now has no fault: it is checked again at
-   * each request.
+   * each request. With `http` it has one, as only `EGRESS_ALLOW` permits that.
    */
   async check(url: string): Promise<string | undefined> {
     const fault = this.findFault(url);
@@ -139,7 +139,8 @@ export class Egress {
       await this.#addressesOf(new URL(url));
       return undefined;
     } catch (error) {
-      return error instanceof EgressRefused ? NOT_PERMITTED : undefined;
+      const isPlain = new URL(url).protocol === 'http:';
+      return error instanceof EgressRefused || isPlain ? NOT_PERMITTED : undefined;
     }
   }
 

@@ -42,6 +42,8 @@ export interface ErrorDetails {
   readonly fields?: readonly FieldError[];
   /** May be present with `forbidden`, `conflict` and `bad_request`. */
   readonly reason?: ErrorReason;
+  /** May be present with the reason `host`: the host's own word. */
+  readonly detail?: string;
   /** Present with `rate_limited`, `overloaded` and `unknown`. */
   readonly retryAfterMs?: number;
 }
@@ -62,8 +64,8 @@ export class ParleyError extends Error {
 export const badRequest = (message: string, fields: readonly FieldError[] = []): ParleyError =>
   new ParleyError('bad_request', message, { fields });
 export const notFound = (message: string): ParleyError => new ParleyError('not_found', message);
-export const forbidden = (message: string, reason?: ErrorReason): ParleyError =>
-  new ParleyError('forbidden', message, reason && { reason });
+export const forbidden = (message: string, reason?: ErrorReason, detail?: string): ParleyError =>
+  new ParleyError('forbidden', message, reason && { reason, ...(detail === undefined ? {} : { detail }) });
 export const conflict = (message: string, reason?: ErrorReason): ParleyError =>
   new ParleyError('conflict', message, reason && { reason });
 export const unauthenticated = (message: string): ParleyError => new ParleyError('unauthenticated', message);

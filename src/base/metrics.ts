@@ -16,6 +16,13 @@ const GAUGE_HELP = {
 } as const;
 export type GaugeName = keyof typeof GAUGE_HELP;
 
+/** How far behind the log a subscription is on this node. */
+export interface SubscriptionLag {
+  readonly subscription: string;
+  readonly events: number;
+  readonly seconds: number;
+}
+
 /** An append that is durable, and the commands whose events it has. */
 export interface DurableAppend {
   readonly ms: number;
@@ -137,6 +144,26 @@ export class Metrics {
         this.set(read());
       },
     });
+  }
+
+  /** Adds the lag of the host's subscriptions, which are at most 50. */
+  addSubscriptions(lags: () => Iterable<SubscriptionLag>): void {
+    const addLag = (unit: 'events' | 'seconds', help: string) =>
+      new Gauge({
+        name: `parley_subscription_lag_${unit}`,
+        help,
+        labelNames: ['subscription'] as const,
+        registers: [this.#registry],
+        collect() {
+          this.reset();
+          for (const { subscription, ...lag } of lags()) this.set({ subscription }, lag[unit]);
+        },
+      });
+    addLag(
+      'events',
+      'Events of the log, in the partitions of this node, that a subscription has not passed.',
+    );
+    addLag('seconds', 'Since when a subscription is behind the log in a partition of this node.');
   }
 
   /** Adds a queue whose depth is exported. */

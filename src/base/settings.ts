@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Egress, parseCidr } from './egress.js';
 import { normalizeOrigin } from './origins.js';
+import { isSigningSecret } from './webhooks.js';
 
 /** An invalid setting. `message` is one line that names it. */
 export class ConfigError extends Error {
@@ -141,6 +142,14 @@ const nats = z.string().transform((text, ctx) => {
   return z.NEVER;
 });
 
+const signingSecret = z
+  .string()
+  .refine(
+    isSigningSecret,
+    'must be whsec_ and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them',
+  );
+
+const HOOK_FAILURES = ['closed', 'open'] as const;
 const CONTACT_RULES = ['open', 'consent'] as const;
 /** Who makes users: everybody, or only the host application, operators and issuers; `external`: no passwords at all. */
 const SIGN_UPS = ['open', 'closed', 'external'] as const;
@@ -172,6 +181,9 @@ const Settings = z.object({
   GROUP_SIZE: wholeNumber(2, 1000).default(256),
   PRESENCE_GRACE: duration('0s', '30d').default(10 * UNIT_MS.s),
   CONTACTS: z.enum(CONTACT_RULES, `must be one of ${CONTACT_RULES.join(', ')}`).default('open'),
+  HOOK_SEND: httpUrl.optional(),
+  HOOK_SECRET: signingSecret.optional(),
+  HOOK_SEND_FAIL: z.enum(HOOK_FAILURES, `must be one of ${HOOK_FAILURES.join(', ')}`).default('closed'),
   LOG_ORIGIN: z
     .string()
     .regex(/^[^\s+]{1,128}$/, 'must have 1 to 128 characters, without white space and +')
@@ -208,6 +220,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)
     throw new ConfigError('NATS_URL: set MONGO_URL too, as several nodes need one shared log');
+  if (config.HOOK_SEND !== undefined && config.HOOK_SECRET === undefined)
+    throw new ConfigError('HOOK_SEND: set HOOK_SECRET too, which signs what is asked');
   if (config.METRICS_PORT === config.PORT && config.PORT !== 0)
     throw new ConfigError(`METRICS_PORT: must be another port than PORT, which is ${config.PORT}`);
   checkIssuer(config);

@@ -6,6 +6,7 @@ import { createLogger, LogOutput } from '../app/logOutput.js';
 import { DataDirInUse, engineOf } from '../app/openStores.js';
 import { type Accepted, controlSocketOf, type Operator } from '../app/operator.js';
 import type { RestoreStep } from '../app/restore.js';
+import type { ShownSubscription } from '../app/subscriptionOperations.js';
 import type { SystemOptions } from '../app/system.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import { assertNever, messageOf } from '../base/errors.js';
@@ -256,5 +257,36 @@ export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {
     .action(async (partition: number) => {
       const { size } = await withOperator(readConfig(env), (operator) => operator.accept({ partition }));
       printLine(`partition ${partition} is accepted as it is, with ${size} events`);
+    });
+}
+
+const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
+
+/** A subscription on one line: id, URL without its query, how far it is behind, and what is wrong. */
+function subscriptionLine({ id, url, lagEvents, lagSeconds, failing, paused }: ShownSubscription): string {
+  const lag =
+    lagEvents === 0
+      ? 'up to date'
+      : `${count(lagEvents, 'event')} behind, the oldest of ${Math.round(lagSeconds)} s ago`;
+  const failure = failing
+    ? [`failing since ${failing.since} with ${failing.status}, next try at ${failing.next}`]
+    : [];
+  return [id, url, lag, ...failure, ...(paused ? ['paused'] : [])].join('  ');
+}
+
+/** Subscriptions of the host's server, which makes and changes them over REST. */
+export function addSubscription(program: Command, env: NodeJS.ProcessEnv): void {
+  program
+    .command('subscription')
+    .description('see how far the subscriptions of the host application are; docs/webhooks.md explains them')
+    .command('list')
+    .description(
+      'print each subscription on one line: how far it is behind, and whether it fails or is paused',
+    )
+    .action(async () => {
+      const { subscriptions } = await withOperator(readConfig(env), (operator) =>
+        operator.listSubscriptions({}),
+      );
+      for (const one of subscriptions) printLine(subscriptionLine(one));
     });
 }

@@ -3,7 +3,15 @@ import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addKey, addSigningKey } from './keys.js';
 import { addReport, addUser } from './moderate.js';
-import { addAccept, addBackup, addMessage, addRebuild, addRestore, addRole } from './operate.js';
+import {
+  addAccept,
+  addBackup,
+  addMessage,
+  addRebuild,
+  addRestore,
+  addRole,
+  addSubscription,
+} from './operate.js';
 
 const ABOUT = [
   'Runs Parley, and audits it.',
@@ -27,7 +35,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .exitOverride();
   for (const add of [
     ...[addServe, addRole, addUser, addMessage, addReport, addRebuild],
-    ...[addBackup, addRestore, addAudit, addKey],
+    ...[addBackup, addRestore, addAudit, addKey, addSubscription],
   ])
     add(program, env);
   try {

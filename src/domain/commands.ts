@@ -61,6 +61,7 @@ export interface AnyCommand {
   readonly decide: (command: Command, state: State, facts: Facts) => Decision<Answers[CommandKind]>;
   readonly isRepeatable?: (command: Command) => boolean;
   readonly tie?: (command: Command, answer: Answers[CommandKind]) => Tie | undefined;
+  readonly asksHost?: true;
   readonly reply?: (command: Command, answer: Answers[CommandKind], revision: string) => unknown;
 }
 

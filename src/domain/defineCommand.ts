@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ParleyError } from '../base/errors.js';
+import { forbidden, overloaded, type ParleyError } from '../base/errors.js';
 import type { NewEventOf, SealedMessage, SealedNote, StreamDeclaration, Tie } from './defineEvent.js';
 import type { Time } from './fields.js';
 import type { KeyId, MessageRef, RoomId, UserId, WriterInRoom } from './ids.js';
@@ -164,14 +164,34 @@ export function request<N extends string, D extends z.ZodType, A extends z.ZodTy
   return { declares: 'request', name, ...spec };
 }
 
-/** The fields of a client's command: its data, and its user as the actor. */
-type WithActor<Z extends z.ZodRawShape> = Z & { actor: z.ZodString };
+/**
+ * Why the host holds a new text back: it refuses it, with a word of its own, or it could not be asked. Absent: the text
+ * passes, or the host is not asked.
+ */
+export const Held = z.strictObject({
+  why: z.enum(['refused', 'not asked']),
+  detail: z.string().exactOptional(),
+});
+export type Held = z.infer<typeof Held>;
+
+/** The refusal of a new text that the host holds back; undefined if it passes. */
+export function hostRefusal({ held }: { readonly held?: Held }): ParleyError | undefined {
+  if (held === undefined) return undefined;
+  return held.why === 'refused'
+    ? forbidden('the host of this server does not let this message pass', 'host', held.detail)
+    : overloaded('the host of this server cannot be asked about this message');
+}
+
+/** The fields of a client's command: its data, its user as the actor, and what the host has said to it. */
+type WithActor<Z extends z.ZodRawShape> = Z & { actor: z.ZodString; held: z.ZodExactOptional<typeof Held> };
 
 interface ClientCommandSpec<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>
   extends Deciding<CommandShape<N, WithActor<Z>>, S, A> {
   readonly data: Z;
   readonly answer: R;
   readonly note: string;
+  /** It brings a new text, which the host is asked about first: see `hostRefusal`. */
+  readonly asksHost?: true;
   /** What the command has made two users to each other: true for requests from its answer on. */
   readonly tie?: (command: CommandShape<N, WithActor<Z>>, answer: A) => Tie | undefined;
 }
@@ -191,6 +211,7 @@ export interface ClientCommandDeclaration<
 > extends CommandDeclaration<N, WithActor<Z>, S, A> {
   readonly request: RequestDeclaration<N, z.ZodObject<Z, z.core.$strict>, R>;
   readonly tie: ClientCommandSpec<N, Z, S, A, R>['tie'];
+  readonly asksHost?: true;
 }
 
 /** A client's command whose answer follows from its decision, so that it needs no handler. */
@@ -213,17 +234,19 @@ export function clientCommand<N extends string, Z extends z.ZodRawShape, S, A, R
 export function completedCommand<N extends string, Z extends z.ZodRawShape, S, A, R extends z.ZodType>(
   name: N,
   stream: StreamDeclaration<S>,
-  { data, answer, note, tie, ...deciding }: ClientCommandSpec<N, Z, NoInfer<S>, A, R>,
+  { data, answer, note, asksHost, tie, ...deciding }: ClientCommandSpec<N, Z, NoInfer<S>, A, R>,
 ): ClientCommandDeclaration<N, Z, S, A, R> {
   const { streamId, wants, text, decide, isRepeatable } = deciding;
   return {
     declares: 'command',
     kind: name,
     stream,
-    fields: { ...data, actor: z.string() },
+    // A request never has `held`: only the server sets it.
+    fields: { ...data, actor: z.string(), held: Held.exactOptional() },
     actor: 'actor',
     request: request(name, { data: z.strictObject(data), answer, note }),
     tie,
+    ...(asksHost ? { asksHost } : {}),
     streamId,
     decide,
     ...(wants ? { wants } : {}),

@@ -116,6 +116,8 @@ interface EventSpec<T extends string, D, S> {
   readonly changes?: (message: SealedMessage, event: RecordedOf<T, D>) => SealedMessage;
   /** The live push shows the whole message too, which the writer sends along. */
   readonly showsMessage?: true;
+  /** Subscriptions get it only if they name its type. */
+  readonly isDeliveredIfNamed?: true;
   /** The event in the auditor's transcript. */
   readonly line: (event: RecordedOf<T, D>, words: Words) => string;
   /** The older type that this one replaces, and how each is read as the other. */

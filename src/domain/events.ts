@@ -51,6 +51,7 @@ export interface AnyEvent {
   readonly tie?: (event: Recorded, scene: Scene) => Tie | undefined;
   readonly changes?: (message: SealedMessage, event: Recorded) => SealedMessage;
   readonly showsMessage?: true;
+  readonly isDeliveredIfNamed?: true;
   readonly line: (event: Recorded, words: Words) => string;
   readonly hasIdField: boolean;
   readonly replaces?: Replaced;
@@ -63,6 +64,11 @@ const declarations = new Map(
 
 /** All types of event, in the order of their declaration. */
 export const eventTypes: readonly EventType[] = declaredEvents.map(({ type }) => type);
+
+/** The types that a subscription gets which names none. */
+export const deliveredTypes: readonly EventType[] = eventTypes.filter(
+  (type) => declarationOf(type).isDeliveredIfNamed === undefined,
+);
 
 export const isEventType = (type: string): type is EventType => declarations.has(type);
 

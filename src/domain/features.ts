@@ -16,6 +16,7 @@ import * as onlineStatus from './onlineStatus.js';
 import * as readMarks from './readMarks.js';
 import * as roles from './roles.js';
 import * as safety from './safety.js';
+import * as subscriptions from './subscriptions.js';
 import * as users from './users.js';
 
 /**
@@ -25,7 +26,7 @@ import * as users from './users.js';
 const features = [
   ...([users, safety, chats, groups, groupMembers, hostGroups, groupEvents] as const),
   ...([messages, removals, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, history, hostKeys] as const),
+  ...([onlineStatus, erasure, reports, roles, history, hostKeys, subscriptions] as const),
 ] as const;
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;

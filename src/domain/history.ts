@@ -13,6 +13,8 @@ import { changed, unchanged } from './streams.js';
 export interface PolicyState {
   /** The last history that was recorded; null for a log that was never restored. */
   readonly history: string | null;
+  /** The ids of the host's subscriptions; absent where there was none. */
+  readonly subscriptions?: readonly string[];
   /** The server keys that were ever added. Absent before the first one. */
   readonly keys?: Readonly<Record<KeyId, 'valid' | 'revoked'>>;
 }

@@ -91,6 +91,11 @@ export const PRESENCE_CALM_MS = 2000;
 
 export const MAX_BODY_BYTES = 64 * 1024;
 
+/** Subscriptions of the host, the rooms that one names, and the events of one delivery. */
+export const MOST_SUBSCRIPTIONS = 50;
+export const SUBSCRIPTION_ROOMS = 100;
+export const SUBSCRIPTION_BATCH = 100;
+
 /** The friends, and the chats, that a sign-in shows. */
 export const FIRST_ROWS = 50;
 

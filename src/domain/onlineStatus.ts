@@ -33,6 +33,7 @@ const Hidden = z.literal(true).exactOptional();
 
 export const UserWentOnline = event('UserWentOnline', userStream, {
   data: z.strictObject({ userId: z.string(), hidden: Hidden }),
+  isDeliveredIfNamed: true,
   evolve: (state) => ({ ...state, online: true }),
   push: ({ data }) => (data.hidden ? [] : tellContacts(data.userId, true, null)),
   line: ({ data }, { who }) => `${who(data.userId)} went online`,
@@ -40,6 +41,7 @@ export const UserWentOnline = event('UserWentOnline', userStream, {
 
 export const UserWentOffline = event('UserWentOffline', userStream, {
   data: z.strictObject({ userId: z.string(), lastSeen: Time, hidden: Hidden }),
+  isDeliveredIfNamed: true,
   evolve: (state) => ({ ...state, online: false }),
   push: ({ data }) => (data.hidden ? [] : tellContacts(data.userId, false, data.lastSeen)),
   line: ({ data }, { who }) => `${who(data.userId)} went offline, last seen ${data.lastSeen}`,

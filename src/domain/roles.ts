@@ -56,6 +56,7 @@ export const AuditRead = event('AuditRead', userStream, {
     resource: z.enum([...AuditResource.options, HOST_RESOURCE]),
     query: z.record(z.string(), z.string()).readonly(),
   }),
+  isDeliveredIfNamed: true,
   line: ({ data }, { who, quoted }) =>
     `${who(data.userId)} asked to see ${data.resource}: ${quoted(data.query)}`,
 });

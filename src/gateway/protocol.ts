@@ -87,6 +87,7 @@ export function errorText(
       message,
       ...(code === 'bad_request' ? { fields } : {}),
       ...(details.reason === undefined ? {} : { reason: details.reason }),
+      ...(details.detail === undefined ? {} : { detail: details.detail }),
       ...(details.retryAfterMs === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMs) }),
       ...(incident === undefined ? {} : { incident }),
     };

@@ -20,6 +20,7 @@ import { type ContentSources, Delivery, type Texts } from './delivery.js';
 import { Fanout, type Place, placesOf } from './fanout.js';
 import { GroupIndex } from './groupIndex.js';
 import { createHandlers } from './handlers.js';
+import { askBefore, type HostQuestions } from './heldRooms.js';
 import { createIdentify, type Identify, type IdentifyDeps } from './identify.js';
 import { ProfileChanges, Profiles, RoomMembers } from './membersAndProfiles.js';
 import { Hub, OpenConnections } from './openConnections.js';
@@ -63,6 +64,7 @@ export interface GatewayParts {
     readonly router: CommandRouter;
     /** See `CommandRunnerDeps.destroyed`. */
     readonly destroyed: (moment: Moment) => Promise<void>;
+    readonly hook: HostQuestions;
   };
   readonly report: {
     readonly metrics: Metrics;
@@ -324,7 +326,7 @@ function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing
 }
 
 function serveSockets(
-  { config, stores, report }: GatewayParts,
+  { config, stores, report, commands }: GatewayParts,
   { hub, presence }: IdentifyDeps['users'],
   identify: Identify,
   handlers: Handlers,
@@ -332,10 +334,11 @@ function serveSockets(
   const { sessions } = stores.vault;
   const { metrics, logger } = report;
   const connections = new OpenConnections({ hub, presence, sessions, clock: gatewayClock, logger });
+  const asking = askBefore(handlers, commands.hook);
   const server = new WebSocketServer({
     sessions,
     connections,
-    answerRequest: createRequestAnswerer({ identify, handlers, metrics, logger }),
+    answerRequest: createRequestAnswerer({ identify, handlers: asking, metrics, logger }),
     rules: { origins: new Origins(config), rateLimit: config.RATE_LIMIT },
     logger,
   });

@@ -32,6 +32,7 @@ import { requireKey } from './server/serverAuth.js';
 import { mountServerMessages } from './server/serverMessages.js';
 import { mountServerRooms } from './server/serverRooms.js';
 import { mountServerUsers } from './server/serverUsers.js';
+import { mountSubscriptions, type SubscriptionResources } from './server/subscriptionResources.js';
 import { mountUsers, type UserParts } from './userResources.js';
 
 /** The parts that each group of resources uses. */
@@ -43,7 +44,11 @@ export interface HttpParts {
   readonly audit: Pick<RoleParts, 'hasRole'> & ReadParts & ModerationParts & { readonly log: LogParts };
   readonly operations: OperationParts;
   /** `issuer`: undefined without `OIDC_ISSUER`. */
-  readonly host: { readonly server: ServerParts; readonly issuer: IssuerParts | undefined };
+  readonly host: {
+    readonly server: ServerParts;
+    readonly events: SubscriptionResources;
+    readonly issuer: IssuerParts | undefined;
+  };
 }
 
 /** The Koa application: everything of the contract except the socket. */
@@ -80,6 +85,7 @@ export function createApp(
   const byKey = requireKey(host.server.keys);
   for (const mount of [mountServerUsers, mountServerRooms, mountServerMessages])
     mount(router, host.server, byKey);
+  mountSubscriptions(router, host.events, byKey);
   mountIssuer(router, host.issuer);
 
   app.use(observeRequests(operations.metrics, origins, log));

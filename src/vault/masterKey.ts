@@ -27,6 +27,8 @@ export interface MasterKeys {
   readonly pepper: DataKey;
   /** Seals the keys that sign heads. */
   readonly signing: DataKey;
+  /** Seals the host's subscriptions. */
+  readonly subscriptions: DataKey;
   /** From it follow the keys of what nodes tell each other. */
   readonly bus: DataKey;
   /** Stored in the vault to detect a different master key. Reveals nothing about the other keys. */
@@ -43,6 +45,7 @@ export function deriveKeys(master: Buffer): MasterKeys {
     claims: derive('claims'),
     pepper: derive('pepper'),
     signing: derive('signing keys'),
+    subscriptions: derive('subscriptions'),
     bus: derive('bus'),
     check: derive('check').toString('base64'),
   };

@@ -3,6 +3,7 @@ import { createMongoClient, withCallTimeouts } from '../base/mongo.js';
 import type { RoomId, UserId, WriterInRoom } from '../domain/ids.js';
 import { createServerKeyTable, createSessionTable, insertRow, type Keyed } from './mongoAccess.js';
 import { createHoldTable } from './mongoHolds.js';
+import { createSubscriptionTable } from './mongoSubscriptions.js';
 import type {
   ClaimRow,
   ClaimTable,
@@ -34,6 +35,7 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
       ...(await createKeyTable(db)),
       ...createNumberTable(db),
       ...(await createHoldTable(db)),
+      ...createSubscriptionTable(db),
       ...createClaimTable(db),
       ...createErasureTable(db),
       ...createSigningKeyTable(db),

@@ -11,6 +11,7 @@ import { createKeyStore } from './keyStore.js';
 import { checkMasterKey, deriveKeys, MASTER_KEY_CHECK, requireSameKey } from './masterKey.js';
 import { createServerKeyStore, type ServerKeyStore } from './serverKeys.js';
 import { createSessionStore } from './sessionStore.js';
+import { SubscriptionStore } from './subscriptionStore.js';
 import type { CachedKeys, DataKey, HeadStore, KeyInspector, SigningKeys, Vault } from './vault.js';
 import type { HeadTable, HoldTable, SigningKeyRow, SigningKeyTable, VaultStore } from './vaultStore.js';
 import type { SqliteVault } from './vaultWorker.js';
@@ -31,6 +32,7 @@ export interface OpenVault extends Vault {
   readonly signing: SigningKeys;
   readonly inspector: KeyInspector;
   readonly holds: HoldTable;
+  readonly subscriptions: SubscriptionStore;
   readonly serverKeys: ServerKeyStore;
   readonly hostLinks: HostLinkStore;
 }
@@ -68,6 +70,7 @@ export async function createVault(
     signing: createSigningKeys(store, derived.signing),
     inspector: keys.inspector,
     holds: store,
+    subscriptions: new SubscriptionStore(store, derived.subscriptions),
     serverKeys: createServerKeyStore(store),
     hostLinks: createHostLinkStore(store, derived),
     close() {
@@ -174,6 +177,13 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     listEndedHolds: remote.listEndedHolds,
     removeEndedHolds: remote.removeEndedHolds,
     pageHolds: remote.pageHolds,
+    listSubscriptions: remote.listSubscriptions,
+    insertSubscription: remote.insertSubscription,
+    replaceSubscription: remote.replaceSubscription,
+    removeSubscription: remote.removeSubscription,
+    listDeliveries: remote.listDeliveries,
+    putDelivery: remote.putDelivery,
+    replaceDelivery: remote.replaceDelivery,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,

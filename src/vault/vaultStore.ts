@@ -139,6 +139,41 @@ export interface HoldTable {
   pageHolds(after: string, limit: number): Promise<HoldRow[]>;
 }
 
+/** A subscription of the host's server: where it goes, and what signs it. Sealed. */
+export interface SubscriptionRow {
+  readonly id: string;
+  /** 1, 2, 3 … */
+  readonly version: number;
+  readonly sealed: Sealed;
+}
+
+/** How far a subscription is in one partition. */
+export interface DeliveryRow {
+  readonly subscription: string;
+  readonly partition: number;
+  /** Another one after each write. */
+  readonly tag: string;
+  /** JSON: see `Progress` of `subscriptionStore.ts`. */
+  readonly progress: string;
+}
+
+/** Subscriptions, and a row for each of their partitions. */
+export interface SubscriptionTable {
+  listSubscriptions(): Promise<SubscriptionRow[]>;
+  /** Returns false if the id has a row already. */
+  insertSubscription(row: SubscriptionRow): Promise<boolean>;
+  /** Compares and sets. Returns false if the stored version is not `row.version` − 1. */
+  replaceSubscription(row: SubscriptionRow): Promise<boolean>;
+  /** Removes its deliveries too. May be repeated. */
+  removeSubscription(id: string): Promise<void>;
+  /** Returns the rows of a subscription by partition. */
+  listDeliveries(subscription: string): Promise<DeliveryRow[]>;
+  /** Stores the row, whatever was stored. */
+  putDelivery(row: DeliveryRow): Promise<void>;
+  /** Compares and sets. Returns false if the stored tag is not `from`. */
+  replaceDelivery(row: DeliveryRow, from: string): Promise<boolean>;
+}
+
 /** Claims to user names. */
 export interface ClaimTable {
   /** Returns false if the id has a row already, be it a tombstone. */
@@ -235,6 +270,7 @@ export interface VaultStore
   extends KeyTable,
     NumberTable,
     HoldTable,
+    SubscriptionTable,
     ClaimTable,
     ErasureTable,
     SigningKeyTable,

@@ -5,6 +5,7 @@ import { serveThread } from '../base/workerThreads.js';
 import type { WriterInRoom } from '../domain/ids.js';
 import { ROW_SALT_BYTES } from './dataKeys.js';
 import { sqliteServerKeys, sqliteSessions } from './sqliteAccess.js';
+import { sqliteSubscriptions } from './sqliteSubscriptions.js';
 import {
   type ClaimRow,
   type DeletedHold,
@@ -169,6 +170,7 @@ const holdRows = (found: unknown[]): HoldRow[] =>
 
 // Rows have the columns that their statement names, as the schema above defines them.
 const sqliteVault = {
+  ...sqliteSubscriptions(db),
   insertIfAbsent(name: string, value: string): string {
     statements.settle.run(name, value);
     return (statements.settled.get(name) as { value: string }).value;

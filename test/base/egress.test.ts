@@ -162,7 +162,8 @@ describe('a request to an address that somebody named', () => {
     expect(await ask('/silent', 50)).to.be.instanceOf(EgressFailed);
     const unresolved = new Egress([LOOPBACK], async () => Promise.reject(new Error('no such name')));
     expect(await errorOf(unresolved.request('http://hook.test/', GET))).to.be.instanceOf(EgressFailed);
-    expect(await unresolved.check('http://hook.test/')).to.equal(undefined);
+    expect(await unresolved.check('https://hook.test/')).to.equal(undefined);
+    expect(await unresolved.check('http://hook.test/'), 'only its address could permit it').to.be.a('string');
   });
 
   it('ends when its caller ends it', async () => {

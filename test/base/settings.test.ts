@@ -82,6 +82,24 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
     refused: ['*', 'null', 'chat.example', 'https://chat.example/path', 'https://a:65536', 'https://a,'],
     range: 'https://chat.example.org',
   },
+  HOOK_SEND: {
+    accepted: [['https://host.example/hook', 'https://host.example/hook']],
+    refused: ['host.example', 'ftp://host.example', 'https://'],
+    range: 'https://',
+  },
+  HOOK_SECRET: {
+    accepted: [[`whsec_${key(24)}`, `whsec_${key(24)}`]],
+    refused: ['secret', `whsec_${key(23)}`, `whsec_${key(65)}`, key(32)],
+    range: '24 to 64 bytes',
+  },
+  HOOK_SEND_FAIL: {
+    accepted: [
+      ['closed', 'closed'],
+      ['open', 'open'],
+    ],
+    refused: ['Open', 'yes'],
+    range: 'closed, open',
+  },
   OIDC_ISSUER: {
     accepted: [['https://id.example', 'https://id.example']],
     refused: ['id.example', 'ftp://id.example', 'https://'],
@@ -192,9 +210,10 @@ const table: { readonly [N in keyof Required<Config>]: Ends } = {
   LOG_FORMAT: { accepted: same('json', 'pretty'), refused: ['JSON', 'text'], range: 'json, pretty' },
 };
 
-/** NATS needs a shared log, and an issuer an audience. */
+/** NATS needs a shared log, an issuer an audience, and a hook a secret. */
 const beside = (name: string): NodeJS.ProcessEnv => {
   if (name === 'NATS_URL') return { MONGO_URL: mongo('parley') };
+  if (name === 'HOOK_SEND') return { HOOK_SECRET: `whsec_${key(32)}` };
   if (name === 'OIDC_ISSUER') return { OIDC_AUDIENCE: 'parley' };
   return name.startsWith('OIDC_') ? { OIDC_ISSUER: 'https://id.example', OIDC_AUDIENCE: 'parley' } : {};
 };
@@ -230,6 +249,10 @@ describe('each setting', () => {
 
   it('that needs another one says so: NATS_URL', () => {
     expect(() => readConfig({ NATS_URL: 'nats://127.0.0.1:4222' })).to.throw(ConfigError, /^NATS_URL: .+$/);
+  });
+
+  it('that needs another one says so: HOOK_SEND', () => {
+    expect(() => readConfig({ HOOK_SEND: 'https://host.example' })).to.throw(ConfigError, /^HOOK_SEND: .+$/);
   });
 
   it('that takes the place of another one says so: METRICS_PORT', () => {

@@ -94,6 +94,7 @@ describe('A command that cannot write what it was asked for', function () {
     'report list': () => [],
     'report show': () => [reportId],
     'report decide': () => [reportId, '--note', 'seen', '--suspend'],
+    'subscription list': undefined,
     rebuild: () => ['users'],
     backup: () => [join(tempDir(), 'backup')],
     restore: undefined,

@@ -2,6 +2,7 @@ import { type KeyObject, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { WriterInRoom } from '../../src/domain/ids.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
+import type { Subscription } from '../../src/vault/subscriptionStore.js';
 import { type RoomKeys, roomKeysId } from '../../src/vault/textKeys.js';
 import type { CachedKeys, Credential, SignedHead } from '../../src/vault/vault.js';
 import { rejection } from '../support/rejection.js';
@@ -443,6 +444,45 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(newest).not.to.equal(older[0]);
   },
 
+  async 'a subscription is made once, and changed by who has read its present version'(open) {
+    const [here, there] = [(await open()).subscriptions, (await open()).subscriptions];
+    const made = subscriptionOf('a');
+    const places = [0, 1].map((partition) => ({ partition, size: partition, history: 'h' }));
+    expect(await here.insert(made, places)).to.equal(true);
+    expect(await there.insert(subscriptionOf('a'), [])).to.equal(false);
+    expect(await there.list()).to.deep.equal([made]);
+    const changed = { ...made, version: 2, isPaused: true, batch: 5 };
+    expect(await there.replace(changed)).to.equal(true);
+    expect(await here.replace({ ...made, version: 2 })).to.equal(false);
+    expect(await here.insert(subscriptionOf('b'), places)).to.equal(true);
+    expect((await (await open()).subscriptions.list()).map(({ id }) => id)).to.deep.equal(['a', 'b']);
+    expect((await here.list())[0]).to.deep.equal(changed);
+    await here.remove('a');
+    await there.remove('a');
+    expect(await there.deliveries('a')).to.deep.equal([]);
+    expect(await there.deliveries('b')).to.have.length(2);
+    expect(await here.insert(made, places)).to.equal(true);
+  },
+
+  async 'the place of a subscription is moved by who has read the present one, or by order'(open) {
+    const [here, there] = [(await open()).subscriptions, (await open()).subscriptions];
+    await here.insert(subscriptionOf('a'), [{ partition: 3, size: 1, history: 'h' }]);
+    const [first] = await there.deliveries('a');
+    if (!first) throw new Error('it has a place');
+    expect(first).to.include({ partition: 3, size: 1, history: 'h' });
+    const pending = { upTo: 9, types: ['MessageSent'] };
+    const second = await here.advance('a', first, { size: 5, history: 'h', pending });
+    expect(await there.advance('a', first, { size: 6, history: 'h' })).to.equal(undefined);
+    expect(await there.deliveries('a')).to.deep.equal([second]);
+    await there.put('a', 3, { size: 2, history: 'h' });
+    if (second) expect(await here.advance('a', second, { size: 7, history: 'h' })).to.equal(undefined);
+    expect((await here.deliveries('a'))[0])
+      .to.include({ size: 2 })
+      .and.not.have.property('pending');
+    await here.remove('a');
+    if (second) expect(await here.advance('a', second, { size: 7, history: 'h' })).to.equal(undefined);
+  },
+
   async 'a server key is found by its secret alone, by every process, until it is revoked'(open) {
     const [here, there] = [(await open()).serverKeys, (await open()).serverKeys];
     const key = { id: randomUUID(), name: 'shop', scopes: ['users', 'events'] as const };
@@ -471,6 +511,11 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(listed).to.deep.equal(keys.toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1)));
   },
 };
+
+const subscriptionOf = (id: string): Subscription => ({
+  ...{ id, version: 1, url: `https://a.example/${id}?token=1`, isPaused: false, secretNumber: 1 },
+  secrets: [{ secret: `whsec_${randomUUID()}` }],
+});
 
 /** The vault ignores the content of a signed head. */
 const headOf = (partition: number, size: number): SignedHead => ({

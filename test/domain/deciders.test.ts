@@ -525,6 +525,39 @@ describe('the histories of a log', () => {
   });
 });
 
+describe('the subscriptions of the host', () => {
+  const set = (subscriptionId: string, more: object = {}): Command => ({
+    ...{ kind: 'set subscription', policyId: roomId, subscriptionId, url: 'https://a.example/', secret: 1 },
+    ...more,
+  });
+
+  it('are recorded as they are from then on, at most 50, and those that were removed do not count', () => {
+    const policy = new Stream<PolicyState>(`policy:${roomId}`);
+    for (let n = 1; n <= 50; n++) expect(policy.run('system', set(`s${n}`))).to.include({ made: 1 });
+    expect(policy.run('system', set('s51'))).to.deep.equal({ code: 'forbidden', made: 0 });
+    expect(policy.run('system', set('s50', { paused: true, batch: 3 }))).to.include({ made: 1 });
+    expect(policy.run('system', set('s50', { removed: true }))).to.include({ made: 1 });
+    expect(policy.run('system', set('s50', { removed: true }))).to.include({ made: 0 });
+    expect(policy.run('system', set('s51', { types: ['MessageSent'] }))).to.include({ made: 1 });
+    expect(policy.state.subscriptions).to.have.length(50);
+    expect(policy.state.subscriptions).to.include('s51').and.not.include('s50');
+    expect(policy.refolded).to.deep.equal(policy.state);
+    expect(policy.events.at(-1)?.data).to.deep.equal({
+      ...{ policyId: roomId, subscriptionId: 's51', url: 'https://a.example/', secret: 1 },
+      types: ['MessageSent'],
+    });
+  });
+
+  it('are moved, which is recorded each time', () => {
+    const policy = new Stream<PolicyState>(`policy:${roomId}`);
+    const seek: Command = {
+      ...{ kind: 'seek subscription', policyId: roomId, subscriptionId: 'a', to: 'start', cursor: 'L' },
+    };
+    for (let n = 0; n < 2; n++) expect(policy.run('system', seek)).to.include({ made: 1 });
+    expect(policy.state).to.deep.equal({ history: null });
+  });
+});
+
 describe('server keys', () => {
   const add = (keyId: string) =>
     ({ kind: 'add key', policyId: roomId, keyId, scopes: ['users', 'events'] }) as const;

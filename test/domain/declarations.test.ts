@@ -73,6 +73,19 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     ...{ kind: 'record decision', reporter: ada, reportId: messageId, by: bob, note: 'Spam' },
     decision: { delete: [messageId], suspend: true },
   },
+  'set subscription': {
+    ...{
+      kind: 'set subscription',
+      policyId: messageId,
+      subscriptionId: 'a',
+      url: 'https://a.example/',
+      secret: 1,
+    },
+    ...{ types: ['MessageSent'], rooms: [roomId], batch: 5, paused: true, removed: true },
+  },
+  'seek subscription': {
+    ...{ kind: 'seek subscription', policyId: messageId, subscriptionId: 'a', to: 'now', cursor: 'L' },
+  },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'add key': { kind: 'add key', policyId: messageId, keyId: ada, scopes: ['users', 'events'] },
   'revoke key': { kind: 'revoke key', policyId: messageId, keyId: ada, via: bob },

@@ -86,6 +86,37 @@ const within = (editWindowMs: number, deleteWindowMs: number, ms: number) => ({
   limits: { ...factsOf().limits, editWindowMs, deleteWindowMs },
 });
 
+describe('a text that the host holds back', () => {
+  const refused = { held: { why: 'refused', detail: 'no_links' } } as const;
+  const notAsked = { held: { why: 'not asked' } } as const;
+
+  it('is refused, by its word or until it can be asked', () => {
+    const room = new Room();
+    expect(room.run({ ...send(), ...refused } as Command)).to.deep.equal({
+      ...{ code: 'forbidden', reason: 'host', made: 0 },
+    });
+    expect(room.run({ ...send(), ...notAsked } as Command)).to.deep.equal({ code: 'overloaded', made: 0 });
+    room.run(send());
+    const changed = edit('e', 'another text');
+    expect(room.run({ ...changed, ...refused } as Command)).to.include({ code: 'forbidden', reason: 'host' });
+    expect(room.run({ ...changed, ...notAsked } as Command)).to.include({ code: 'overloaded', made: 0 });
+    expect(room.events.filter(({ type }) => type === 'MessageSent')).to.have.length(1);
+  });
+
+  it('that exists already gets its answer all the same', () => {
+    const room = new Room();
+    const messageIn = (outcome: object) => (outcome as { answer: { message: object } }).answer.message;
+    for (const command of [send(), edit('e', 'another text')]) {
+      const made = room.run(command);
+      for (const held of [refused, notAsked]) {
+        const again = room.run({ ...command, ...held } as Command);
+        expect(again.made).to.equal(0);
+        expect(messageIn(again)).to.deep.equal(messageIn(made));
+      }
+    }
+  });
+});
+
 describe('the windows of edits and deletions', () => {
   it('end after the time of the setting; 0 is never, infinity without end', () => {
     for (const [windowMs, ms, isOpen] of [

@@ -13,6 +13,7 @@ import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
 import type { ServerParts } from '../../src/http/server/hostRequests.js';
+import type { SubscriptionResources } from '../../src/http/server/subscriptionResources.js';
 import type { Queries } from '../../src/projections/queries.js';
 import type { Passwords, Vault } from '../../src/vault/vault.js';
 import { FakeCore } from './fakeCore.js';
@@ -145,6 +146,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     // No key is valid, so that nothing behind it is asked for.
     host: {
       server: { keys: { find: async () => undefined }, reads: {}, writes: {} } as unknown as ServerParts,
+      events: {} as SubscriptionResources,
       issuer: undefined,
     },
   };

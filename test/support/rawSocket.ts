@@ -15,6 +15,7 @@ export interface Refusal {
   readonly message?: string;
   readonly fields?: readonly FieldError[];
   readonly reason?: ErrorReason;
+  readonly detail?: string;
   readonly retryAfterMs?: number;
 }
 

@@ -175,6 +175,21 @@ describe('the vault’s conformance suite detects', () => {
         listSigningKeys: async () => (await store.listSigningKeys()).slice(0, 1),
       }),
     },
+    'a subscription changed by two at once': {
+      promise: 'a subscription is made once, and changed by who has read its present version',
+      inStore: (store) => ({
+        replaceSubscription: async (row) => (await store.replaceSubscription(row)) || true,
+      }),
+    },
+    'a place of a subscription moved by who has read an old one': {
+      promise: 'the place of a subscription is moved by who has read the present one, or by order',
+      inStore: (store) => ({
+        async replaceDelivery(row) {
+          await store.putDelivery(row);
+          return true;
+        },
+      }),
+    },
     'sessions that outlive an end of all': {
       promise: 'all sessions of a user are revoked but one, and nobody else’s',
       inStore: () => ({ endSessions: async () => [] }),

@@ -50,6 +50,9 @@ const timeRounded = (direction: 'up' | 'down') =>
 /** A point in time that includes the events of that time. */
 export const PointInTime = timeRounded('down');
 
+/** The time from which events are wanted. */
+export const SinceTime = timeRounded('up');
+
 /**
  * The fields of a filter: the only list of them. Parameters, options of the command line, documents and the identity of
  * a query are derived from it. Each message begins with `must`. A value that no event can have is refused.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { conflict, forbidden } from '../../base/errors.js';
-import { clientCommand, type Decision, request } from '../defineCommand.js';
+import { clientCommand, type Decision, hostRefusal, request } from '../defineCommand.js';
 import { type Audience, event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
 import { Id, Revision, Time } from '../fields.js';
 import { MESSAGE_EDITS } from '../limits.js';
@@ -104,6 +104,7 @@ export const editMessage = clientCommand('edit message', roomStream, {
     textKeys: [{ owner: actor, roomId }],
   }),
   text: 'message',
+  asksHost: true,
   decide(command, state, facts): Decision<{ readonly message: Message }> {
     const { actor, roomId, messageId, editId, message: text } = command;
     const { now, limits } = facts;
@@ -122,6 +123,8 @@ export const editMessage = clientCommand('edit message', roomStream, {
     if (ended) return ended;
     if (!isWithin(limits.editWindowMs, message.sentAt, now))
       return { refused: forbidden('this message can no longer be edited') };
+    const refused = hostRefusal(command);
+    if (refused) return { refused };
     const rev = (message.rev ?? 0) + 1;
     if (rev > MESSAGE_EDITS)
       return { refused: forbidden(`a message can be edited ${MESSAGE_EDITS} times`, 'too_many') };

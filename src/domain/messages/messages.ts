@@ -7,6 +7,7 @@ import {
   type Decision,
   type EarlierMessage,
   type Facts,
+  hostRefusal,
   request,
 } from '../defineCommand.js';
 import {
@@ -41,8 +42,6 @@ import { checkMentions, MessageBodyFields, MessageData, sameData, sameMentions }
 import { dataPart, deletedMessage, openedMessage, textContext } from './sealedMessages.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
-
-const nobody: readonly UserId[] = [];
 
 export const sendMessagePush = push('send message', {
   isStored: true,
@@ -113,7 +112,7 @@ export const MessageSent = event('MessageSent', roomStream, {
   },
   // Who writes to the other member of a pair has them as a contact. A group makes nobody a contact.
   tie({ actor }, { members }) {
-    const [a, b] = isGroupAudience(members) ? nobody : members;
+    const [a, b] = isGroupAudience(members) ? [] : members;
     const other = a === actor ? b : b === actor ? a : undefined;
     return other === undefined ? undefined : { by: actor, other, is: 'contact' };
   },
@@ -175,6 +174,7 @@ export const sendMessage = clientCommand('send message', roomStream, {
     return asked === undefined ? wants : { ...wants, preferences: [asked] };
   },
   text: 'message',
+  asksHost: true,
   decide(command, state, facts): Decision<SentAnswer> {
     const { actor, roomId, messageId, message, replyTo } = command;
     // A repeat gets its answer even from somebody who has left since.
@@ -187,7 +187,8 @@ export const sendMessage = clientCommand('send message', roomStream, {
       if (isSameBody(command, earlier)) return { events: [], answer: { message: earlier.opened() } };
       return { refused: conflict(`message ${messageId} exists with another body or sender`) };
     }
-    const refused = 'refused' in found ? found.refused : refusalToSend(room, actor, facts);
+    const refused =
+      'refused' in found ? found.refused : (refusalToSend(room, actor, facts) ?? hostRefusal(command));
     if (refused) return { refused };
     if (replyTo !== undefined) {
       const quoted = facts.message({ roomId, messageId: replyTo });

@@ -19,6 +19,7 @@ import {
 } from '../schemas.js';
 import { adminPaths, reportPaths } from './adminRoutes.js';
 import { auditPaths, id, inPath } from './auditRoutes.js';
+import { eventPaths } from './eventRoutes.js';
 import { serverPaths } from './serverRoutes.js';
 
 /** One method of one path, as `/openapi.json` describes it. */
@@ -193,6 +194,7 @@ export const paths: Record<
   ...reportPaths,
   ...adminPaths,
   ...serverPaths,
+  ...eventPaths,
   '/health': {
     get: {
       id: 'health',

@@ -1,0 +1,184 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { newSigningSecret } from '../../src/base/webhooks.js';
+import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import type { RawSocket } from '../support/rawSocket.js';
+import { EGRESS, type Received, Receiver, verifySignature } from '../support/receiver.js';
+import { DidNotStart, startServer } from '../support/server.js';
+import { chatOf, hear, Newcomer } from './newcomer.js';
+
+const secret = newSigningSecret();
+/** Answers a question. */
+const say = (answer: unknown) => () => (response: { end(text: string): unknown }) =>
+  void response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
+const allow = say({ allow: true });
+
+for (const engine of allKinds) {
+  describe(`the host is asked before a message (${engine})`, function () {
+    this.timeout(120_000);
+    let server: Running;
+    let hook: Receiver;
+    let ada: Newcomer;
+    let ben: Newcomer;
+    let phone: RawSocket;
+    let tablet: RawSocket;
+    let roomId: string;
+    before(async function () {
+      if (!(await hasEngine(engine))) this.skip();
+      hook = await Receiver.start();
+      const env = { ...EGRESS, RATE_LIMIT: 'off', HOOK_SEND: hook.url, HOOK_SECRET: secret };
+      server = await startFresh(engine, { env });
+      [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+      [phone, tablet] = [await ada.device(), await ben.device()];
+      roomId = await chatOf(phone, ben);
+    });
+    beforeEach(() => {
+      hook.answer = allow;
+      hook.received.length = 0;
+    });
+    after(async () => {
+      for (const device of [phone, tablet]) await device?.close();
+      await server?.stop();
+      await hook?.close();
+    });
+
+    const message = (text: string, messageId: string = randomUUID()) => ({
+      roomId,
+      messageId,
+      message: text,
+    });
+    const seqs = async () =>
+      (await phone.request('fetch messages', { roomId })).messages.map(({ seq }) => seq);
+
+    it('with a signed question for each new message and edit', async () => {
+      const sent = message('may I?');
+      const { message: answered } = await phone.request('send message', sent);
+      await hear(tablet, 'may I?');
+      const editId = randomUUID();
+      await phone.request('edit message', { ...message('and now?', sent.messageId), editId });
+      const [first, second] = hook.received as [Received, Received];
+      expect(hook.received).to.have.length(2);
+      for (const received of [first, second]) verifySignature(received, secret);
+      expect(first.id).to.equal(`snd_${answered.messageId}`);
+      expect(first.json).to.deep.equal({ type: 'before.send', data: { userId: ada.userId, ...sent } });
+      expect(second.json.data).to.deep.equal({
+        ...{ userId: ada.userId, roomId, messageId: sent.messageId },
+        ...{ message: 'and now?', editId },
+      });
+    });
+
+    it('and its word refuses them, with nothing stored', async () => {
+      const before = await seqs();
+      const [{ messageId } = { messageId: '' }] = (await phone.request('fetch messages', { roomId }))
+        .messages;
+      for (const [answer, detail] of [
+        [{ allow: false, detail: 'no_links' }, { detail: 'no_links' }],
+        [{ allow: false }, {}],
+      ] as const) {
+        hook.answer = say(answer);
+        const refusals = [
+          await phone.refusal('send message', message('buy this')),
+          await phone.refusal('edit message', { ...message('buy that', messageId), editId: randomUUID() }),
+        ];
+        for (const refusal of refusals) {
+          const { message: _, ...told } = refusal;
+          expect(told).to.deep.equal({ code: 'forbidden', reason: 'host', ...detail });
+        }
+      }
+      expect(await seqs()).to.deep.equal(before);
+    });
+
+    it('but a message and an edit that exist already get their answer, whatever it says', async () => {
+      const sent = message('once');
+      const edit = { ...message('twice', sent.messageId), editId: randomUUID() };
+      await phone.request('send message', sent);
+      const edited = await phone.request('edit message', edit);
+      for (const answer of [say({ allow: false }), say('no JSON')]) {
+        hook.answer = answer;
+        expect((await phone.request('send message', sent)).message).to.deep.equal(edited.message);
+        expect((await phone.request('edit message', edit)).message).to.deep.equal(edited.message);
+      }
+    });
+
+    for (const [what, answer] of [
+      ['an error', () => 500],
+      [
+        'a redirect',
+        () => (response: { writeHead(status: number, headers: object): { end(): unknown } }) =>
+          void response.writeHead(307, { location: hook.url }).end(),
+      ],
+      ['another answer', say({ allowed: true })],
+      ['no word', say({ allow: false, detail: 'two words' })],
+      ['too much', say(JSON.stringify({ allow: true, more: 'x'.repeat(5000) }))],
+      ['silence for 500 ms', () => () => {}],
+    ] as const)
+      it(`and ${what} is overloaded, as it could not be asked`, async () => {
+        const before = await seqs();
+        hook.answer = answer as Receiver['answer'];
+        const refusal = await phone.refusal('send message', message('unheard'));
+        expect(refusal).to.include({ code: 'overloaded' });
+        expect(refusal.retryAfterMs).to.be.a('number');
+        expect(await seqs()).to.deep.equal(before);
+      });
+
+    it('at most 64 times at once on a node', async () => {
+      if (engine === 'nodes') return;
+      let [open, most] = [0, 0];
+      let release = (): void => {};
+      const isFull = new Promise<void>((resolve) => (release = resolve));
+      hook.answer = async () => {
+        most = Math.max(most, ++open);
+        if (open === 64) release();
+        await isFull;
+        open--;
+        return allow();
+      };
+      const devices = await Promise.all(Array.from({ length: 99 }, () => ben.device()));
+      await Promise.all(devices.map((device) => device.request('send message', message('many'))));
+      expect(most).to.equal(64);
+      await Promise.all(devices.map((device) => device.close()));
+    });
+  });
+}
+
+describe('HOOK_SEND', function () {
+  this.timeout(60_000);
+
+  it('lets messages pass without the host where HOOK_SEND_FAIL is open', async () => {
+    const hook = await Receiver.start();
+    const server = await startServer({
+      engine: 'sqlite',
+      env: { ...EGRESS, HOOK_SEND: hook.url, HOOK_SECRET: secret, HOOK_SEND_FAIL: 'open' },
+    });
+    const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+    const phone = await ada.device();
+    const roomId = await chatOf(phone, ben);
+    const send = (text: string) => ({ roomId, messageId: randomUUID(), message: text });
+    hook.answer = say({ allow: false });
+    expect(await phone.refusal('send message', send('refused'))).to.include({ reason: 'host' });
+    await hook.close();
+    expect((await phone.request('send message', send('passed'))).message.seq).to.equal(1);
+    await phone.close();
+    await server.stop();
+  });
+
+  for (const [env, line] of [
+    [
+      { HOOK_SEND: 'http://127.0.0.1:1/', HOOK_SECRET: secret },
+      /"HOOK_SEND: must be https at a public address/,
+    ],
+    [
+      { HOOK_SEND: 'https://10.0.0.1/', HOOK_SECRET: secret },
+      /"HOOK_SEND: must be https at a public address/,
+    ],
+    [{ HOOK_SEND: 'https://ada:b@example.com/', HOOK_SECRET: secret }, /"HOOK_SEND: must have no user name/],
+    [{ HOOK_SEND: 'https://example.com/' }, /"HOOK_SEND: set HOOK_SECRET too/],
+    [{ HOOK_SEND: 'https://example.com/', HOOK_SECRET: 'whsec_short' }, /"HOOK_SECRET: must be whsec_/],
+  ] as const)
+    it(`stops the start: ${Object.values(env).join(' ').slice(0, 40)}`, async () => {
+      const started = await startServer({ engine: 'sqlite', env }).catch((error: unknown) => error);
+      expect(started).to.be.instanceOf(DidNotStart);
+      expect((started as DidNotStart).log).to.match(line);
+      expect((started as DidNotStart).exit.code).to.equal(1);
+    });
+});
