@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
+import { allBlocks } from '../docs/blocks.js';
 import { openBrowser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/freePort.js';
@@ -138,8 +139,9 @@ export const errors: [
         },
       });
       cpSync(join(repository, 'examples/react'), folder, { recursive: true });
+      const types = ['@types/react@19', '@types/react-dom@19'];
       const files = names.map((name) => fileOf(name));
-      run(folder, 'npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', ...files, 'ws');
+      run(folder, 'npm', 'install', '--no-audit', '--no-fund', '--ignore-scripts', ...files, 'ws', ...types);
       writeFileSync(join(folder, '.env'), `VITE_PARLEY_URL=${server.url}\n`);
       run(folder, join(folder, 'node_modules/.bin/vite'), 'build');
       host = new Program([process.execPath, join(folder, 'identity.mjs')], { PORT: String(port) });
@@ -177,6 +179,20 @@ export const errors: [
       await ann.getByRole('status').getByText('online').waitFor();
       await bob.context().close();
       await ann.getByRole('status').getByText('offline').waitFor();
+    });
+
+    it('have types for it, and for what the guide shows', () => {
+      const shown = allBlocks().filter(({ file, info }) => file === 'docs/client.md' && info === 'tsx');
+      expect(shown).to.have.length(1);
+      const given =
+        "import type { Store } from '@parley/client';\ndeclare const store: Store;\ndeclare const roomId: string;\n";
+      writeFileSync(join(folder, 'src/shown.tsx'), `${given}${shown[0]?.code}void page;\n`);
+      const compilerOptions = {
+        ...{ strict: true, noEmit: true, skipLibCheck: true, jsx: 'react-jsx', types: ['vite/client'] },
+        ...{ target: 'ES2023', lib: ['ES2023', 'DOM'], module: 'ESNext', moduleResolution: 'Bundler' },
+      };
+      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['src'] }));
+      run(folder, process.execPath, join(repository, 'node_modules/typescript/bin/tsc'), '-p', folder);
     });
 
     it('run in a script of Node', () => {
