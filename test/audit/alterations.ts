@@ -208,6 +208,8 @@ const MODELS = [
   'roles',
   'tiles',
   'streams',
+  'groups',
+  'memberships',
 ] as const;
 /** `presence` was rebuilt: see the test. */
 const tableOf = (model: string): string => (model === 'presence' ? 'presence_g1_v1' : `${model}_v1`);
@@ -268,6 +270,8 @@ const INDEXES = {
   users: ['suffix', 'erased'],
   chats: ['activity', 'changed', 'friends', 'blocked', 'members'],
   presence: ['online'],
+  groups: ['activity'],
+  memberships: ['user', 'members'],
 } as const;
 
 const ofIndexes: readonly Alteration[] = Object.entries(INDEXES).flatMap(([model, names]) =>
