@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
@@ -46,6 +46,9 @@ export function openApi(): Json {
   };
 }
 
+/** Node answers this itself. */
+const HEADERS_TOO_LARGE = { description: 'headers larger than 16 KiB; the answer has no body' };
+
 function describeOperation(
   operation: Operation,
   isReading: boolean,
@@ -82,7 +85,8 @@ function describeOperation(
         ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
       },
       ...Object.fromEntries(errors),
-      431: { description: 'headers larger than 16 KiB; the answer has no body' },
+      // Named only where it is the one refusal: beside it, a client could not rely on the body of an error.
+      ...(codes.some((code) => errorCodes[code].http < 500) ? {} : { 431: HEADERS_TOO_LARGE }),
       ...(body || form ? { 413: refusal('larger than 64 KiB'), 415: refusal('of another type') } : {}),
     },
   };
@@ -96,13 +100,14 @@ function requestBodyOf({ body, form, isBodyOptional }: Operation, components: Co
   return { requestBody: { required: !isBodyOptional, content } };
 }
 
-const parametersOf = (query: z.ZodObject, components: Components): Json[] =>
-  Object.entries(query.shape).map(([name, schema]) => {
-    const isOptional = schema.safeParse(undefined).success;
+const parametersOf = (query: z.ZodObject, components: Components): Json[] => {
+  const { required } = z.toJSONSchema(query, { io: 'input' });
+  return Object.entries(query.shape).map(([name, schema]) => {
     // A parameter is described as the value that its text stands for: `limit` is a number.
     const { description, ...own } = components.schema(schema, 'output');
-    return { name, in: 'query', required: !isOptional, description, schema: own };
+    return { name, in: 'query', required: required?.includes(name) ?? false, description, schema: own };
   });
+};
 
 const contentOf = (answer: z.ZodType | string, components: Components): Json =>
   typeof answer === 'string'
