@@ -20,6 +20,8 @@ export function typeOf(schema: Json): string {
     return (schema.enum as unknown[]).map((each) => JSON.stringify(each)).join(' or ');
   const either = schema.anyOf ?? schema.oneOf;
   if (either !== undefined) return list(either).map(typeOf).join(' or ');
+  const places = schema.prefixItems ?? schema.items; // Of a tuple, by the newer drafts and the older ones.
+  if (Array.isArray(places)) return `[${list(places).map(typeOf).join(', ')}]`;
   if (schema.type === 'array') return `[${typeOf(at(schema, 'items'))}]`;
   if (schema.properties !== undefined) {
     const needed = required(schema);

@@ -70,6 +70,7 @@ function isDescribed(schema: object, text: string): boolean {
 interface Parameter {
   readonly in: string;
   readonly name: string;
+  readonly required: boolean;
   readonly schema: object & { readonly examples?: readonly string[] };
 }
 const operations = Object.entries(openApi().paths as Record<string, Record<string, unknown>>).flatMap(
@@ -91,6 +92,18 @@ describe('the parameters of REST', () => {
           expect(takes.length, 'the probes meet it').to.be.within(1, probes.length - 1);
       });
   }
+
+  it('are required if the server refuses a request without them, and no others', () => {
+    for (const { path, method, parameters } of operations) {
+      const query = Object.entries(paths[path] ?? {}).find(([name]) => name === method)?.[1]?.query;
+      const issues = query?.safeParse({}).error?.issues ?? [];
+      const refused = issues
+        .filter(({ code }) => code === 'invalid_type')
+        .map((issue) => issue.path.join('.'));
+      const required = parameters.filter((one) => one.in === 'query' && one.required).map(({ name }) => name);
+      expect(required, `${method} ${path}`).to.deep.equal(refused);
+    }
+  });
 
   it('have examples that the server takes', async () => {
     const asked = new Error('the head was asked for');

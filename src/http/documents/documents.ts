@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
-import { Components, contractVersion, errorCodes, type Json, Problem } from '../schemas.js';
+import { Components, contact, contractVersion, errorCodes, type Json, license, Problem } from '../schemas.js';
 import { asyncApi } from './asyncapi.js';
-import { type Operation, paths } from './routes.js';
+import { type Operation, paths, tags } from './routes.js';
 
 /** The REST side as OpenAPI 3.1, from the schemas that validate requests. */
 export function openApi(): Json {
@@ -26,12 +26,12 @@ export function openApi(): Json {
       version: contractVersion,
       description:
         'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`.',
-      contact: { name: 'Parley' },
-      license: { name: 'MIT', identifier: 'MIT' },
+      contact,
+      license,
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Audit', 'Administration', 'Host', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,
@@ -45,6 +45,9 @@ export function openApi(): Json {
     },
   };
 }
+
+/** Node answers this itself. */
+const HEADERS_TOO_LARGE = { description: 'headers larger than 16 KiB; the answer has no body' };
 
 function describeOperation(
   operation: Operation,
@@ -60,7 +63,7 @@ function describeOperation(
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
     // A user's requests that change something are counted with those of their sockets.
-    ...(open || isReading ? [] : ['rate_limited' as const]),
+    ...(open || operation.key || isReading ? [] : ['rate_limited' as const]),
     ...(operation.errors ?? []),
     'internal',
   ];
@@ -82,6 +85,8 @@ function describeOperation(
         ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
       },
       ...Object.fromEntries(errors),
+      // Named only where it is the one refusal: beside it, a client could not rely on the body of an error.
+      ...(codes.some((code) => errorCodes[code].http < 500) ? {} : { 431: HEADERS_TOO_LARGE }),
       ...(body || form ? { 413: refusal('larger than 64 KiB'), 415: refusal('of another type') } : {}),
     },
   };
@@ -95,13 +100,14 @@ function requestBodyOf({ body, form, isBodyOptional }: Operation, components: Co
   return { requestBody: { required: !isBodyOptional, content } };
 }
 
-const parametersOf = (query: z.ZodObject, components: Components): Json[] =>
-  Object.entries(query.shape).map(([name, schema]) => {
-    const isOptional = schema.safeParse(undefined).success;
+const parametersOf = (query: z.ZodObject, components: Components): Json[] => {
+  const { required } = z.toJSONSchema(query, { io: 'input' });
+  return Object.entries(query.shape).map(([name, schema]) => {
     // A parameter is described as the value that its text stands for: `limit` is a number.
     const { description, ...own } = components.schema(schema, 'output');
-    return { name, in: 'query', required: !isOptional, description, schema: own };
+    return { name, in: 'query', required: required?.includes(name) ?? false, description, schema: own };
   });
+};
 
 const contentOf = (answer: z.ZodType | string, components: Components): Json =>
   typeof answer === 'string'
