@@ -11,6 +11,7 @@ import {
   type Said,
   type Seen,
   sayMessage,
+  seenDeleted,
   seenMessage,
 } from '../support/groupModel.js';
 import { type Place, signUp, socketServer } from '../support/people.js';
@@ -92,9 +93,8 @@ class Watcher {
       show(roomId, seenMessage(message));
     });
     client.on('delete message', (deleted) => {
-      const { roomId, seq } = deleted;
       this.changed.push(deleted);
-      show(roomId, { seq, text: null, rev: 0, reactions: [] });
+      show(deleted.roomId, seenDeleted(deleted.seq, deleted.by));
     });
     client.on('react', (reaction) => {
       const { roomId, seq, userId, emoji, on } = reaction;

@@ -42,20 +42,27 @@ export interface Seen {
   readonly rev: number;
   /** Each as an emoji and the user who has reacted with it, in the order of these texts. */
   readonly reactions: readonly string[];
+  readonly deletedBy?: string | undefined;
 }
 
+/** A message that was deleted. */
+export const seenDeleted = (seq: number, deletedBy: string): Seen => ({
+  ...{ seq, text: null, rev: 0, reactions: [], deletedBy },
+});
+
 /** A message of a group as a client got it. */
-export const seenMessage = ({ seq, message, rev = 0, reactions = [] }: Message): Seen => ({
+export const seenMessage = ({ seq, message, rev = 0, reactions = [], deleted }: Message): Seen => ({
   ...{ seq, text: message, rev },
   reactions: reactions.flatMap(({ emoji, userIds }) => userIds.map((user) => reactionOf(emoji, user))).sort(),
+  deletedBy: deleted?.by,
 });
 
 /** A user's reaction as `Seen` has it. */
 export const reactionOf = (emoji: string, user: string): string => `${emoji} ${user}`;
 
 /** A message as a text, for comparing. Without reactions for users who have left: what they see of these is not said. */
-export const sayMessage = ({ seq, text, rev, reactions }: Seen, isMember: boolean): string =>
-  `${seq}: ${text}, rev ${rev}${isMember ? `, ${reactions.join(' + ')}` : ''}`;
+export const sayMessage = ({ seq, text, rev, reactions, deletedBy }: Seen, isMember: boolean): string =>
+  `${seq}: ${text}, rev ${rev}, deleted by ${deletedBy}${isMember ? `, ${reactions.join(' + ')}` : ''}`;
 
 /** One group. */
 export class GroupModel {
@@ -200,7 +207,7 @@ export class GroupModel {
     return this.said
       .filter(({ seq }) => this.#isIn(member.windows, seq))
       .map(({ seq, texts, reactions, deletedBy }) => {
-        if (deletedBy !== undefined) return { seq, text: null, rev: 0, reactions: [] };
+        if (deletedBy !== undefined) return seenDeleted(seq, deletedBy);
         const known = texts.filter(({ step }) => step <= (member.leftAt ?? Number.POSITIVE_INFINITY));
         const text = known.at(-1)?.text ?? null;
         return { seq, text, rev: known.length - 1, reactions: [...reactions].sort() };

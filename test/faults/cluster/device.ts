@@ -383,7 +383,7 @@ function toldBy({ event, data }: Push): { readonly roomId: string; readonly told
     case 'edit message':
       return { roomId: data.roomId, told: { name: event, message: data.message } };
     case 'delete message':
-      return { roomId: data.roomId, told: { name: event, seq: data.seq } };
+      return { roomId: data.roomId, told: { name: event, seq: data.seq, by: data.by } };
     case 'react': {
       const { roomId, seq, userId, emoji, on } = data;
       return { roomId, told: { name: event, seq, userId, emoji, on } };

@@ -1,6 +1,6 @@
 import type { Message } from '../../../packages/client/src/types.js';
 import type { Recorded } from '../../../src/domain/events.js';
-import { reactionOf, type Seen, seenMessage } from '../../support/groupModel.js';
+import { reactionOf, type Seen, seenDeleted, seenMessage } from '../../support/groupModel.js';
 import type { Entry, GroupRequest, Told } from './history.js';
 
 type Of<K extends Entry['kind']> = Extract<Entry, { kind: K }>;
@@ -300,7 +300,7 @@ class Gathered implements Facts {
 /** A message as a device shows it after a push; undefined if it does not know the message. */
 function showTold(seen: Seen | undefined, told: Exclude<Told, { name: 'members' }>): Seen | undefined {
   if (told.name === 'edit message') return seenMessage(told.message);
-  if (told.name === 'delete message') return { seq: told.seq, text: null, rev: 0, reactions: [] };
+  if (told.name === 'delete message') return seenDeleted(told.seq, told.by);
   if (!seen) return undefined;
   const reaction = reactionOf(told.emoji, told.userId);
   const others = seen.reactions.filter((one) => one !== reaction);

@@ -107,9 +107,9 @@ const well: readonly Happening[] = [
   pushed('cy.1', g2),
   asked(7, 'ada.0', { request: 'delete message', data: { roomId: ROOM, messageId: 'g2' } }),
   done(7),
-  told('ben.0', { name: 'delete message', seq: 2 }),
-  told('cy.0', { name: 'delete message', seq: 2 }),
-  told('cy.1', { name: 'delete message', seq: 2 }),
+  told('ben.0', { name: 'delete message', seq: 2, by: 'ada' }),
+  told('cy.0', { name: 'delete message', seq: 2, by: 'ada' }),
+  told('cy.1', { name: 'delete message', seq: 2, by: 'ada' }),
   asked(8, 'ben.0', { request: 'leave group', data: { roomId: ROOM } }),
   done(8),
   asked(9, 'ben.0', edit('e9')),
@@ -194,6 +194,7 @@ describe('the checker of histories of groups', () => {
       ],
     ],
     'every node shows members what lies in their windows, as it is now': [
+      ['an erased text', withShown(shown('node1', 'cy', [message(2, { message: null, erased: true }), g3]))],
       ['a deleted text', withShown(shown('node1', 'cy', [g2, g3]))],
       ['a message from before somebody joined', withShown(shown('node1', 'cy', [now, deleted, g3]))],
       ['a message from after somebody left', withShown(shown('node1', 'ben', [now, deleted, g3]))],
@@ -220,7 +221,7 @@ describe('the checker of histories of groups', () => {
     'a device shows each message of a group as it is now': [
       [
         'a device that only listens was never told of a deletion',
-        without(told('cy.1', { name: 'delete message', seq: 2 })),
+        without(told('cy.1', { name: 'delete message', seq: 2, by: 'ada' })),
       ],
     ],
   };

@@ -212,10 +212,13 @@ const shownToMembers: Rule = (facts) =>
           return linesOf(shown, isMember) === linesOf(model.seenBy(userId), isMember);
         });
         if (isRight) return [];
-        const expected = linesOf(models[0].seenBy(userId), true);
-        return [
-          `${node} shows ${userId} of group ${group.roomId}:\n${shown && linesOf(shown, true)}\nnot:\n${expected}`,
-        ];
+        const [is, due] = [shown ?? [], models[0].seenBy(userId)].map((seen) =>
+          seen.map((one) => sayMessage(one, true)),
+        );
+        const first = due?.findIndex((line, n) => line !== is?.[n]) ?? -1;
+        const at = first < 0 ? (due?.length ?? 0) : first;
+        const what = shown ? `“${is?.[at]}”, not “${due?.[at]}”` : 'nothing';
+        return [`${node} shows ${userId} of group ${group.roomId} ${what}`];
       });
   });
 
@@ -257,9 +260,10 @@ const toldToMembers: Rule = (facts) =>
     );
   });
 
-/** A device that only listens knows each message that it was there for as it is now. */
+/** A device that only listens to groups knows each message that it was there for as it is now. */
 const shownAsIs: Rule = (facts) => {
-  const acting = new Set([...facts.said.values(), ...facts.changes].map(({ device }) => device));
+  const sent = [...facts.said.values()].filter(({ roomId }) => facts.groups.has(roomId));
+  const acting = new Set([...sent, ...facts.changes].map(({ device }) => device));
   const listening = [...facts.chains.values()].filter(({ device }) => !acting.has(device));
   return groupsOf(facts).flatMap((group) => {
     const models = modelsOf(facts, group);

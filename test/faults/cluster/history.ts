@@ -21,7 +21,7 @@ export type GroupRequest = {
 /** What a push said of a group, or of a message in it, besides a new message. */
 export type Told =
   | { readonly name: 'edit message'; readonly message: Message }
-  | { readonly name: 'delete message'; readonly seq: number }
+  | { readonly name: 'delete message'; readonly seq: number; readonly by: string }
   | {
       readonly name: 'react';
       readonly seq: number;

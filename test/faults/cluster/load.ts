@@ -27,6 +27,8 @@ export async function load(
   random: Random,
 ): Promise<void> {
   const until = performance.now() + forMs;
+  // The first device of each person acts in groups, the others listen to them.
+  const acting = new Set(new Map([...devices].reverse().map((device) => [device.userId, device])).values());
   await Promise.all(
     devices.map(async (device) => {
       const mine = pairs.filter(({ members }) => members.some(({ userId }) => userId === device.userId));
@@ -36,7 +38,8 @@ export async function load(
         if (device.underWay >= MOST_UNDER_WAY) continue;
         const room = mine[upTo(mine.length, random)];
         const group = groups[upTo(groups.length, random)];
-        if (group && random() < 0.4) begun.push(actInGroup(device, group, random));
+        if (group && random() < 0.03) device.goAway(upTo(AWAY_MS, random));
+        else if (group && acting.has(device) && random() < 0.5) begun.push(actInGroup(device, group, random));
         else if (room) begun.push(...act(device, room.roomId, random));
       }
       await Promise.all(begun);
@@ -57,11 +60,8 @@ function act(device: Device, roomId: string, random: Random): Promise<void>[] {
   return [];
 }
 
-/** A message or a change; sometimes the device goes away while the others go on. */
-function actInGroup(device: Device, group: Group, random: Random): Promise<void> {
-  if (random() < 0.03) device.goAway(upTo(AWAY_MS, random));
-  return random() < 0.5 ? say(device, group.roomId, random) : changeGroup(device, group, random);
-}
+const actInGroup = (device: Device, group: Group, random: Random): Promise<void> =>
+  random() < 0.5 ? say(device, group.roomId, random) : changeGroup(device, group, random);
 
 /** A message; most are insisted on, and some that were acknowledged are asked for. */
 async function say(device: Device, roomId: string, random: Random): Promise<void> {

@@ -3,6 +3,7 @@ import type { Recorded } from '../../../src/domain/events.js';
 import { checkCommit, emptyHead, type Head } from '../../../src/log/commit.js';
 import { allProjections } from '../../../src/projections/allProjections.js';
 import { decodeCommit } from '../../../src/projections/commitBuffer.js';
+import { messageIdsModel } from '../../../src/projections/models/messageIdIndex.js';
 import {
   type AnyProjection,
   collectKeys,
@@ -34,13 +35,17 @@ export class StoreCheck {
   constructor(
     private readonly engine: Pick<ProjectorEngine, 'store' | 'log' | 'partitions' | 'close'>,
     private readonly catchUpMs = CATCH_UP_MS,
+    /** A model that is written minutes later, in large batches, and so is not compared. */
+    private readonly batched?: string,
   ) {
     this.#heads = Array.from({ length: engine.partitions }, (_, partition) => emptyHead(partition));
   }
 
   /** Opens a log that is there. */
   static async open(engine: Engine): Promise<StoreCheck> {
-    return new StoreCheck(await openEngine(engine));
+    // On MongoDB the index of message ids is folded with all others.
+    const batched = engine.kind === 'sqlite' ? messageIdsModel.name : undefined;
+    return new StoreCheck(await openEngine(engine), CATCH_UP_MS, batched);
   }
 
   get partitions(): number {
@@ -81,6 +86,7 @@ export class StoreCheck {
     const events = this.#unlooked.splice(0);
     const found: string[] = [];
     for (const { projection, rows } of this.#folds) {
+      if (projection.model.name === this.batched) continue;
       if (await this.#catchesUp(projection)) found.push(...(await this.#compare(projection, rows, events)));
       else found.push(`${projection.model.name} has not caught up with the log`);
     }
