@@ -11,7 +11,7 @@ import {
   type StoredPush,
 } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded, shownBy, tieOf } from '../domain/events.js';
-import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
+import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { Queries } from '../projections/queries.js';
@@ -105,6 +105,10 @@ interface DerivedCommit {
   readonly events: readonly PushedEvent[];
   readonly content: PushContent;
 }
+
+/** Whether an event lets somebody into this group: the commit's later pushes are for them too. */
+const isJoiningOf = (event: Recorded, room: RoomId): event is Recorded<'MemberJoined'> =>
+  event.type === 'MemberJoined' && event.data.roomId === room;
 
 /**
  * Turns commits into pushes, in the order of each partition, and advances the node's vector. A push is derived,
@@ -255,7 +259,7 @@ export class Fanout {
       for (const push of pushes)
         if ('about' in push) isOurs ||= relations.isWatched(push.about) || ring.hosts(push.about);
         else if ('profileOf' in push) isOurs = true;
-        else if (this.#isForAnyHere(push)) {
+        else if (this.#isForAnyHere(push, frame)) {
           content.want(push);
           isOurs = true;
         }
@@ -271,21 +275,24 @@ export class Fanout {
     }));
   }
 
-  #isForAnyHere({ to }: StoredPush): boolean {
+  #isForAnyHere({ to }: StoredPush, { events }: CommitFrame): boolean {
     const { ring, groups } = this.#deps.interest;
-    if (isGroupAudience(to))
-      return groups.hasMembers(to.group) || (to.and?.some((user) => ring.hosts(user)) ?? false);
+    if (isGroupAudience(to)) {
+      if (groups.hasMembers(to.group) || to.and?.some((user) => ring.hosts(user))) return true;
+      return events.some((event) => isJoiningOf(event, to.group) && ring.hosts(event.data.userId));
+    }
     for (const user of to) if (ring.hosts(user)) return true;
     return false;
   }
 
   async #fetch(commit: DerivedCommit): Promise<void> {
-    const { events, content } = commit;
-    await this.#retry(commit.frame, async () => {
+    const { frame, events, content } = commit;
+    await this.#retry(frame, async () => {
       await content.load();
       // A user may have connected meanwhile whom other events of the commit concern.
       for (const { pushes } of events)
-        for (const push of pushes) if (isStoredPush(push) && this.#isForAnyHere(push)) content.want(push);
+        for (const push of pushes)
+          if (isStoredPush(push) && this.#isForAnyHere(push, frame)) content.want(push);
       return content.missing === 0;
     });
     this.#apply(commit);

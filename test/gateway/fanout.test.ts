@@ -4,12 +4,12 @@ import pino from 'pino';
 import { type CommitFrame, commitFrame, receiversOf } from '../../src/cluster/bus.js';
 import type { Recorded } from '../../src/domain/events.js';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
-import type { User } from '../../src/domain/userMessageChat.js';
+import type { Chat, User } from '../../src/domain/userMessageChat.js';
 import { Fanout } from '../../src/gateway/fanout.js';
 import type { Commit } from '../../src/log/log.js';
-import { ada, bob, messageLeaf, onlineLeaf, profileLeaf, room } from '../conformance/busFrames.js';
+import { ada, bob, joinLeaf, messageLeaf, onlineLeaf, profileLeaf, room } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
-import { noChats, noGroups, noNotes } from '../support/groups.js';
+import { noGroups, noNotes } from '../support/groups.js';
 import { MemoryLog } from '../support/memoryLog.js';
 
 const eve = '00000000-0000-4000-8000-00000000000e';
@@ -30,6 +30,7 @@ const frameOf = (commit: Commit, sealedHere: readonly string[] = []): CommitFram
 class Node {
   readonly log = new MemoryLog(2);
   readonly hosted = new Set([ada]);
+  readonly groups = noGroups();
   readonly watched = new Set<string>();
   readonly delivered: { event: Recorded; text: string | null | undefined; vector: readonly number[] }[] = [];
   readonly stops: unknown[] = [];
@@ -49,13 +50,17 @@ class Node {
         },
       },
       interest: {
-        groups: noGroups(),
+        groups: this.groups,
         ring: { hosts: (user) => this.hosted.has(user) },
         relations: { isWatched: (subject) => this.watched.has(subject) },
       },
       content: {
-        profiles: { known: () => undefined, load: async () => new Map<string, User>() },
-        chats: noChats,
+        // Only that they are there matters.
+        profiles: {
+          known: () => undefined,
+          load: async (users) => new Map(users.map((user) => [user, { userId: user } as User])),
+        },
+        chats: { chat: async () => ({}) as Chat },
         texts: {
           notes: noNotes,
           messages: async (sealed) => {
@@ -177,6 +182,21 @@ describe('the fan-out', () => {
     arrive();
     await node.fanout.reached(0, 2).promise;
     expect(node.texts).deep.equal(['opened far', 'opened theirs']);
+  });
+
+  it('has at hand what is said in the commit by which the first user of this node joins a group', async () => {
+    const group = '00000000-0000-4000-8000-0000000000aa';
+    await node.groups.add(ada);
+    const leaves = [
+      messageLeaf(1, 'before', group),
+      joinLeaf(2, group, ada),
+      messageLeaf(3, 'behind', group),
+    ];
+    const members = new Map([[streamOf('room', group), { group }]]);
+    node.fanout.receive(Object.assign(commitFrame(node.log.rival(leaves), members), { texts: new Map() }));
+    await eventually('all is delivered', () => node.fanout.vector[0] === 3 || node.stops.length > 0);
+    expect(node.stops).to.deep.equal([]);
+    expect(node.texts.at(-1)).to.equal('opened behind');
   });
 
   it('stops at an event of a type that it does not know', () => {
