@@ -22,18 +22,6 @@ export const messageLeaf = (version: number, text: string, roomId = room): strin
     commandId: `command ${version}`,
   });
 
-/** Encodes that Bob added this user to a group, behind its first message. */
-export const joinLeaf = (version: number, roomId: string, userId: string): string =>
-  encodeEvent({
-    stream: `room:${roomId}`,
-    version,
-    type: 'MemberJoined',
-    data: { roomId, userId, by: bob, role: 'member', from: 2, at: 1, place: 0 },
-    actor: bob,
-    recordedAt,
-    commandId: `command ${version}`,
-  });
-
 /** Encodes that this user is online. */
 export const onlineLeaf = (userId: string): string =>
   encodeEvent({
