@@ -20,10 +20,13 @@ import { join } from 'node:path';
 const always = ['package.json', 'package-lock.json', 'tools/build.mjs'];
 const bin = (name) => join('node_modules', '.bin', name);
 
+/** Not all of `packages`: that has what is built of them too. */
+const clientSources = 'packages/client/src';
+
 const parts = [
   {
     name: 'program',
-    sources: ['src', 'packages', 'test', 'bench', 'demo', 'site', 'tsconfig.json'],
+    sources: ['src', clientSources, 'test', 'bench', 'demo', 'site', 'tsconfig.json'],
     outputs: ['dist/src/app/main.js', 'dist/src/cli/bin.js', 'dist/.tsbuildinfo'],
     build() {
       // Without its program, the compiler must not rely on what it remembers of it.
@@ -35,13 +38,19 @@ const parts = [
   {
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
-    sources: ['web', 'packages', 'src'],
+    sources: ['web', clientSources, 'src'],
     outputs: ['dist/pages/index.html', 'dist/pages/audit.html'],
     build: () => run(bin('vite'), 'build', 'web', '--logLevel', 'warn'),
   },
   {
+    name: 'packages',
+    sources: [clientSources, 'packages/react/src', 'packages/react/tsconfig.json', 'src', 'tools'],
+    outputs: ['packages/client/dist/contract.d.ts', 'packages/react/dist/index.js'],
+    build: () => run(process.execPath, 'tools/packages.mjs'),
+  },
+  {
     name: 'documentation',
-    sources: ['docs', 'README.md', 'site', 'packages', 'src'],
+    sources: ['docs', 'README.md', 'site', clientSources, 'src'],
     outputs: ['dist/docs/index.html'],
     build: () => run(process.execPath, 'dist/site/build.js'),
   },

@@ -1,59 +1,83 @@
-import { setTimeout as wait } from 'node:timers/promises';
-import { mapLimited } from '../batches.js';
-import { fillRoom } from '../fill.js';
-import type { System } from '../systems/system.js';
-import { comparedRow, type Figure, type Goal, type Measure } from './measure.js';
+import { randomUUID } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Group } from '../../src/domain/groups/groupState.js';
+import { GroupIndex } from '../../src/gateway/groupIndex.js';
+import type { StoredMember, StoredState } from '../../src/projections/models/streamIndex.js';
+import { StreamCache, Tail } from '../../src/writer/streamState.js';
+import { cell, type Measure } from './measure.js';
 
 const size = 1000;
 const connected = 10;
-const openAtOnce = 16;
-const rehearsals = 2000;
-const goal: Goal = { text: '≤ 100 KiB', isReached: (kib) => kib <= 100 };
+const goalKib = 100;
 
-/** What groups of 1,000 add to the resident memory, in bytes each, once 10 members are here and talk in all of them. */
-async function bytesPerGroup({ start }: System, count: number, settleMs: number): Promise<number> {
-  const running = await start();
-  try {
-    const users = await running.signUp(size);
-    const roomIds = await mapLimited(Array.from({ length: count }), openAtOnce, () => running.group(users));
-    const [one, other] = await running.signUp(2);
-    if (!one || !other) throw new Error('signing up two users returned fewer');
-    const pairs = await running.rooms([[one, other]]);
-    // Making the groups grows the heap, so the measurement needs a new process.
-    await running.restart('stop');
-    const settled = async () => {
-      await wait(settleMs);
-      return running.server.rssBytes();
-    };
-    for (const roomId of pairs) await running.fill(roomId, one, rehearsals);
-    const before = await settled();
-    const connections = await mapLimited(users.slice(0, connected), openAtOnce, (user) =>
-      running.connect(user),
-    );
-    const [talker] = connections;
-    if (!talker) throw new Error('nobody has connected');
-    for (const roomId of roomIds)
-      await fillRoom({ connection: talker, template: running.dialect.template(roomId, 'x'.repeat(100)) }, 1);
-    const after = await settled();
-    for (const connection of connections) connection.close();
-    return (after - before) / count;
-  } finally {
-    await running.stop();
-  }
+/** What is held after a collection of garbage, in bytes. */
+function heldBytes(collectGarbage: () => void): number {
+  for (let times = 0; times < 2; times++) collectGarbage();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }
 
-/** Measures what a large group costs on a node. The peer keeps no members in memory. */
+const settings = { history: 'joined', whoAdds: 'members', whoSends: 'members' } as const;
+const createdAt = '2026-01-01T00:00:00.000Z';
+const texts = { name: 'x'.repeat(200) };
+
+/** The writer's state of a group, made of its rows. */
+function load(cache: StreamCache, roomId: string, users: readonly string[]): void {
+  const created = { by: users[0] ?? '', settings, named: 0, ...texts };
+  const rest = { createdAt, lastSeq: 1, settings, texts, created, pins: [], members: undefined };
+  const state: Group = { exists: true, roomType: 'GROUP', roomId, ...rest };
+  const members = users.map((userId, offset): StoredMember => {
+    const member = { from: 1, joinedAt: offset, mark: 1, hasWritten: false, closed: [] };
+    return { userId, offset, member: { role: 'member', ...member } };
+  });
+  const stream = cache.acquire(`room:${roomId}`);
+  const row: StoredState = { offset: size, value: { version: size + 1, state }, members };
+  // As rows come: no text of theirs is held elsewhere.
+  stream.load(structuredClone(row), new Tail(0, size + 1));
+  stream.release();
+}
+
+/** The gateway's index of these groups, with the members who are here. */
+async function index(roomIds: readonly string[], users: readonly string[]): Promise<GroupIndex> {
+  const period = { from: 1, to: null, joined: 1, left: null, at: 0 };
+  const memberships = () =>
+    roomIds.map((roomId) => ({ roomId, partition: 0, offset: 1, isMember: true, periods: [period] }));
+  const groups = new GroupIndex(
+    async () => structuredClone(memberships()),
+    () => [2],
+  );
+  for (const user of users.slice(0, connected)) await groups.add(user);
+  return groups;
+}
+
+/**
+ * Measures what a node holds of a large group: the writer's state, and the gateway's index of the members who are here. By
+ * the heap of this process: the resident memory of a server changes by tens of MiB from one moment to the next.
+ */
 export const groupMemory: Measure = {
   name: 'groupMemory',
-  async run({ systems, quick, log }) {
+  async run({ quick, log }) {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void; // The flag makes this a function.
     const count = quick ? 20 : 200;
-    const figures: Figure[] = [];
-    for (const system of systems.filter(({ name }) => name.startsWith('parley'))) {
-      const value = (await bytesPerGroup(system, count, quick ? 2000 : 15_000)) / 1024;
-      log(`${system.name}: ${value.toFixed(1)} KiB each of ${count} groups`);
-      figures.push({ system: system.name, value, isSound: true });
-    }
-    const title = `RSS per group of ${size.toLocaleString('en')} with ${connected} connected members`;
-    return [comparedRow(title, goal, figures, (value) => `${value.toFixed(1)} KiB`)];
+    const users = Array.from({ length: size }, () => randomUUID());
+    const roomIds = Array.from({ length: count }, () => randomUUID());
+    const cache = new StreamCache(Number.POSITIVE_INFINITY);
+    load(cache, randomUUID(), users);
+    const before = heldBytes(collectGarbage);
+    for (const roomId of roomIds) load(cache, roomId, users);
+    const withStates = heldBytes(collectGarbage);
+    const groups = await index(roomIds, users);
+    const after = heldBytes(collectGarbage);
+    const kib = (bytes: number) => bytes / 1024 / count;
+    const all = kib(after - before);
+    log(
+      `${kib(withStates - before).toFixed(1)} KiB in the writer, which counts ${kib(cache.bytes).toFixed(1)}, ` +
+        `${kib(after - withStates).toFixed(1)} KiB in the gateway, of ${groups.membersNow(roomIds[0] ?? '').length} members`,
+    );
+    const title = `memory of a group of ${size.toLocaleString('en')} with ${connected} connected members`;
+    const cells = [cell('parley-sqlite', `${all.toFixed(1)} KiB`, all <= goalKib)];
+    return [{ measure: title, goal: `≤ ${goalKib} KiB`, cells }];
   },
 };

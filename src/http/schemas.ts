@@ -168,6 +168,15 @@ const dialects = {
   'draft-7': 'definitions',
 } as const;
 
+/** Says by its number of items that a tuple has no more than its places: linters refuse `items: false`. */
+function describeTuple({ jsonSchema }: { readonly jsonSchema: z.core.JSONSchema.BaseSchema }): void {
+  const { prefixItems, items } = jsonSchema;
+  if (prefixItems === undefined || items !== false) return;
+  jsonSchema.items = {};
+  jsonSchema.minItems = prefixItems.length;
+  jsonSchema.maxItems = prefixItems.length;
+}
+
 /** Turns schemas into JSON Schema; those with an id are gathered and referred to under `#/components/schemas`. */
 export class Components {
   readonly schemas: Record<string, Json> = {};
@@ -180,7 +189,9 @@ export class Components {
   /** `input`: the fields that a client sends, without defaults. `output`: the fields after validation. */
   schema(schema: z.ZodType, io: 'input' | 'output'): Json {
     const keyword = dialects[this.#target];
-    const text = JSON.stringify(z.toJSONSchema(schema, { target: this.#target, io }));
+    const text = JSON.stringify(
+      z.toJSONSchema(schema, { target: this.#target, io, override: describeTuple }),
+    );
     const hoisted = text.replaceAll(`"#/${keyword}/`, '"#/components/schemas/');
     // It was an object before it was text.
     const { $schema: _, [keyword]: named, ...own } = JSON.parse(hoisted) as Json;
@@ -193,6 +204,10 @@ export class Components {
 
 /** Changes with the contract, not with the program. */
 export const contractVersion = '1.0.0';
+
+/** Linters want all three. The project has no site and no address: names in `.example` lead nowhere (RFC 2606). */
+export const contact = { name: 'Parley', url: 'https://parley.example/', email: 'contact@parley.example' };
+export const license = { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' };
 
 export const errorCodes: Record<ErrorCode, { readonly http: number; readonly meaning: string }> = {
   bad_request: {

@@ -2,7 +2,6 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { brotliCompressSync } from 'node:zlib';
 import { expect } from 'chai';
 import { tempDir } from '../support/tempDir.js';
 
@@ -49,24 +48,6 @@ function compile(dir: string, ...files: string[]): Promise<string> {
 describe('the core of the client', () => {
   it('needs nothing of a browser or of Node but timers, fetch, atob and AbortController', async () => {
     expect(await compile(tempDir(), join(root, 'packages/client/src/index.ts'))).to.equal('');
-  });
-
-  it('is at most 12 KiB for a page that loads it, compressed with Brotli', async () => {
-    const { build } = await import('vite');
-    const bundled = await build({
-      ...{ configFile: false, logLevel: 'silent', root: tempDir() },
-      build: {
-        ...{ write: false, target: 'es2022', modulePreload: false },
-        rolldownOptions: {
-          input: fileURLToPath(new URL('../../packages/client/src/index.js', import.meta.url)),
-          preserveEntrySignatures: 'strict',
-        },
-      },
-    });
-    // Without a watcher, and with one output, it is this.
-    const { output } = bundled as { output: { code: string }[] };
-    expect(output).to.have.length(1);
-    expect(brotliCompressSync(output[0]?.code ?? '').length).to.be.within(8 * 1024, 12 * 1024);
   });
 
   it('does not compile with anything else', async () => {

@@ -22,6 +22,11 @@ function smallProject() {
   write('src/cli/bin.ts', 'export {};\n');
   write('docs/index.md', 'first');
   write(
+    'tools/packages.mjs',
+    "import { cpSync } from 'node:fs';\nfor (const output of ['client/dist/contract.d.ts', 'react/dist/index.js']) cpSync('packages/react/src/index.ts', 'packages/' + output, { recursive: true });\n",
+  );
+  write('packages/react/src/index.ts', 'first');
+  write(
     'site/build.ts',
     "import { cpSync } from 'node:fs';\ncpSync('docs/index.md', 'dist/docs/index.html', { recursive: true });\n",
   );
@@ -51,7 +56,7 @@ describe('the build before a start', () => {
   const { write, read, remove, removeAll, run, build } = smallProject();
   after(removeAll);
 
-  const everything = ['program', 'pages', 'documentation'];
+  const everything = ['program', 'pages', 'packages', 'documentation'];
 
   it('builds everything in a fresh clone, and nothing a second time', () => {
     expect(build()).to.deep.equal(everything);
@@ -69,6 +74,8 @@ describe('the build before a start', () => {
     write('docs/index.md', 'second');
     expect(build()).to.deep.equal(['documentation']);
     expect(read('dist/docs/index.html')).to.equal('second');
+    write('packages/react/src/index.ts', 'second');
+    expect(build()).to.deep.equal(['packages']);
     write('web/index.html', '<p>second</p>');
     expect(build()).to.deep.equal(['pages']);
     expect(read('dist/pages/index.html')).to.include('second');

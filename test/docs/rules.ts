@@ -43,6 +43,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
+  if (info === 'tsx' && file === 'docs/client.md') return 'deploy';
   if (info === 'text output') return 'output';
   if (info === 'ini' && file === 'docs/operations.md') return 'fail2ban';
   if (info === 'ini' && file === 'docs/cluster.md') return 'deploy';

@@ -30,14 +30,20 @@ describe('the documents', () => {
       // biome-ignore lint/suspicious/noExplicitAny: any JSON
       .reduce((json: any, name) => json?.[name], document);
 
-  /** The title of each object with fields in these schemas. */
-  function titlesOf(json: unknown, found: unknown[] = []): unknown[] {
-    if (typeof json !== 'object' || json === null) return found;
-    if ('type' in json && json.type === 'object' && 'properties' in json)
-      found.push('title' in json ? json.title : undefined);
-    for (const part of Object.values(json)) titlesOf(part, found);
-    return found;
+  /** The title of each schema in this one, and its own. */
+  function titlesOf(schema: object): unknown[] {
+    if ('$ref' in schema) return [];
+    const parts = Object.entries(schema).flatMap(([keyword, value]): unknown[] => {
+      if (typeof value !== 'object' || value === null) return [];
+      const lists = ['properties', 'anyOf', 'oneOf', 'allOf'];
+      if (lists.includes(keyword) || Array.isArray(value)) return Object.values(value).flatMap(titlesIn);
+      return ['items', 'additionalProperties', 'propertyNames'].includes(keyword) ? titlesOf(value) : [];
+    });
+    return ['title' in schema ? schema.title : undefined, ...parts];
   }
+  // Beside schemas, lists have names of fields, values of an enumeration and examples.
+  const titlesIn = (part: unknown): unknown[] =>
+    typeof part === 'object' && part !== null ? titlesOf(part) : [];
 
   it('/openapi.json is OpenAPI 3.1 with the shapes of the contract', async () => {
     const { status, body, headers } = await ask(target.url, 'GET /openapi.json');
@@ -81,11 +87,22 @@ describe('the documents', () => {
     expect(of('receive')).to.have.members(Object.keys(requests));
     expect(of('send')).to.have.members(Object.keys(pushes));
     expect(body.info.description).to.contain('4401').and.to.contain('rate_limited');
-    const titles = titlesOf(
-      Object.values<{ payload: object }>(body.components.messages).map((one) => one.payload),
-    );
+  });
+
+  it('/asyncapi.json gives each schema a name of its own', async () => {
+    const { body } = await ask(target.url, 'GET /asyncapi.json');
+    const { messages, schemas } = body.components;
+    const payloads = Object.values<{ payload: object }>(messages).map(({ payload }) => payload);
+    const titles = [...payloads, ...Object.values<object>(schemas)].flatMap(titlesOf);
+    expect(titles).to.include.members(['SendMessageRequestData', 'Chat', 'ChatRole', 'ChatWindowsItem2Null']);
     expect(titles.filter((title) => title === undefined)).to.deep.equal([]);
-    expect(new Set(titles).size, 'each type of a client has a name of its own').to.equal(titles.length);
+    expect(titles.filter((title, i) => titles.indexOf(title) !== i)).to.deep.equal([]);
+  });
+
+  it('answers 431 without a body to headers larger than 16 KiB, as /openapi.json says', async () => {
+    const headers = { 'x-large': 'x'.repeat(16 * 1024) };
+    const { status, text } = await ask(target.url, 'GET /health', { headers });
+    expect([status, text]).to.deep.equal([431, '']);
   });
 
   it('/asyncapi.json describes frames as they are', async () => {

@@ -46,7 +46,7 @@ const AnyData = z
   });
 
 // The check lets only objects pass.
-export const MessageData = AnyData as unknown as z.ZodType<Record<string, unknown>>;
+export const MessageData = AnyData as unknown as z.ZodType<Record<string, unknown>, Record<string, unknown>>;
 
 /** The mentions as they are stored, each once; none is no field. */
 export function checkMentions(

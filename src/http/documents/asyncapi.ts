@@ -3,7 +3,7 @@ import { ERROR_REASONS } from '../../base/errors.js';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/protocol.js';
-import { Components, contractVersion, errorCodes, type Json } from '../schemas.js';
+import { Components, contact, contractVersion, errorCodes, type Json, license } from '../schemas.js';
 
 const RequestId = z.union([z.int(), z.string().max(128)]).meta({
   description: 'The client’s choice: a safe integer, or at most 128 bytes of text. The answer has it too.',
@@ -44,19 +44,49 @@ const channel = { $ref: '#/channels/socket' };
 
 const titleOf = (name: string): string => name.replace(/^./, (letter) => letter.toUpperCase());
 
-/** Names each object of a schema by its place, so that generators of code have names for their types. */
+/** Names each of these schemas, and those in it by their place, so that generators of code have names for their types. */
+const titled = (schemas: object, titleFor: (name: string) => string): Json =>
+  Object.fromEntries(
+    Object.entries(schemas).map(([name, schema]: [string, Json]) => [
+      name,
+      withTitles(schema, titleFor(name)),
+    ]),
+  );
+
+/** The title of an alternative ends with its type, or with its number if an earlier one has that type. */
+function titlesOfChoices(choices: readonly Json[], title: string): string[] {
+  const types = choices.map(({ type }) => titleOf(String(type ?? 'choice')));
+  return types.map((type, i) => title + (types.indexOf(type) === i ? type : `${type}${i + 1}`));
+}
+
+/** A schema with a title, and all schemas in it likewise. A reference has none: it leads to a schema with a title. */
 function withTitles(schema: Json, title: string): Json {
-  const { type, properties, items } = schema;
-  const named = type === 'object' && properties !== undefined ? { title, ...schema } : { ...schema };
-  const parts = Object.entries((properties ?? {}) as Json).map(([name, part]) => [
-    name,
-    withTitles(part as Json, title + titleOf(name)), // Properties of a schema are schemas.
-  ]);
-  return {
-    ...named,
-    ...(parts.length > 0 ? { properties: Object.fromEntries(parts) } : {}),
-    ...(items === undefined ? {} : { items: withTitles(items as Json, `${title}Item`) }), // So are its items.
-  };
+  if ('$ref' in schema) return schema;
+  const parts = Object.entries(schema).map(([keyword, value]): [string, unknown] => {
+    if (typeof value !== 'object' || value === null) return [keyword, value];
+    switch (keyword) {
+      case 'properties':
+        return [keyword, titled(value, (name) => title + titleOf(name))];
+      case 'items':
+        if (Array.isArray(value))
+          return [keyword, value.map((item, i) => withTitles(item, `${title}${i + 1}`))];
+        return [keyword, withTitles(value as Json, `${title}Item`)]; // It is a schema.
+      case 'additionalProperties':
+        return [keyword, withTitles(value as Json, `${title}Value`)]; // So is this.
+      case 'propertyNames':
+        return [keyword, withTitles(value as Json, `${title}Key`)]; // So is this.
+      case 'anyOf':
+      case 'oneOf':
+      case 'allOf': {
+        const choices = value as Json[]; // These are schemas.
+        const titles = titlesOfChoices(choices, title);
+        return [keyword, choices.map((choice, i) => withTitles(choice, titles[i] ?? title))];
+      }
+      default:
+        return [keyword, value];
+    }
+  });
+  return { title, ...Object.fromEntries(parts) };
 }
 
 /** Gathers the messages of the document, and refers to them by name. */
@@ -133,14 +163,14 @@ export function asyncApi(): Json {
     { $ref: `#/components/messages/${name}` },
   ]);
   return {
-    asyncapi: '3.0.0',
+    asyncapi: '3.0.0', // Generators of code read no later version yet.
     info: {
       title: 'Parley: WebSocket',
       version: contractVersion,
       description,
-      contact: { name: 'Parley' },
-      license: { name: 'MIT' },
-      tags: [{ name: 'Messaging' }],
+      contact,
+      license,
+      tags: [{ name: 'Messaging', description: 'Rooms, messages, friends and presence.' }],
     },
     defaultContentType: 'application/json',
     servers: { node: server },
@@ -155,7 +185,7 @@ export function asyncApi(): Json {
     operations,
     components: {
       messages: messages.all,
-      schemas: messages.components.schemas,
+      schemas: titled(messages.components.schemas, (name) => name),
       securitySchemes: { session },
     },
   };

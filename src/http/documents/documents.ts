@@ -4,9 +4,9 @@ import type { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
-import { Components, contractVersion, errorCodes, type Json, Problem } from '../schemas.js';
+import { Components, contact, contractVersion, errorCodes, type Json, license, Problem } from '../schemas.js';
 import { asyncApi } from './asyncapi.js';
-import { type Operation, paths } from './routes.js';
+import { type Operation, paths, tags } from './routes.js';
 
 /** The REST side as OpenAPI 3.1, from the schemas that validate requests. */
 export function openApi(): Json {
@@ -26,12 +26,12 @@ export function openApi(): Json {
       version: contractVersion,
       description:
         'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`.',
-      contact: { name: 'Parley' },
-      license: { name: 'MIT', identifier: 'MIT' },
+      contact,
+      license,
     },
     servers: [{ url: '/' }],
     security: [{ session: [] }],
-    tags: ['Users', 'Audit', 'Administration', 'Host', 'Operations', 'Documents'].map((name) => ({ name })),
+    tags: Object.entries(tags).map(([name, description]) => ({ name, description })),
     paths: Object.fromEntries(Object.entries(paths).map(([path, methods]) => [path, describe(methods)])),
     components: {
       schemas: components.schemas,
@@ -60,7 +60,7 @@ function describeOperation(
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
     // A user's requests that change something are counted with those of their sockets.
-    ...(open || isReading ? [] : ['rate_limited' as const]),
+    ...(open || operation.key || isReading ? [] : ['rate_limited' as const]),
     ...(operation.errors ?? []),
     'internal',
   ];
@@ -82,6 +82,7 @@ function describeOperation(
         ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
       },
       ...Object.fromEntries(errors),
+      431: { description: 'headers larger than 16 KiB; the answer has no body' },
       ...(body || form ? { 413: refusal('larger than 64 KiB'), 415: refusal('of another type') } : {}),
     },
   };

@@ -22,6 +22,16 @@ import { auditPaths, id, inPath } from './auditRoutes.js';
 import { eventPaths } from './eventRoutes.js';
 import { serverPaths } from './serverRoutes.js';
 
+/** The parts of REST, with what each is for. */
+export const tags = {
+  Users: 'Accounts, profiles and sessions of users.',
+  Audit: 'The log for auditors: events, points in time and proofs.',
+  Administration: 'Users and reports, for admins and moderators.',
+  Host: 'The server of the host application, and sign-in by its issuer.',
+  Operations: 'Health and metrics, for the operator.',
+  Documents: 'The descriptions of the interfaces.',
+};
+
 /** One method of one path, as `/openapi.json` describes it. */
 export interface Operation {
   readonly id: string;
@@ -29,7 +39,7 @@ export interface Operation {
   readonly summary: string;
   /** What it does and what it needs, in sentences. */
   readonly about: string;
-  readonly tag: 'Users' | 'Audit' | 'Administration' | 'Host' | 'Operations' | 'Documents';
+  readonly tag: keyof typeof tags;
   /** Needs no session. */
   readonly open?: true;
   /** Needs a server key in place of a session. */
