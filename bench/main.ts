@@ -7,6 +7,7 @@ import { auditReplay } from './measures/auditReplay.js';
 import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
+import { erasure } from './measures/erasure.js';
 import { groupMemory } from './measures/groupMemory.js';
 import { groups } from './measures/groups.js';
 import { manyGroups } from './measures/manyGroups.js';
@@ -54,6 +55,7 @@ const measures = [
   groupMemory,
   nodes,
   textKeys,
+  erasure,
 ];
 const measureTimeoutMs = 60 * 60_000;
 

@@ -85,6 +85,15 @@ class RunningParley implements Running {
     return response.ok;
   }
 
+  async erase({ userId, token }: BenchUser): Promise<void> {
+    const response = await fetch(`${this.server.origin}/user/${userId}`, {
+      method: 'DELETE',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify({ password }),
+    });
+    if (!response.ok) throw new Error(`an erasure failed: ${response.status} ${await response.text()}`);
+  }
+
   rooms(pairs: readonly (readonly [BenchUser, BenchUser])[]): Promise<string[]> {
     return mapLimited(pairs, atOnce, async ([user, friend]) => {
       const connection = await this.connect(user);

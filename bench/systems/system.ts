@@ -58,6 +58,8 @@ export interface Running {
   catchUp(user: BenchUser, place: Place): Promise<number>;
   /** Signs in with the password; false if the server is overloaded. Absent if the server has no passwords. */
   signIn?(user: BenchUser): Promise<boolean>;
+  /** Erases the user, and resolves with the answer. Absent if the server erases nobody. */
+  erase?(user: BenchUser): Promise<void>;
   /** How far the read models are behind the log, in seconds; 0 if the server has none. */
   projectionLag(): Promise<number>;
   /** Restarts the server on the same data after SIGTERM or SIGKILL. Returns the milliseconds from spawn to ready. */

@@ -199,6 +199,8 @@ export function systemOperator({
       let erased = 0;
       for (const userId of users) erased += await retry(() => erasures.eraseAgain([userId], at));
       if (users.length === 0) await retry(() => erasures.eraseAgain([], at));
+      // What the reports of the log keep is known before anything is deleted.
+      await deletedTexts.finish();
       const deleted = await deleteEach(commands, listed);
       await deletedTexts.finish();
       return { users: erased, messages: deleted };

@@ -111,7 +111,7 @@ export class Egress {
   readonly #resolve: Resolver;
 
   /** `allow`: addresses that are permitted whatever they are, by http too. */
-  constructor(allow: readonly Cidr[], resolve: Resolver = systemResolver) {
+  constructor(allow: readonly Cidr[] = [], resolve: Resolver = systemResolver) {
     this.#allowed = listOf(allow);
     this.#allowsHttp = allow.length > 0;
     this.#resolve = resolve;

@@ -170,7 +170,7 @@ const Settings = z.object({
   OIDC_AUDIENCE: z.string().min(1).max(255).optional(),
   OIDC_CLIENT_ID: z.string().min(1).max(255).optional(),
   SIGN_UP: z.enum(SIGN_UPS, `must be one of ${SIGN_UPS.join(', ')}`).default('open'),
-  EGRESS_ALLOW: blocks.default([]),
+  EGRESS_ALLOW: blocks.optional(),
   TRUST_PROXY: wholeNumber(0, 32).default(0),
   BCRYPT_COST: wholeNumber(4, 15).default(12),
   SESSION_TTL: duration('1s', '3650d').default(30 * UNIT_MS.d),

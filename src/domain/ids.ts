@@ -29,8 +29,11 @@ export function parseStream(stream: StreamName): { kind: StreamKind; id: string 
 /** Whether a room's id is that of a group. The id of a private room is derived, and has another version. */
 export const isGroupId = (roomId: RoomId): boolean => roomId[14] === '4' || roomId[14] === '7';
 
+const GROUP_KEY_PREFIX = 'group:';
 /** The owner of the key of a group's name in the vault. No user has such an id, whatever id a group was given. */
-export const groupKeyOwner = (roomId: RoomId): string => `group:${roomId}`;
+export const groupKeyOwner = (roomId: RoomId): string => `${GROUP_KEY_PREFIX}${roomId}`;
+/** Whether this is what `groupKeyOwner` gives: ids of users have no such prefix. */
+export const isGroupKeyOwner = (owner: string): boolean => owner.startsWith(GROUP_KEY_PREFIX);
 
 /** Two users in ascending order, as events name them. */
 export const pairOf = (a: UserId, b: UserId): readonly [UserId, UserId] => (a < b ? [a, b] : [b, a]);

@@ -60,6 +60,13 @@ export interface DeletedTextsDeps {
   readonly logger: Logger;
 }
 
+/** Where a node begins in a partition: behind this position and size; the log ended at `end` then. */
+interface Place {
+  readonly position: number;
+  readonly size: number;
+  readonly end: number;
+}
+
 /**
  * Follows one partition: keeps what its log reports, and destroys the keys of what it deletes and of groups that have
  * ended, in order.
@@ -69,12 +76,17 @@ class PartitionDestroyer {
   readonly #ending = new AbortController();
   #saved: number;
   #size: number;
+  /** Whether everything is kept that reports of before this node's ownership name. */
+  #hasKept = false;
 
   constructor(
     private readonly partition: number,
-    place: { readonly position: number; readonly size: number },
+    private readonly place: Place,
     private readonly deps: DeletedTextsDeps,
-    private readonly consequences: Consequences,
+    private readonly effects: {
+      readonly consequences: Consequences;
+      readonly keepReported: () => Promise<void>;
+    },
   ) {
     this.#saved = this.#size = place.size;
     const { log, logger } = deps;
@@ -127,6 +139,11 @@ class PartitionDestroyer {
       found.seqs.push(event.data.seq);
       rooms.set(roomKeysId(room), found);
     }
+    // Their reports were answered before, but are in other partitions, and the vault may be a back-up of before them.
+    if (rooms.size > 0 && !this.#hasKept && frame.size <= this.place.end) {
+      await this.#retry(this.effects.keepReported);
+      this.#hasKept = true;
+    }
     for (const { room, seqs } of rooms.values()) await this.#retry(() => texts.destroy(room, seqs));
     for (const { type, data } of frame.events)
       if (type === 'MemberLeft' && data.last) await this.#retry(() => texts.destroyGroup(data.roomId));
@@ -136,7 +153,7 @@ class PartitionDestroyer {
   }
 
   async #finish(event: Recorded): Promise<void> {
-    const { endSessions, finishDecision } = this.consequences;
+    const { endSessions, finishDecision } = this.effects.consequences;
     if (event.type === 'UserSuspended') await endSessions(event);
     if (event.type === 'UserAdministered' && event.data.action === 'sessions ended') await endSessions(event);
     if (event.type === 'ReportDecided') await finishDecision(event);
@@ -269,25 +286,44 @@ export class DeletedTexts {
         await running.stop();
       }
     const consequences = this.#consequences;
+    const effects = consequences && { consequences, keepReported: this.#keepReported };
     for (const partition of owned) {
-      if (!consequences || this.#running.has(partition) || this.#isStopped) continue;
+      if (!effects || this.#running.has(partition) || this.#isStopped) continue;
       const place = await this.#placeOf(partition);
-      this.#running.set(partition, new PartitionDestroyer(partition, place, this.#deps, consequences));
+      this.#running.set(partition, new PartitionDestroyer(partition, place, this.#deps, effects));
     }
     await this.#deps.texts.sweep([...this.#running.keys()]);
   }
 
   /** The place behind which the partition's deletions may not have been carried out. */
-  async #placeOf(partition: number): Promise<{ position: number; size: number }> {
+  async #placeOf(partition: number): Promise<Place> {
     const { log } = this.#deps;
     const size = await this.#savedProgress(partition);
-    const upTo = (await log.tail(partition))?.position ?? 0;
+    const { position: upTo = 0, size: end = 0 } = (await log.tail(partition)) ?? {};
     const position =
       size === 0
         ? 0
         : await findLastCommit(log, { partition, after: 0, upTo }, (place) => place.size <= size);
-    return { position, size };
+    return { position, size, end };
   }
+
+  /** Keeps what reports of any partition name behind its saved progress, unless they are decided. */
+  readonly #keepReported = async (): Promise<void> => {
+    const { log, texts } = this.#deps;
+    for (let partition = 0; partition < log.partitions; partition++)
+      for (let { position } = await this.#placeOf(partition); ; ) {
+        const commits = await log.read(partition, position, READ_COMMITS);
+        if (commits.length === 0) break;
+        for (const commit of commits) {
+          position = commit.position;
+          if (!commit.leaves.some((leaf) => isReport(leaf) || isDecision(leaf))) continue;
+          // A decision may have been carried out before its report was kept here.
+          for (const event of commitFrame(commit).events)
+            if (event.type === 'MessageReported') await texts.keep(event);
+            else if (event.type === 'ReportDecided') await texts.release(event);
+        }
+      }
+  };
 
   /**
    * The progress in the vault; 0 if it is above the log, because an older log was put back and accepted. Then all

@@ -11,7 +11,7 @@ import {
   type StoredPush,
 } from '../domain/defineEvent.js';
 import { pushesOf, type Recorded, shownBy, tieOf } from '../domain/events.js';
-import { isGroupId, parseStream, type StreamName, type UserId } from '../domain/ids.js';
+import { isGroupId, parseStream, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
 import type { EventLog } from '../log/log.js';
 import { follow, type TailReader } from '../log/logReader.js';
 import type { Queries } from '../projections/queries.js';
@@ -104,7 +104,11 @@ interface DerivedCommit {
   readonly frame: CommitFrame;
   readonly events: readonly PushedEvent[];
   readonly content: PushContent;
+  /** The groups that users of this node join by this commit: they get its later pushes. */
+  readonly joined: ReadonlySet<RoomId>;
 }
+
+const nowhere: ReadonlySet<RoomId> = new Set();
 
 /**
  * Turns commits into pushes, in the order of each partition, and advances the node's vector. A push is derived,
@@ -244,6 +248,7 @@ export class Fanout {
     let isOurs = false;
     const { partition, size } = frame;
     const content = new PushContent(this.#deps.content, frame.texts, () => this.#moments(partition, size));
+    let joined = nowhere;
     for (const event of frame.events) {
       // A push shows a message as its event says: whatever changes it later is pushed later.
       const message = frame.messages?.get(event.offset);
@@ -251,16 +256,18 @@ export class Fanout {
       const scene = message ? { members: room, message } : { members: room };
       const [pushes, tie] = [pushesOf(event, scene), tieOf(event, scene)];
       events.push({ event, pushes, tie });
+      if (event.type === 'MemberJoined' && ring.hosts(event.data.userId))
+        joined = new Set([...joined, event.data.roomId]);
       if (tie) isOurs ||= ring.hosts(tie.by) || ring.hosts(tie.other);
       for (const push of pushes)
         if ('about' in push) isOurs ||= relations.isWatched(push.about) || ring.hosts(push.about);
         else if ('profileOf' in push) isOurs = true;
-        else if (this.#isForAnyHere(push)) {
+        else if (this.#isForAnyHere(push, joined)) {
           content.want(push);
           isOurs = true;
         }
     }
-    return isOurs ? { frame, events, content } : undefined;
+    return isOurs ? { frame, events, content, joined } : undefined;
   }
 
   /** What chats are shown as of: what was pushed, and the commit itself. */
@@ -271,24 +278,34 @@ export class Fanout {
     }));
   }
 
-  #isForAnyHere({ to }: StoredPush): boolean {
+  #isForAnyHere({ to }: StoredPush, joined: ReadonlySet<RoomId>): boolean {
     const { ring, groups } = this.#deps.interest;
     if (isGroupAudience(to))
-      return groups.hasMembers(to.group) || (to.and?.some((user) => ring.hosts(user)) ?? false);
+      return (
+        groups.hasMembers(to.group) ||
+        joined.has(to.group) ||
+        (to.and?.some((user) => ring.hosts(user)) ?? false)
+      );
     for (const user of to) if (ring.hosts(user)) return true;
     return false;
   }
 
   async #fetch(commit: DerivedCommit): Promise<void> {
-    const { events, content } = commit;
-    await this.#retry(commit.frame, async () => {
-      await content.load();
-      // A user may have connected meanwhile whom other events of the commit concern.
-      for (const { pushes } of events)
-        for (const push of pushes) if (isStoredPush(push) && this.#isForAnyHere(push)) content.want(push);
-      return content.missing === 0;
-    });
+    do
+      await this.#retry(commit.frame, async () => {
+        await commit.content.load();
+        return true;
+      });
+    while (!this.#hasAll(commit) && !this.#ending.signal.aborted);
     this.#apply(commit);
+  }
+
+  /** Whether all content is in memory. A user may have connected meanwhile whom other events of the commit concern. */
+  #hasAll({ events, content, joined }: DerivedCommit): boolean {
+    for (const { pushes } of events)
+      for (const push of pushes)
+        if (isStoredPush(push) && this.#isForAnyHere(push, joined)) content.want(push);
+    return content.missing === 0;
   }
 
   /** Tries until `attempt` returns true, or the fan-out ends: a push is late rather than lost. */

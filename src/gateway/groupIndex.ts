@@ -61,8 +61,10 @@ export class GroupIndex {
       if (this.#users.get(user) !== hosted) return;
       const at = this.#fannedOut();
       for (const { roomId, partition, periods } of found) {
-        const left = periods.at(-1)?.left ?? null;
-        this.#enter(roomId, user, { periods, isMember: left === null || left >= (at[partition] ?? 0) });
+        // What was read may be ahead: somebody may be about to leave, or to come.
+        const last = (at[partition] ?? 0) - 1;
+        const isMember = periods.some(({ joined, left }) => joined <= last && (left === null || left > last));
+        this.#enter(roomId, user, { periods, isMember });
       }
       hosted.noted = undefined;
       for (const event of noted) this.fold(event);

@@ -9,7 +9,7 @@ import { isRequest, openChats } from './models/chatViews.js';
 import type { Viewer } from './models/contacts.js';
 import { type PlacedGroup, placedGroups } from './models/membershipRows.js';
 import type { ViewSource } from './models/userRows.js';
-import type { RowReader } from './store/rowStore.js';
+import { findCheckedInOrder, type RowReader } from './store/rowStore.js';
 
 /** Pages of a user's chats, newest activity first: private ones, and all groups that the user is in. */
 
@@ -21,7 +21,7 @@ export interface ChatPageAsked extends PageAsked {
 interface PlacedChat {
   readonly place: PageEnd;
   readonly roomId: RoomId;
-  /** Of a private chat. Undefined for a group, and for what an index wrongly gave. */
+  /** Of a private chat. Undefined for a group. */
   readonly pair?: OpenChatRow;
   readonly isGroup?: true;
 }
@@ -78,16 +78,17 @@ async function placedBehind(
   groups: readonly PlacedGroup[],
   { limit, from }: { readonly limit: number; readonly from: PageEnd | undefined },
 ): Promise<{ chats: PlacedChat[]; hasMore: boolean }> {
-  const find = { terms: [me], reverse: true, limit: limit + 1, ...(from ? { from } : {}) };
-  const found = await rows.find(chatsModel, 'activity', find);
-  const pairs = found.slice(0, limit).flatMap(({ key, value }): PlacedChat[] => {
-    if (!value) return [];
-    const placed = { place: { sort: activityOf(value), key }, roomId: value.roomId };
+  const found = await findCheckedInOrder(rows, chatsModel, 'activity', {
+    find: { terms: [me], reverse: true, limit: limit + 1, ...(from ? { from } : {}) },
     // An index is not trusted, and a chat is active only once it was created.
-    return [
-      hasChat(value) && isMember(value, me) && me in value.active ? { ...placed, pair: value } : placed,
-    ];
+    isWanted: ({ value }) => value !== null && hasChat(value) && isMember(value, me) && me in value.active,
+    sortOf: activityOf,
   });
+  const pairs = found
+    .slice(0, limit)
+    .flatMap(({ key, value }): PlacedChat[] =>
+      hasChat(value) ? [{ place: { sort: activityOf(value), key }, roomId: value.roomId, pair: value }] : [],
+    );
   // Groups behind the end of these pairs wait for the next page.
   const end = found.length > limit ? pairs.at(-1)?.place : undefined;
   const placed = groups

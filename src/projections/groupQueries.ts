@@ -19,7 +19,7 @@ import {
 import { messageKey } from './models/messageKeys.js';
 import { messageOf, messagesModel, openMessages } from './models/messageRows.js';
 import { requireUser, usersById, type ViewSource } from './models/userRows.js';
-import { elementAt, type Row, type RowReader } from './store/rowStore.js';
+import { elementAt, findCheckedInOrder, type Row, type RowReader } from './store/rowStore.js';
 
 /** A group, and somebody's membership of it, present or ended. */
 export interface SeenGroup {
@@ -55,28 +55,25 @@ export async function seenGroups(
 
 const windowsOfGroup = ({ membership }: SeenGroup) => windowsIn(periodsOf(membership));
 
-/** Members of a group in the order of joining, behind `from`. */
+type Member = Row<MembershipRow> & { readonly userId: UserId; readonly value: MembershipRow };
+
+/** Members of a group in the order of joining, behind `from`. There are fewer than `limit` only at the end. */
 export async function membersByJoining(
   rows: RowReader,
   roomId: RoomId,
   limit: number,
   from?: PageEnd,
-): Promise<(Row<MembershipRow> & { readonly userId: UserId; readonly value: MembershipRow })[]> {
-  const found = await rows.find(membershipsModel, 'members', {
-    terms: [roomId],
-    limit,
-    ...(from === undefined ? {} : { from }),
+): Promise<Member[]> {
+  const found = await findCheckedInOrder(rows, membershipsModel, 'members', {
+    find: { terms: [roomId], limit, ...(from === undefined ? {} : { from }) },
+    // An index is not trusted: a wrong entry shows nobody, and hides nobody who comes behind it.
+    isWanted: ({ key, value }) => value?.role != null && membershipIn(key).roomId === roomId,
+    sortOf: joinedIn,
   });
-  return found.flatMap((row) => {
-    const { value } = row;
-    const member = membershipIn(row.key);
-    // An index is not trusted.
-    return value?.role && member.roomId === roomId ? [{ ...row, value, userId: member.userId }] : [];
-  });
+  return found.map((row) => ({ ...row, userId: membershipIn(row.key).userId }));
 }
 
 type Mark = readonly [userId: UserId, upTo: number];
-type Member = Awaited<ReturnType<typeof membersByJoining>>[number];
 
 /** Terms of one read. */
 const MOST_TERMS = 256;

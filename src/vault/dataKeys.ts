@@ -188,6 +188,9 @@ export class OwnKeys {
   }
 }
 
+/** The vault answers, and has no row of an owner. */
+export class KeyMissing extends VaultUnavailable {}
+
 /** An owner without a row is an outage, because each user gets one at the sign-up. */
-export const missingKey = (owner: UserId): VaultUnavailable =>
-  new VaultUnavailable(`the vault has neither a key nor a tombstone of user ${owner}`);
+export const missingKey = (owner: UserId): KeyMissing =>
+  new KeyMissing(`the vault has neither a key nor a tombstone of user ${owner}`);

@@ -1,7 +1,8 @@
 import type { Command, CommandDescription } from '../domain/commands.js';
 import type { DecisionLimits, Wants } from '../domain/defineCommand.js';
-import { groupKeyOwner, type UserId, type WriterInRoom } from '../domain/ids.js';
+import { groupKeyOwner, isGroupKeyOwner, type UserId, type WriterInRoom } from '../domain/ids.js';
 import type { AskedMessage, StoredMessage } from '../projections/models/messageRows.js';
+import { KeyMissing } from '../vault/dataKeys.js';
 import { type RoomKeys, roomKeysId } from '../vault/textKeys.js';
 import type { DataKey } from '../vault/vault.js';
 import type { MessageIds, NamedMessage } from './messageIds.js';
@@ -134,6 +135,27 @@ function ownersOf({ ownKeys = NONE, groupKeys }: Wants): readonly string[] {
   return groupKeys === undefined ? ownKeys : [...ownKeys, ...groupKeys.map(groupKeyOwner)];
 }
 
+/**
+ * Fetches the keys of these owners. A room that is no group has no key of a group, and is left out: its state tells the
+ * decider so.
+ */
+async function fetchOwnKeys(
+  keys: DecisionLookups['keys'],
+  owners: readonly string[],
+): Promise<ReadonlyMap<string, DataKey | 'destroyed'>> {
+  const ofGroup = async (owner: string) =>
+    keys.getKeys([owner]).catch((error: unknown) => {
+      if (error instanceof KeyMissing) return nothing;
+      throw error;
+    });
+  const people = owners.filter((owner) => !isGroupKeyOwner(owner));
+  const found = await Promise.all([
+    people.length > 0 ? keys.getKeys(people) : nothing,
+    ...owners.filter(isGroupKeyOwner).map(ofGroup),
+  ]);
+  return found.length === 1 && found[0] ? found[0] : new Map(found.flatMap((some) => [...some]));
+}
+
 /** Fetches the facts and keys of a round from the stores. */
 async function fetchFound(
   prepared: readonly Prepared[],
@@ -156,7 +178,7 @@ async function fetchFound(
   }
   const [rows, ownKeys, roomKeys, messages, users, active] = await Promise.all([
     missing.size > 0 ? reads.states([...missing].map(({ name }) => name)) : nothing,
-    owners.size > 0 ? keys.getKeys([...owners]) : nothing,
+    owners.size > 0 ? fetchOwnKeys(keys, [...owners]) : nothing,
     rooms.size > 0 ? keys.getRoomKeys([...rooms.values()]) : nothing,
     asked.length > 0 ? reads.messages(asked) : nothing,
     wanted.size > 0 ? reads.existing([...wanted]) : nobody,

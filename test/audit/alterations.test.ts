@@ -84,7 +84,7 @@ for (const kind of allEngines)
     let copy: StoredCopy;
     before(async function () {
       if (!(await hasEngine(kind))) this.skip();
-      const options = { partitions: 2, hasDestroyed: true, ids: idsInBoth() };
+      const options = { partitions: 2, hasDestroyed: true, hasGroups: true, ids: idsInBoth() };
       world = await smallLog(await freshEngine(kind), options);
       await rebuildPresence(world.engine);
       copy = await copyStore(world.engine);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Db } from 'mongodb';
 import { COMMITS } from '../../src/log/mongoLog.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
@@ -207,6 +208,8 @@ const MODELS = [
   'roles',
   'tiles',
   'streams',
+  'groups',
+  'memberships',
 ] as const;
 /** `presence` was rebuilt: see the test. */
 const tableOf = (model: string): string => (model === 'presence' ? 'presence_g1_v1' : `${model}_v1`);
@@ -267,6 +270,8 @@ const INDEXES = {
   users: ['suffix', 'erased'],
   chats: ['activity', 'changed', 'friends', 'blocked', 'members'],
   presence: ['online'],
+  groups: ['activity'],
+  memberships: ['user', 'members'],
 } as const;
 
 const ofIndexes: readonly Alteration[] = Object.entries(INDEXES).flatMap(([model, names]) =>
@@ -555,13 +560,20 @@ const ofVault: readonly Alteration[] = [
   },
   {
     what: 'a session is planted',
-    ...inVault("INSERT INTO sessions VALUES ('x', ':ann', '2026', '2036', NULL)"),
+    ...inVault("INSERT INTO sessions VALUES ('x', ':ann', '2026', '2036', NULL, NULL)"),
     ...onVault('sessions', (rows, { ann }) =>
       rows.insertOne({ ...id('x'), userId: ann, createdAt: '2026', expiresAt: '2036', endedAt: null }),
     ),
     unnoticed: 'sessions are not in the log',
   },
+  {
+    what: 'a server key is planted',
+    vault: ({ serverKeys }) => serverKeys.create({ ...SERVER_KEY, id: randomUUID() }),
+    found: 'which the log did not add',
+  },
 ];
+
+const SERVER_KEY = { name: 'planted', scopes: ['users'], createdAt: '2026-01-01T00:00:00.000Z' } as const;
 
 /** By group, every alteration that is tried. */
 export const alterations: Readonly<Record<string, readonly Alteration[]>> = {

@@ -5,7 +5,9 @@ import type { Document } from 'mongodb';
 import { roomIdOf, streamOf } from '../../src/domain/ids.js';
 import { changedStreams } from '../../src/projections/changedStreams.js';
 import { chatPage } from '../../src/projections/chatPages.js';
+import { groupMembersPage, openGroups, readersPage, seenGroup } from '../../src/projections/groupQueries.js';
 import { pairsUnder, tiesOf } from '../../src/projections/models/contacts.js';
+import { countGroups, membershipKey, membershipsOf } from '../../src/projections/models/membershipRows.js';
 import { messageIdHash, messageIdKeys } from '../../src/projections/models/messageIdIndex.js';
 import { messageKey } from '../../src/projections/models/messageKeys.js';
 import { messageFacts, messagePage, openMessages } from '../../src/projections/models/messageRows.js';
@@ -27,22 +29,24 @@ interface Planted {
   readonly index: string;
   readonly term: string;
   readonly key: string;
+  /** By default behind all others; on MongoDB an entry has the place of its row. */
+  readonly sort?: number;
 }
 
-async function plant(engine: Engine, { table, index, term, key }: Planted): Promise<void> {
+async function plant(engine: Engine, { table, index, term, key, sort = 1e15 }: Planted): Promise<void> {
   if (engine.kind === 'mongodb') {
     const path = `ix.${index}`;
     await withMongo(engine.url, async (client) => {
       const rows = client.db().collection<{ _id: string }>(table);
       const row: Document | null = await rows.findOne({ _id: key });
       const terms: readonly string[] = row?.ix?.[index]?.t ?? [];
-      const set = { [`${path}.t`]: [...terms, term], [`${path}.s`]: row?.ix?.[index]?.s ?? 1e15 };
+      const set = { [`${path}.t`]: [...terms, term], [`${path}.s`]: row?.ix?.[index]?.s ?? sort };
       await rows.updateOne({ _id: key }, { $set: set });
     });
     return;
   }
   const db = new DatabaseSync(join(engine.dataDir, 'read.db'));
-  db.prepare(`INSERT INTO "${table}__${index}" VALUES (?, ?, ?)`).run(term, 1e15, key);
+  db.prepare(`INSERT INTO "${table}__${index}" VALUES (?, ?, ?)`).run(term, sort, key);
   db.close();
 }
 
@@ -55,7 +59,7 @@ for (const kind of allEngines)
       if (!(await hasEngine(kind))) this.skip();
       const engine: Engine =
         kind === 'sqlite' ? { kind, dataDir: tempDir() } : { kind, url: await freshDatabase() };
-      world = await smallLog(engine, { hasDestroyed: true });
+      world = await smallLog(engine, { hasDestroyed: true, hasGroups: true });
       const { store, close: closeEngine } = await openEngine(engine);
       const vault = await openVault({ engine, masterKey: world.masterKey });
       const memory = createPlaintextCache();
@@ -75,7 +79,7 @@ for (const kind of allEngines)
       const viewer = { me: cid, rule: 'open' } as const;
       const before = await chatPage(source, viewer, { limit: 10 });
       await plant(engine, { table: 'chats_v1', index: 'activity', term: cid, key: room() });
-      expect(before.chats).to.have.lengthOf(1);
+      expect(before.chats).to.have.lengthOf(2);
       expect(await chatPage(source, viewer, { limit: 10 })).to.deep.equal(before);
     });
 
@@ -92,14 +96,92 @@ for (const kind of allEngines)
     });
 
     it("another's stream in a replay, and the page behind it is not lost", async () => {
-      const { engine, bob, cid, annAndCid } = world;
-      const own = [annAndCid, roomIdOf(bob, cid)].map((roomId) => streamOf('room', roomId)).sort();
+      const { engine, bob, cid, annAndCid, groups } = world;
+      const own = [annAndCid, roomIdOf(bob, cid), groups[1]].map((roomId) => streamOf('room', roomId)).sort();
       const streams = [...own, streamOf('user', cid)].map((key) => ({ key }));
       await plant(engine, { table: 'chats_v1', index: 'changed', term: `${cid}/0`, key: room() });
       for (const limit of [1, 10])
         expect(await changedStreams(source.rows, cid, 0, -1, { limit })).to.deep.equal(
           streams.slice(0, limit),
         );
+    });
+
+    it("another's group among mine: in lists, counts, replays, and what a node keeps of its users", async () => {
+      const { engine, ann, cid, groups } = world;
+      const [foreign, own] = groups;
+      const viewer = { me: cid, rule: 'open' } as const;
+      const lists = async () => {
+        const page = (limit: number, next?: string) =>
+          chatPage(source, viewer, { limit, ...(next ? { next } : {}) });
+        const paged: string[] = [];
+        for (let next: string | undefined, pages = 0; pages === 0 || (next && pages < 10); pages++) {
+          const found = await page(1, next);
+          paged.push(...found.chats.map(({ roomId }) => roomId));
+          next = found.next;
+        }
+        return {
+          paged,
+          all: (await page(10)).chats.map(({ roomId }) => roomId),
+          kept: (await membershipsOf(source.rows, cid)).map(({ key }) => key),
+          count: (await countGroups(source.rows, [cid])).get(cid),
+          streams: await changedStreams(source.rows, cid, 0, -1, { limit: 10 }),
+        };
+      };
+      const before = await lists();
+      expect(before.kept).to.deep.equal([membershipKey(own, cid)]);
+      expect(before.all).to.include(own).and.not.include(foreign);
+      await plant(engine, {
+        ...{ table: 'memberships_v1', index: 'user', term: cid, key: membershipKey(foreign, ann) },
+      });
+      expect(await lists()).to.deep.equal(before);
+    });
+
+    it("another group's members among those of mine, and hides none of mine behind them", async () => {
+      const { engine, ann, bob, cid, groups } = world;
+      const [roomId, other] = groups;
+      const members = async (limit: number) => {
+        const ids: string[] = [];
+        for (let next: string | undefined, more = true; more; more = next !== undefined) {
+          const page = await groupMembersPage(source, ann, { roomId, limit, ...(next ? { next } : {}) });
+          ids.push(...page.members.map(({ user }) => user.userId));
+          next = page.next;
+        }
+        return ids;
+      };
+      const readers = async () => {
+        const page = { roomId, seq: 1, limit: 10 };
+        return (await readersPage(source, { me: ann, rule: 'open' }, page)).readers;
+      };
+      const shown = async () => {
+        const seen = await seenGroup(source.rows, roomId, ann);
+        return seen && openGroups(source, { me: ann, rule: 'open' }, [seen]);
+      };
+      const before = { readers: await readers(), shown: await shown() };
+      expect(await members(10)).to.deep.equal([ann, bob]);
+      for (const [sort, userId] of [
+        [0, cid],
+        [1e15, bob],
+      ] as const)
+        await plant(engine, {
+          ...{ table: 'memberships_v1', index: 'members', term: roomId, sort },
+          key: membershipKey(other, userId),
+        });
+      for (const limit of [1, 2, 10])
+        expect(await members(limit), `${limit} a page`).to.deep.equal([ann, bob]);
+      expect({ readers: await readers(), shown: await shown() }).to.deep.equal(before);
+    });
+
+    it('a group as active at another time than its newest message', async () => {
+      const { engine, bob, groups } = world;
+      const viewer = { me: bob, rule: 'open' } as const;
+      const rooms = async () => {
+        const page = await chatPage(source, viewer, { limit: 10 });
+        return page.chats.map(({ roomId, lastMessage }) => [roomId, lastMessage?.sentAt]);
+      };
+      const before = await rooms();
+      const [first, second] = groups.map((roomId) => streamOf('room', roomId));
+      await plant(engine, { table: 'groups_v1', index: 'activity', term: first ?? '', key: second ?? '' });
+      expect(new Set(await rooms())).to.deep.equal(new Set(before));
     });
 
     it('a message under another id', async () => {

@@ -1,7 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { encodeEvent, type UnplacedEvent } from '../../src/domain/codec.js';
 import type { NewEvent } from '../../src/domain/events.js';
-import { roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
+import { groupNote } from '../../src/domain/groups/groupEvents.js';
+import { checksumOf } from '../../src/domain/groups/groupState.js';
+import { groupKeyOwner, type RoomId, roomIdOf, streamOf, type UserId } from '../../src/domain/ids.js';
 import { textContext } from '../../src/domain/messages/sealedMessages.js';
 import { DEFAULT_PREFERENCES } from '../../src/domain/userMessageChat.js';
 import { usernameContext } from '../../src/domain/users.js';
@@ -29,6 +31,8 @@ export interface SmallLog {
   readonly cid: UserId;
   readonly annAndBob: string;
   readonly annAndCid: string;
+  /** If there are groups: one of Ann and Bob, and one of Bob and Cid. */
+  readonly groups: readonly [RoomId, RoomId];
   /** Events in the order in which they happened. */
   readonly events: readonly UnplacedEvent[];
 }
@@ -36,6 +40,8 @@ export interface SmallLog {
 export interface SmallLogOptions {
   readonly partitions?: number;
   readonly messages?: number;
+  /** Also makes two groups, in each of which a message is sent. */
+  readonly hasGroups?: boolean;
   /** Also deletes the second message of Ann and Bob, and erases a fourth user, with their keys. */
   readonly hasDestroyed?: boolean | 'in the log only';
   /** Keeps the time of each event in its leaf, so that some differ from the time of their commit. */
@@ -58,7 +64,8 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
   const [ann = randomUUID(), bob = randomUUID(), cid = randomUUID()] = options.like
     ? [options.like.ann, options.like.bob, options.like.cid]
     : (options.ids ?? []);
-  const sent = await eventsOf(engine, masterKey, [ann, bob, cid], options);
+  const groups: [RoomId, RoomId] = [randomUUID(), randomUUID()];
+  const sent = await eventsOf(engine, masterKey, { people: [ann, bob, cid], groups }, options);
   const events = options.forge ? sent.map(options.forge) : sent;
   const log = await openLog(engine, options.partitions ?? 1);
   try {
@@ -76,16 +83,22 @@ export async function smallLog(engine: Engine, options: SmallLogOptions = {}): P
     cid,
     annAndBob: roomIdOf(ann, bob),
     annAndCid: roomIdOf(ann, cid),
+    groups,
     events,
   };
+}
+
+interface Made {
+  readonly people: readonly [UserId, UserId, UserId];
+  readonly groups: readonly [RoomId, RoomId];
 }
 
 /** The events of short conversations, one minute apart, sealed with keys of the engine's vault. */
 async function eventsOf(
   engine: Engine,
   masterKey: Buffer,
-  [ann, bob, cid]: readonly [UserId, UserId, UserId],
-  { messages = 6, textOf = (n) => `message ${n}`, hasDestroyed = false }: SmallLogOptions,
+  { people: [ann, bob, cid], groups }: Made,
+  { messages = 6, textOf = (n) => `message ${n}`, hasDestroyed = false, hasGroups = false }: SmallLogOptions,
 ): Promise<UnplacedEvent[]> {
   const vault = await openVault({ engine, masterKey });
   const events: UnplacedEvent[] = [];
@@ -97,8 +110,8 @@ async function eventsOf(
     // The fields of one type stay together, because they come from one event.
     events.push({ ...event, version, actor, recordedAt, commandId: randomUUID() } as UnplacedEvent);
   };
-  const keyOf = async (user: UserId): Promise<Buffer> => {
-    const key = await vault.keys.getKey(user);
+  const keyOf = async (owner: string): Promise<Buffer> => {
+    const key = await vault.keys.getKey(owner);
     if (key === 'destroyed') throw new Error('no key was destroyed yet');
     return key;
   };
@@ -110,6 +123,35 @@ async function eventsOf(
     const data = { userId, username, backgroundColor: '#aabbcc' };
     add(userId, { type: 'UserRegistered', stream: streamOf('user', userId), data });
     add(userId, { type: 'UserWentOnline', stream: streamOf('user', userId), data: { userId } });
+  };
+  const send = async (owner: UserId, roomId: RoomId, seq: number) => {
+    const messageId = randomUUID();
+    const [keys] = (await vault.keys.getRoomKeys([{ owner, roomId }])).values();
+    if (!(keys instanceof RoomKeys)) throw new Error('no key was destroyed yet');
+    const text = sealText(keys, { seq, rev: 0 }, textOf(seq), textContext({ roomId, messageId }));
+    add(owner, {
+      type: 'MessageSent',
+      stream: streamOf('room', roomId),
+      data: { roomId, messageId, seq, text },
+    });
+  };
+  const makeGroup = async (roomId: RoomId, owner: UserId, member: UserId) => {
+    const stream = streamOf('room', roomId);
+    await vault.keys.create(groupKeyOwner(roomId));
+    const { context } = groupNote(roomId, 'name', '');
+    const name = seal(await keyOf(groupKeyOwner(roomId)), 'a small group', context);
+    const settings = { history: 'joined', whoAdds: 'members', whoSends: 'members' } as const;
+    add(owner, {
+      type: 'GroupCreated',
+      stream,
+      data: { roomId, name, settings, named: checksumOf([member]) },
+    });
+    for (const [place, userId] of [owner, member].entries()) {
+      const role = userId === owner ? 'owner' : 'member';
+      const joined = { roomId, userId, by: owner, role, from: 1, at: 0, place } as const;
+      add(owner, { type: 'MemberJoined', stream, data: joined });
+    }
+    await send(owner, roomId, 1);
   };
   await register(ann, 'ann');
   await register(bob, 'bob');
@@ -142,15 +184,13 @@ async function eventsOf(
     const created = { roomId, roomType: 'PRIVATE', members } as const;
     add(ann, { type: 'RoomCreated', stream, data: created });
     for (const userId of members) add(ann, { type: 'ChatOpened', stream, data: { roomId, userId } });
-    for (let seq = 1; seq <= messages; seq++) {
-      const messageId = randomUUID();
-      const [keys] = (await vault.keys.getRoomKeys([{ owner: ann, roomId }])).values();
-      if (!(keys instanceof RoomKeys)) throw new Error('no key was destroyed yet');
-      const text = sealText(keys, { seq, rev: 0 }, textOf(seq), textContext({ roomId, messageId }));
-      add(ann, { type: 'MessageSent', stream, data: { roomId, messageId, seq, text } });
-    }
+    for (let seq = 1; seq <= messages; seq++) await send(ann, roomId, seq);
     const read = { roomId, userId: other, upTo: messages };
     add(other, { type: 'MessagesRead', stream, data: read });
+  }
+  if (hasGroups) {
+    await makeGroup(groups[0], ann, bob);
+    await makeGroup(groups[1], bob, cid);
   }
   if (hasDestroyed) {
     const second = events.find((event) => event.type === 'MessageSent' && event.data.seq === 2);

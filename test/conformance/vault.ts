@@ -483,6 +483,87 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     if (second) expect(await here.advance('a', second, { size: 7, history: 'h' })).to.equal(undefined);
   },
 
+  async 'the session of an issued token is stored once, and stays ended as long as the token lives'(open) {
+    const [here, there] = [(await open()).sessions, (await open()).sessions];
+    const [token, userId] = [`a.${randomUUID()}.b`, randomUUID()];
+    const session = { userId, createdAt: NOW.toISOString(), expiresAt: later(HOUR).toISOString() };
+    expect(await here.findIssued(token, NOW)).to.equal(undefined);
+    const made = await here.createIssued(token, session);
+    expect(made).to.include(session);
+    expect(await there.createIssued(token, { ...session, userId: randomUUID() })).to.deep.equal(made);
+    expect(await there.findIssued(token, NOW)).to.deep.equal(made);
+    expect(await there.findIssued(token, later(HOUR))).to.equal('ended');
+    await here.revoke(made?.id ?? '');
+    // More sessions than are kept of those that have ended.
+    for (let i = 0; i < 110; i++) {
+      const { session: other } = await here.create(userId, later(i + 1), HOUR);
+      await here.revoke(other.id);
+    }
+    expect(await here.findIssued(token, NOW)).to.equal('ended');
+    expect(await here.createIssued(token, session)).to.equal(undefined);
+    expect(await (await open()).sessions.findIssued(token, NOW)).to.equal('ended');
+  },
+
+  async 'the sessions of issued tokens end by their user and time, or by the session of the issuer'(open) {
+    const { sessions } = await open();
+    const [userId, sid] = [randomUUID(), randomUUID()];
+    const issue = async (at: number, more: { sid?: string; userId?: string } = {}) => {
+      const token = `a.${randomUUID()}.b`;
+      const times = { createdAt: later(at).toISOString(), expiresAt: later(HOUR).toISOString() };
+      return { token, made: await sessions.createIssued(token, { userId, ...times, ...more }) };
+    };
+    const [early, late, other] = [
+      await issue(0),
+      await issue(2000),
+      await issue(0, { userId: randomUUID() }),
+    ];
+    const own = await sessions.create(userId, NOW, HOUR);
+    expect(await sessions.revokeIssued({ userId, upTo: later(1000) })).to.deep.equal([early.made?.id]);
+    const isOpen = async ({ token }: { token: string }) =>
+      (await sessions.findIssued(token, NOW)) !== 'ended';
+    expect([await isOpen(early), await isOpen(late), await isOpen(other)]).to.deep.equal([false, true, true]);
+    expect(await sessions.find(own.token, NOW)).to.deep.equal(own.session);
+    const [one, two] = [await issue(0, { sid }), await issue(0, { sid, userId: randomUUID() })];
+    const ended = await sessions.revokeIssued({ sid });
+    expect(ended).to.have.members([one.made?.id, two.made?.id]);
+    expect([await isOpen(one), await isOpen(late), await isOpen(other)]).to.deep.equal([false, true, true]);
+  },
+
+  async 'a host id names one user for ever'(open) {
+    const [here, there] = [(await open()).hostLinks, (await open()).hostLinks];
+    const hostId = `Person ${randomUUID()}`;
+    const links = [randomUUID(), randomUUID()].map((userId) => ({ userId, backgroundColor: '#a1b2c3' }));
+    const [one, two] = links as [(typeof links)[0], (typeof links)[0]]; // Two were made.
+    const claimed = await Promise.all([here.claim(hostId, one), there.claim(hostId, two)]);
+    expect(claimed[0]).to.deep.equal(claimed[1]);
+    expect(claimed[0].isComplete).to.equal(false);
+    expect(await there.find(hostId.toLowerCase()), 'case matters').to.equal(undefined);
+    const names = await Promise.all([here.chooseName(hostId, 'ada'), there.chooseName(hostId, 'eve')]);
+    expect(names[0]).to.equal(names[1]);
+    await here.markComplete(hostId);
+    expect(await there.find(hostId)).to.deep.equal({ ...claimed[0], username: names[0], isComplete: true });
+    expect(here.nameOf(hostId, 0))
+      .to.equal(there.nameOf(hostId, 0))
+      .and.to.match(/^[a-z0-9]{12}$/);
+    expect(here.nameOf(hostId, 0)).not.to.equal(here.nameOf(hostId, 1));
+  },
+
+  async 'tokens of a subject are refused until a time, and those of a session for ever'(open) {
+    const { hostLinks: links } = await open();
+    const [subject, sid] = [randomUUID(), randomUUID()];
+    await links.refuseUntil(subject, 1000);
+    await links.refuseUntil(subject, 900);
+    await links.refuseSession(sid);
+    const { hostLinks: again } = await open();
+    const refused = [
+      again.isRefused(subject, 1000, undefined),
+      again.isRefused(subject, 1001, undefined),
+      again.isRefused(subject, 1001, sid),
+      again.isRefused(randomUUID(), 1, randomUUID()),
+    ];
+    expect(await Promise.all(refused)).to.deep.equal([true, false, true, false]);
+  },
+
   async 'a server key is found by its secret alone, by every process, until it is revoked'(open) {
     const [here, there] = [(await open()).serverKeys, (await open()).serverKeys];
     const key = { id: randomUUID(), name: 'shop', scopes: ['users', 'events'] as const };

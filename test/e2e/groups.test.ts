@@ -134,20 +134,120 @@ for (const kind of allKinds) {
       const ada = await person();
       const ben = await Newcomer.at(server);
       const roomId = await group(ada.device, [ben.userId], { history: 'all' });
+      const asleep = await ben.device();
+      let { cursor } = asleep;
+      await asleep.close();
       for (let round = 0; round < 6; round++) {
-        const connecting = Promise.all([ben.device(), ben.device()]);
+        // On each node one that begins anew, and one that comes back and is replayed what it has missed.
+        const connecting = Promise.all(
+          [undefined, undefined, cursor, cursor].map((from) => ben.device(from)),
+        );
         await say(ada.device, roomId, `before ${round}`);
         const removing = ada.device.request('remove member', { roomId, userId: ben.userId });
         const sent = say(ada.device, roomId, `behind ${round}`);
-        const both = await connecting;
+        const all = await connecting;
         await Promise.all([removing, sent]);
         await ada.device.request('add members', { roomId, userIds: [ben.userId] });
         await say(ada.device, roomId, `again ${round}`);
-        for (const device of both) {
+        for (const device of all) {
           await hear(device, `again ${round}`);
           expect(heard(device)).to.not.include(`behind ${round}`);
-          await device.close();
         }
+        for (const device of all.slice(2)) {
+          await device.push('identity', ({ caughtUp }) => caughtUp);
+          const missed = heard(device).slice(-2);
+          expect(missed, 'what lies in his windows, once').to.deep.equal([
+            `before ${round}`,
+            `again ${round}`,
+          ]);
+        }
+        cursor = all[2]?.cursor ?? cursor;
+        await Promise.all(all.map((device) => device.close()));
+        // Connected when all is over: the replay alone decides.
+        const late = await ben.device(asleep.cursor);
+        await late.push('identity', ({ caughtUp }) => caughtUp);
+        const rounds = Array.from({ length: round + 1 }, (_, n) => [`before ${n}`, `again ${n}`]);
+        expect(heard(late)).to.deep.equal(rounds.flat());
+        await late.close();
+      }
+    });
+
+    it('are joined by many at once: each is told of the group, of those who come later, and of what is said', async () => {
+      const ada = await person();
+      const others: Newcomer[] = [];
+      for (let i = 0; i < 20; i++) others.push(await Newcomer.at(server));
+      const roomId = await group(ada.device, []);
+      const told: RawSocket[] = [];
+      for (const who of others) told.push(await who.device());
+      devices.push(...told);
+      // So many commands share commits.
+      const asked = others.flatMap(({ userId }, i) => [
+        ada.device.request('add members', { roomId, userIds: [userId] }),
+        say(ada.device, roomId, `behind ${i}`),
+      ]);
+      await Promise.all(asked);
+      for (const [i, device] of told.entries()) {
+        await hear(device, `behind ${others.length - 1}`);
+        const texts = Array.from({ length: others.length - i }, (_, n) => `behind ${i + n}`);
+        expect(heard(device)).to.deep.equal(texts);
+        const later = others.slice(i + 1).map(({ userId }) => userId);
+        expect(device.pushed('add member').map(({ user }) => user.userId)).to.deep.equal(later);
+        expect(device.pushed('init chat').map(({ room }) => room.roomId)).to.deep.equal([roomId]);
+      }
+    });
+
+    it('always have an owner, however members act while the last one is erased', async () => {
+      for (let round = 0; round < 2; round++) {
+        const [ada, ben, eve, dan] = [await person(), await person(), await person(), await person()];
+        const newcomers = [await Newcomer.at(server), await Newcomer.at(server)];
+        const roomId = await group(ada.device, [ben.id, eve.id, dan.id]);
+        await ada.device.request('change role', { roomId, userId: eve.id, role: 'admin' });
+        // Each may be refused: what is asked for may come before or behind the erasure.
+        const act = (device: RawSocket, event: string, data: object) =>
+          device.answer(device.send(event, { roomId, ...data }));
+        const acting = [
+          act(ben.device, 'send message', { messageId: randomUUID(), message: 'meanwhile' }),
+          act(ben.device, 'add members', { userIds: newcomers.map(({ userId }) => userId) }),
+          act(eve.device, 'remove member', { userId: dan.id }),
+          act(eve.device, 'change role', { userId: ben.id, role: 'owner' }),
+          act(eve.device, 'change group', { name: 'A group without its owner' }),
+          act(eve.device, 'remove member', { userId: ada.id }),
+          // Whoever becomes owner may leave at once.
+          act(eve.device, 'leave group', {}),
+        ];
+        await Promise.all([erase(ada), ...acting]);
+        const { revision } = await say(ben.device, roomId, 'we go on').then(() =>
+          ben.device.request('read messages', { roomId }),
+        );
+        const { members } = await ben.device.request('get members', { roomId, revision });
+        expect(members.map(({ user }) => user.userId)).to.not.include(ada.id);
+        expect(
+          members.map(({ role }) => role),
+          'an owner is left',
+        ).to.include('owner');
+        // At each place of the log there is an owner, and a succession shares the command of the leaving.
+        const { out } = await parley(['audit', 'replay', '--stream', `room:${roomId}`], server.settings);
+        const events = out
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line));
+        const roles = new Map<string, string>();
+        for (const [i, { type, data, commandId, recordedAt }] of events.entries()) {
+          if (type === 'MemberJoined' || type === 'MemberRoleChanged') roles.set(data.userId, data.role);
+          if (type === 'MemberLeft') roles.delete(data.userId);
+          if (type !== 'MemberLeft' && type !== 'MemberRoleChanged') continue;
+          expect([...roles.values()], `behind event ${i} of ${events.length}`).to.include('owner');
+          const { type: before, commandId: other, recordedAt: time } = events[i - 1] ?? {};
+          if (
+            type === 'MemberLeft' &&
+            before === 'MemberRoleChanged' &&
+            events[i - 1].data.by === data.userId
+          )
+            expect([other, time]).to.deep.equal([commandId, recordedAt]);
+        }
+        expect(
+          events.filter(({ type, data }) => type === 'MemberLeft' && data.userId === ada.id).length,
+        ).to.equal(1);
       }
     });
 

@@ -194,6 +194,29 @@ for (const [name, engineOf] of Object.entries(engines))
         }
     });
 
+    it('are kept by a report of another partition, though the vault is a back-up of before both', async () => {
+      for (const isDecided of [false, true]) {
+        [roomId] = [randomUUID()];
+        await vault.keys.beginGeneration();
+        log = new MemoryLog(2);
+        const reportId = randomUUID();
+        log.rival([report(reportId, 1)], 1);
+        log.rival([deletion(1), deletion(2)]);
+        if (isDecided) log.rival([decision(reportId)], 1);
+        // The report's partition has no owner yet.
+        const first = node();
+        await first.waitFor({ partition: 0, size: 2 });
+        expect(await kept(1, 2)).to.deep.equal(isDecided ? [] : [1]);
+        expect(await shown(1, 2)).to.deep.equal([]);
+        const second = node({}, [1]);
+        const { size } = isDecided ? { size: 2 } : log.rival([decision(reportId)], 1);
+        await second.waitFor({ partition: 1, size });
+        expect(await kept(1, 2)).to.deep.equal([]);
+        expect(await vault.holds.findHoldsIn(roomId ?? '', [1, 2])).to.deep.equal([]);
+        for (const one of running.splice(0)) await one.stop();
+      }
+    });
+
     it('are kept and destroyed exactly, in any order of reports, deletions, decisions and days', async () => {
       const act = fc.record({
         does: fc.constantFrom('report', 'delete', 'decide', 'wait'),

@@ -2,14 +2,17 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import pino from 'pino';
 import { type CommitFrame, commitFrame, receiversOf } from '../../src/cluster/bus.js';
+import { encodeEvent } from '../../src/domain/codec.js';
+import { isStoredPush } from '../../src/domain/defineEvent.js';
 import type { Recorded } from '../../src/domain/events.js';
-import { roomIdOf, streamOf } from '../../src/domain/ids.js';
-import type { User } from '../../src/domain/userMessageChat.js';
+import { isGroupId, roomIdOf, streamOf } from '../../src/domain/ids.js';
+import type { Chat, User } from '../../src/domain/userMessageChat.js';
 import { Fanout } from '../../src/gateway/fanout.js';
+import { GroupIndex } from '../../src/gateway/groupIndex.js';
 import type { Commit } from '../../src/log/log.js';
 import { ada, bob, messageLeaf, onlineLeaf, profileLeaf, room } from '../conformance/busFrames.js';
 import { eventually } from '../support/eventually.js';
-import { noChats, noGroups, noNotes } from '../support/groups.js';
+import { noGroups, noNotes } from '../support/groups.js';
 import { MemoryLog } from '../support/memoryLog.js';
 
 const eve = '00000000-0000-4000-8000-00000000000e';
@@ -18,6 +21,23 @@ const rooms = new Map([
   [room, [ada, bob]],
   [bobAndEve, [bob, eve]],
 ]);
+
+const userOf = (userId: string): User => ({
+  ...{ userId, username: userId, backgroundColor: '#000000', createdAt: '2026-01-01T00:00:00.000Z' },
+});
+
+const joinLeaf = (version: number, roomId: string, userId: string): string =>
+  encodeEvent({
+    ...{
+      stream: `room:${roomId}`,
+      version,
+      type: 'MemberJoined',
+      actor: ada,
+      commandId: `command ${version}`,
+    },
+    recordedAt: '2026-01-02T03:04:05.678Z',
+    data: { roomId, userId, by: ada, role: 'member', from: 1, at: 0, place: 0 },
+  });
 
 /** A commit as a writer sends it, with the members of its rooms. */
 const frameOf = (commit: Commit, sealedHere: readonly string[] = []): CommitFrame =>
@@ -32,6 +52,8 @@ class Node {
   readonly hosted = new Set([ada]);
   readonly watched = new Set<string>();
   readonly delivered: { event: Recorded; text: string | null | undefined; vector: readonly number[] }[] = [];
+  /** What users of this node are pushed of groups, as JSON. */
+  readonly frames: string[] = [];
   readonly stops: unknown[] = [];
   readonly changedProfiles: string[] = [];
   /** Sealed texts that are not at hand: each waits for its turn. */
@@ -39,23 +61,31 @@ class Node {
   readonly fanout: Fanout;
   #version = 0;
 
-  constructor() {
+  constructor(groups = noGroups()) {
     const nowhere = { position: 0, size: 0 };
     this.fanout = new Fanout([nowhere, nowhere], {
       delivery: {
-        deliver: ({ event, content }, vector) => {
+        deliver: ({ event, content, pushes }, vector) => {
+          for (const push of pushes)
+            if (isStoredPush(push) && push.room !== undefined && isGroupId(push.room))
+              for (const user of groups.receiversOf(push, event.offset))
+                if (this.hosted.has(user))
+                  this.frames.push(JSON.stringify({ event: push.name, data: push.data(content) }));
           const text = event.type === 'MessageSent' ? content.text(event.data.text) : undefined;
           this.delivered.push({ event, text, vector: [...vector] });
         },
       },
       interest: {
-        groups: noGroups(),
+        groups,
         ring: { hosts: (user) => this.hosted.has(user) },
         relations: { isWatched: (subject) => this.watched.has(subject) },
       },
       content: {
-        profiles: { known: () => undefined, load: async () => new Map<string, User>() },
-        chats: noChats,
+        profiles: {
+          known: () => undefined,
+          load: async (users) => new Map(users.map((userId) => [userId, userOf(userId)])),
+        },
+        chats: { chat: async (roomId) => ({ roomId }) as Chat }, // It is only shown.
         texts: {
           notes: noNotes,
           messages: async (sealed) => {
@@ -177,6 +207,28 @@ describe('the fan-out', () => {
     arrive();
     await node.fanout.reached(0, 2).promise;
     expect(node.texts).deep.equal(['opened far', 'opened theirs']);
+  });
+
+  it('has at hand what those need who join a group by the same commit, in which nobody of this node was', async () => {
+    const group = '10000000-0000-4000-8000-000000000000';
+    const groups = new GroupIndex(
+      async () => [],
+      () => node.fanout.vector,
+    );
+    await node.fanout.stop();
+    node = new Node(groups);
+    await node.rests();
+    node.hosted.add(eve);
+    await groups.add(eve);
+    const joins = [eve, bob].map((userId, i) => joinLeaf(i + 1, group, userId));
+    const commit = node.log.rival([...joins, messageLeaf(3, 'sealed elsewhere', group)]);
+    node.fanout.receive(commitFrame(commit, new Map([[streamOf('room', group), { group }]])));
+    await node.fanout.reached(0, 3).promise;
+    const shown = node.frames.map((frame) => JSON.parse(frame));
+    expect(shown.map(({ event }) => event)).deep.equal(['init chat', 'add member', 'send message']);
+    expect(shown[1].data.user.userId).equal(bob);
+    expect(shown[2].data.message).include({ message: 'opened sealed elsewhere' });
+    expect(node.stops).deep.equal([]);
   });
 
   it('stops at an event of a type that it does not know', () => {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { isStoredPush, type StoredPush } from '../../src/domain/defineEvent.js';
 import { isFor, pushesOf, type Recorded } from '../../src/domain/events.js';
-import type { RoomId, UserId } from '../../src/domain/ids.js';
+import { isGroupId, type RoomId, type UserId } from '../../src/domain/ids.js';
 import { GroupIndex } from '../../src/gateway/groupIndex.js';
 import type { PlacedMembership } from '../../src/projections/queries.js';
 import { membersOf, periodsOf } from '../projections/models/expectedChanges.js';
@@ -56,6 +56,15 @@ describe('the groups of the users of a node', () => {
           }
           index.fold(event);
           fannedOut = event.offset + 1;
+          // What is kept by user and by group says the same of everybody whose groups are known.
+          for (const room of world.rooms().filter((one) => isGroupId(one))) {
+            const members = [...here].filter((user) => {
+              const last = periodsOf(events.slice(0, i + 1), `room:${room}`, user).at(-1);
+              return last?.left === null;
+            });
+            expect(new Set(index.membersNow(room)), `behind ${event.offset}`).to.deep.equal(new Set(members));
+            expect(index.hasMembers(room)).to.equal(members.length > 0);
+          }
           for (const push of stored(event, events)) {
             const given = index.receiversOf(push, event.offset).filter((user) => here.has(user));
             const expected = [...here].filter((user) =>

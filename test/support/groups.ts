@@ -8,5 +8,4 @@ export const noGroups = (): GroupIndex =>
   );
 
 /** Sources of what pushes to groups alone show. */
-export const noChats = { chat: async (): Promise<undefined> => undefined };
 export const noNotes = async (): Promise<never[]> => [];

@@ -16,6 +16,7 @@ import {
   TextDestroyed,
 } from '../../src/vault/textKeys.js';
 import type { DataKey } from '../../src/vault/vault.js';
+import { runs } from '../support/lanes.js';
 import { memoryVaultStore } from '../support/memoryVaultStore.js';
 import { type Random, seeded, upTo, withSeed } from '../support/random.js';
 import { rejection } from '../support/rejection.js';
@@ -24,7 +25,7 @@ const CONTEXT = 'the context';
 const HISTORIES = 20;
 const STEPS = 60;
 /** All histories together check at least this many keys. */
-const CHECKS = 100_000;
+const CHECKS = runs(100_000);
 
 /** What the suite asks of keys of texts. Rooms are numbered. */
 interface TextKeys {

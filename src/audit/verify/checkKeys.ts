@@ -27,6 +27,7 @@ import type { RoomRow } from '../../vault/vaultStore.js';
 import type { AuditedLog } from '../storedRows.js';
 import { addGroupUse, compareGroupKey, type GroupKeyUse, groupKeyIn, openOr } from './checkGroupKeys.js';
 import { compareReport, isReportKey, type ReportUse, reportUseKey, requireHeld } from './checkHolds.js';
+import * as serverKeys from './checkServerKeys.js';
 import { type Mismatch, MismatchError } from './report.js';
 
 /** A text that its key must open. */
@@ -56,6 +57,7 @@ export interface KeyUse {
   readonly group?: GroupKeyUse;
   /** A report: see `reportUseKey`. */
   readonly report?: ReportUse;
+  readonly serverKey?: serverKeys.ServerKeyUse;
 }
 
 /** Samples of each generation: more than one, because the newest text may be deleted. */
@@ -85,8 +87,8 @@ export const keyUses: Projection<KeyUse> = {
       case 'ReportDecided':
         return [reportUseKey(reportName(parseStream(event.stream).id, event.data.reportId))];
       default: {
-        const group = groupKeyIn(event);
-        return group === undefined ? [] : [group];
+        const key = groupKeyIn(event) ?? serverKeys.serverKeyIn(event);
+        return key === undefined ? [] : [key];
       }
     }
   },
@@ -116,8 +118,10 @@ function addUse(use: KeyUse, event: Recorded): KeyUse {
     }
     case 'ReportDecided':
       return { ...use, report: { decidedAt: offset, ...use.report } };
-    default:
-      return { ...use, group: addGroupUse(use.group, event) };
+    default: {
+      const serverKey = serverKeys.addServerKeyUse(use.serverKey, event);
+      return serverKey ? { ...use, serverKey } : { ...use, group: addGroupUse(use.group, event) };
+    }
   }
 }
 
@@ -164,7 +168,7 @@ interface VaultRows {
 /** In this order: what is destroyed while it is read is in the log, and in the row of the room, by then. */
 async function readRows({ erasures, inspector }: OpenVault, uses: KeyUses): Promise<VaultRows> {
   const erasing = new Set((await erasures.list()).map(({ userId }) => userId));
-  const keys = [...uses.keys()].filter((key) => !isReportKey(key));
+  const keys = [...uses.keys()].filter((key) => !isReportKey(key) && !serverKeys.isServerKeyUse(key));
   const people = await inspector.people([...new Set(keys.map(ownerOf))]);
   const rooms = await inspector.rooms(keys.flatMap(roomIn));
   return { erasing, people, rooms };
@@ -188,6 +192,7 @@ async function compareKeys(
     const behind = await readBehind();
     // Together, because claims are looked up one by one.
     const compareOne = async ([key, use]: readonly [string, KeyUse]): Promise<void> => {
+      if (serverKeys.isServerKeyUse(key)) return;
       if (isReportKey(key)) return compareReport(vault.holds, key, use, { ...facts, late: behind.get(key) });
       const person = rows.people.get(ownerOf(key));
       const [room] = roomIn(key);
@@ -329,9 +334,8 @@ function compareSamples(
   }
 }
 
-const isDestruction = ['MessageDeleted', 'MemberLeft', 'UserErased', 'MessageReported', 'ReportDecided'].map(
-  (type) => leafTest({ type }),
-);
+const DESTROYING = ['MessageDeleted', 'MemberLeft', 'UserErased', 'MessageReported', 'ReportDecided'];
+const isDestruction = [...DESTROYING, ...serverKeys.SERVER_KEY_EVENTS].map((type) => leafTest({ type }));
 
 /** The uses of keys by events that destroy or keep them, behind a position. */
 export async function usesBehind(log: AuditedLog, partition: number, after: number): Promise<KeyUses> {

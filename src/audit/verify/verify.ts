@@ -18,6 +18,7 @@ import {
 } from '../storedRows.js';
 import { checkHolds } from './checkHolds.js';
 import { checkKeys, type KeyUse, keyUses, usesBehind } from './checkKeys.js';
+import { checkServerKeys } from './checkServerKeys.js';
 import { findWrongEntry, findWrongTables, hasNames, type IndexedNames } from './checkTables.js';
 import { type ComparedModel, findComparedModels } from './comparedModels.js';
 import {
@@ -217,7 +218,10 @@ async function compareVault(
       const [row] = (await fresh[partition]?.get(keyUses.model, [key])) ?? [];
       return row && parseUse(row[3]);
     };
-    return await checkHolds(vault.holds, { partitions: log.partitions, destroyed, useOf, behind });
+    return (
+      (await checkHolds(vault.holds, { partitions: log.partitions, destroyed, useOf, behind })) ??
+      (await checkServerKeys(vault.serverKeys, { log, useOf, behind }))
+    );
   } finally {
     for (const rows of fresh) await rows.close();
   }

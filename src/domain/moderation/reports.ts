@@ -87,7 +87,7 @@ const reportFields = {
 const recent = (marks: readonly ReportMark[] | undefined, now: Time, ms: number): ReportMark[] =>
   (marks ?? []).filter(({ at }) => Date.parse(at) > Date.parse(now) - ms);
 
-/** The keys of texts under an open report are not destroyed before the decision: see `erasure/evidence.ts`. */
+/** The keys of texts under an open report are not destroyed before the decision: see `erasure/heldTexts.ts`. */
 export const MessageReported = event('MessageReported', userStream, {
   data: z.strictObject({ ...reportFields, note: z.string().nullable().exactOptional() }),
   sealed: [{ field: 'note', of: (made) => reportNoteSealing(reporterOf(made), made.data.reportId) }],

@@ -60,7 +60,7 @@ function describeOperation(
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
     // A user's requests that change something are counted with those of their sockets.
-    ...(open || isReading ? [] : ['rate_limited' as const]),
+    ...(open || operation.key || isReading ? [] : ['rate_limited' as const]),
     ...(operation.errors ?? []),
     'internal',
   ];

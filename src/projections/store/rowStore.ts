@@ -282,7 +282,7 @@ export async function* rowsUnder<R>(
 
 /** A search by key whose rows are checked: an index entry alone shows nothing. */
 interface CheckedFind<R> {
-  readonly find: Omit<Find, 'byKey' | 'reverse' | 'unordered'>;
+  readonly find: Omit<Find, 'byKey' | 'unordered'>;
   readonly isWanted: (row: Row<R>) => boolean;
 }
 
@@ -304,6 +304,30 @@ export async function findChecked<R>(
     const last = page.at(-1);
     if (last === undefined || page.length < limit || wanted.length === find.limit) return wanted;
     from = { sort: 0, key: last.key };
+  }
+}
+
+/** As `findChecked`, in the order of the index. `sortOf` gives the place of a wanted row. */
+export async function findCheckedInOrder<R>(
+  rows: RowReader,
+  model: Model<R>,
+  index: string,
+  { find, isWanted, sortOf }: CheckedFind<R> & { readonly sortOf: (value: R) => number },
+): Promise<(Row<R> & { readonly value: R })[]> {
+  const wanted: (Row<R> & { readonly value: R })[] = [];
+  for (let [from, wrong] = [find.from, 0]; ; ) {
+    const limit = find.limit - wanted.length + wrong;
+    const page = await rows.find(model, index, { ...find, limit, ...(from ? { from } : {}) });
+    wrong = 0;
+    for (const { value, ...row } of page) {
+      const isRight = value !== null && isWanted({ ...row, value });
+      wrong = isRight ? 0 : wrong + 1;
+      if (isRight) wanted.push({ ...row, value });
+    }
+    if (page.length < limit || wanted.length >= find.limit) return wanted.slice(0, find.limit);
+    // The places of wrong entries are not known: those behind the last wanted row are read once more.
+    const last = wanted.at(-1);
+    if (last) from = { sort: sortOf(last.value), key: last.key };
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Chat } from '../../../packages/client/src/types.js';
+import { roomIdOf } from '../../../src/domain/ids.js';
 import type { Place } from '../../support/people.js';
 import type { RawSocket } from '../../support/rawSocket.js';
 import { hear, heard, Newcomer, say } from '../newcomer.js';
@@ -103,6 +104,19 @@ export function groups(place: Place): void {
       const seven = `${randomUUID().slice(0, 14)}7${randomUUID().slice(15)}`;
       const created = await eve.device.request('create group', { roomId: seven, name: 'x', memberIds: [] });
       expect(created.room.roomId).to.equal(seven);
+    });
+
+    it('cannot take the id of a pair before that pair has a chat', async () => {
+      const roomId = roomIdOf(ada.id, ben.id);
+      for (const { device } of [ada, eve]) {
+        const body = { roomId, name: 'first', memberIds: [] };
+        const { code, fields } = await device.refusal('create group', body);
+        expect([code, fields?.[0]?.path]).to.deep.equal(['bad_request', 'roomId']);
+      }
+      const { room } = await ada.device.request('init chat', { friendId: ben.id });
+      expect(room).to.include({ roomId, roomType: 'PRIVATE' });
+      await say(ada.device, roomId, 'ours');
+      await hear(ben.device, 'ours');
     });
 
     it('refuses who is unknown, and goes on', async () => {
@@ -326,6 +340,35 @@ export function groups(place: Place): void {
       expect(await ada.device.refusal('remove member', { roomId, userId: dan.id })).to.include({
         code: 'not_found',
       });
+    });
+
+    it('lists members in the order of joining, and readers, a page at a time', async () => {
+      const { roomId } = await create(ada, [ben, eve, dan]);
+      const { seq } = await say(ada.device, roomId, 'read this');
+      for (const { device } of [ben, eve, dan]) {
+        await hear(device, 'read this');
+        await device.request('read messages', { roomId });
+      }
+      const all = [ada, ben, eve, dan].map(({ id }) => id);
+      for (const limit of [1, 2, 3, 4, 200]) {
+        const [members, readers]: [string[], string[]] = [[], []];
+        for (let next: string | undefined, pages = 0; pages === 0 || next !== undefined; pages++) {
+          const page = { roomId, limit, ...(next === undefined ? {} : { next }) };
+          const answer = await ben.device.request('get members', page);
+          members.push(...answer.members.map(({ user }) => user.userId));
+          if (members.length > all.length) break;
+          next = answer.next;
+        }
+        expect(members, `members, ${limit} a page`).to.deep.equal(all);
+        for (let next: string | undefined, pages = 0; pages === 0 || next !== undefined; pages++) {
+          const page = { roomId, seq, limit, ...(next === undefined ? {} : { next }) };
+          const answer = await ben.device.request('get readers', page);
+          readers.push(...answer.readers.map(({ userId }) => userId));
+          if (readers.length > all.length) break;
+          next = answer.next;
+        }
+        expect(readers, `readers, ${limit} a page`).to.deep.equal(all);
+      }
     });
 
     it('always leaves an owner', async () => {

@@ -48,7 +48,8 @@ export async function startSearchable(
   return { server, rebuild: (projection) => operator.rebuild({ projection }), ...filesOf(dataDir) };
 }
 
-function filesOf(dataDir: string): Omit<Searchable, 'server'> {
+/** Searches an embedded system in this directory, running or not. */
+export function filesOf(dataDir: string): Omit<Searchable, 'server'> {
   return {
     async tracesOf(words) {
       const found = new Set<string>();
@@ -84,7 +85,8 @@ function filesOf(dataDir: string): Omit<Searchable, 'server'> {
   };
 }
 
-function documentsOf(url: string): Omit<Searchable, 'server'> {
+/** Searches the databases of a system on MongoDB. */
+export function documentsOf(url: string): Omit<Searchable, 'server'> {
   const withClient = async <T>(work: (client: MongoClient, names: string[]) => Promise<T>): Promise<T> => {
     const client = await MongoClient.connect(url);
     const name = client.db().databaseName;

@@ -1,0 +1,142 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect } from 'chai';
+import { Provider } from 'oidc-provider';
+import { ask } from '../support/http.js';
+import { RawSocket } from '../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+
+const REDIRECT_URI = 'http://127.0.0.1:1/signed-in';
+
+/** A browser, as far as an issuer sees one: it keeps cookies and shows no page. */
+class Browser {
+  readonly #cookies = new Map<string, string>();
+
+  /** Follows no redirect. */
+  async ask(url: string, form?: Record<string, string>): Promise<Response> {
+    const cookie = [...this.#cookies].map(([name, value]) => `${name}=${value}`).join('; ');
+    const response = await fetch(url, {
+      ...(form ? { method: 'POST', body: new URLSearchParams(form) } : {}),
+      ...{ headers: { cookie }, redirect: 'manual' },
+    });
+    for (const text of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(text) ?? [];
+      if (value === '') this.#cookies.delete(name);
+      else this.#cookies.set(name, value);
+    }
+    return response;
+  }
+
+  /** Where it is sent. */
+  async next(url: string, form?: Record<string, string>): Promise<string> {
+    const { status, headers } = await this.ask(url, form);
+    expect(status, url).to.be.within(302, 303);
+    return new URL(headers.get('location') ?? '', url).href;
+  }
+}
+
+function withoutDispatcher(options: RequestInit): RequestInit {
+  const { dispatcher: _, ...rest } = options as RequestInit & { readonly dispatcher?: unknown }; // Node's own field.
+  return rest;
+}
+
+describe('an issuer of another maker (oidc-provider)', function () {
+  this.timeout(60_000);
+  let issuer: Server;
+  let url: string;
+  let server: ServerProcess;
+
+  before(async () => {
+    issuer = createServer();
+    await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
+    url = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`; // It listens on a port.
+    server = await startServer({
+      engine: 'sqlite',
+      env: {
+        ...{ OIDC_ISSUER: url, OIDC_AUDIENCE: 'parley', OIDC_CLIENT_ID: 'parley' },
+        ...{ EGRESS_ALLOW: '127.0.0.0/8', SIGN_UP: 'external' },
+      },
+    });
+    const provider = new Provider(url, {
+      clients: [
+        {
+          client_id: 'parley',
+          token_endpoint_auth_method: 'none',
+          application_type: 'native',
+          redirect_uris: [REDIRECT_URI],
+          backchannel_logout_uri: `${server.url}/oidc/logout`,
+          backchannel_logout_session_required: true,
+        },
+      ],
+      features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
+      conformIdTokenClaims: false,
+      claims: { openid: ['sub', 'sid'], profile: ['name', 'preferred_username'] },
+      findAccount: (_, sub) => ({
+        accountId: sub,
+        claims: () => ({ sub, name: 'Ada L.', preferred_username: `name-${sub.slice(0, 8)}` }),
+      }),
+      cookies: { keys: ['a key of this test'] },
+      // Its own refuses loopback addresses, where the server under test listens.
+      fetch: (to, options = {}) => fetch(to, withoutDispatcher(options)),
+    });
+    issuer.on('request', provider.callback());
+  });
+  after(async () => {
+    await server?.stop();
+    issuer.closeAllConnections();
+    issuer.close();
+  });
+
+  /** Signs in at the issuer as a page does, and gives its answer to Parley. */
+  async function signIn(browser: Browser, sub: string) {
+    const { body: client } = await ask(server.url, 'GET /oidc/client');
+    const codeVerifier = randomBytes(32).toString('base64url');
+    const start = new URL(client.authorizationEndpoint);
+    start.search = new URLSearchParams({
+      ...{ response_type: 'code', scope: 'openid profile', client_id: client.clientId, state: 'x' },
+      ...{ redirect_uri: REDIRECT_URI, code_challenge_method: 'S256' },
+      code_challenge: createHash('sha256').update(codeVerifier).digest('base64url'),
+    }).toString();
+    const login = await browser.next(start.href);
+    const afterLogin = await browser.next(login, { prompt: 'login', login: sub, password: 'any' });
+    const consent = await browser.next(afterLogin);
+    const afterConsent = await browser.next(consent, { prompt: 'consent' });
+    const back = new URL(await browser.next(afterConsent));
+    const code = back.searchParams.get('code') ?? '';
+    return { code, codeVerifier, redirectUri: REDIRECT_URI };
+  }
+
+  it('signs its users in by the code flow with PKCE, and out on its back channel', async () => {
+    const [browser, sub] = [new Browser(), randomUUID()];
+    const json = await signIn(browser, sub);
+    const wrong = await ask(server.url, 'POST /oidc/signin', {
+      json: { ...json, codeVerifier: 'x'.repeat(43) },
+    });
+    expect([wrong.status, wrong.body.code]).to.deep.equal([401, 'unauthenticated']);
+    const again = await signIn(new Browser(), sub);
+    const { status, body } = await ask(server.url, 'POST /oidc/signin', { json: again });
+    expect(status).to.equal(200);
+    expect(body.user).to.include({ username: `name-${sub.slice(0, 8)}`, displayName: 'Ada L.' });
+    const used = await ask(server.url, 'POST /oidc/signin', { json: again });
+    expect(used.status, 'a code is good once').to.equal(401);
+
+    const own = new Browser();
+    const { body: mine } = await ask(server.url, 'POST /oidc/signin', { json: await signIn(own, sub) });
+    expect(mine.user.userId).to.equal(body.user.userId);
+    const [device, other] = [
+      await RawSocket.open(server.wsUrl, mine.token),
+      await RawSocket.open(server.wsUrl, body.token),
+    ];
+    const page = await own.ask(`${url}/session/end?id_token_hint=${mine.token}`);
+    const [, xsrf = ''] = /name="xsrf" value="([^"]+)"/.exec(await page.text()) ?? [];
+    await own.ask(`${url}/session/end/confirm`, { xsrf, logout: 'yes' });
+    expect(await device.closed).to.equal(4401);
+    expect((await ask(server.url, `GET /user/${mine.user.userId}`, { token: mine.token })).status).to.equal(
+      401,
+    );
+    // The other session of the issuer goes on.
+    await other.request('get preferences', {});
+    await other.close();
+  });
+});
