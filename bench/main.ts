@@ -8,6 +8,7 @@ import { BigLogs } from './measures/bigLog.js';
 import { fanOut } from './measures/burst.js';
 import { disk } from './measures/disk.js';
 import { erasure } from './measures/erasure.js';
+import { groupFlush } from './measures/groupFlush.js';
 import { groupMemory } from './measures/groupMemory.js';
 import { groups } from './measures/groups.js';
 import { manyGroups } from './measures/manyGroups.js';
@@ -52,6 +53,7 @@ const measures = [
   resume,
   groups,
   manyGroups,
+  groupFlush,
   groupMemory,
   nodes,
   textKeys,

@@ -163,8 +163,11 @@ export class PushContent implements Shown {
     return chat;
   }
 
+  /** Throws for a text that was not wanted: it must not read as one whose key was destroyed. */
   text(sealed: string): string | null {
-    return this.#known.get(sealed) ?? this.#texts?.get(sealed) ?? null;
+    const text = this.#known.get(sealed) ?? this.#texts?.get(sealed);
+    if (text === undefined) throw new Error('a text is shown but was not wanted');
+    return text;
   }
 }
 

@@ -25,6 +25,8 @@ interface HostedUser {
   readonly rooms: Set<RoomId>;
   /** Their memberships are being read: the events about them that were fanned out meanwhile. */
   noted: Recorded[] | undefined;
+  /** Settles when they are known. */
+  loading: Promise<void>;
 }
 
 const nobody: readonly UserId[] = [];
@@ -46,16 +48,26 @@ export class GroupIndex {
     this.#fannedOut = fannedOut;
   }
 
-  /** Whether the groups of the user are known, or being read. */
-  has(user: UserId): boolean {
-    return this.#users.has(user);
+  /** Whether the groups of the user are known. While they are being read they are not. */
+  isKnown(user: UserId): boolean {
+    const hosted = this.#users.get(user);
+    return hosted !== undefined && hosted.noted === undefined;
   }
 
-  /** Reads the user's groups. Rejects if they cannot be read; then the user is not here. */
-  async add(user: UserId): Promise<void> {
-    const noted: Recorded[] = [];
-    const hosted: HostedUser = { rooms: new Set(), noted };
+  /**
+   * Reads the user's groups, or waits for them if they are being read for a connection that came before. Rejects if they
+   * cannot be read; then the user is not here.
+   */
+  add(user: UserId): Promise<void> {
+    const known = this.#users.get(user);
+    if (known) return known.loading;
+    const hosted: HostedUser = { rooms: new Set(), noted: [], loading: Promise.resolve() };
     this.#users.set(user, hosted);
+    hosted.loading = this.#read(user, hosted);
+    return hosted.loading;
+  }
+
+  async #read(user: UserId, hosted: HostedUser): Promise<void> {
     try {
       const found = await this.#load(user);
       if (this.#users.get(user) !== hosted) return;
@@ -66,6 +78,7 @@ export class GroupIndex {
         const isMember = periods.some(({ joined, left }) => joined <= last && (left === null || left > last));
         this.#enter(roomId, user, { periods, isMember });
       }
+      const noted = hosted.noted ?? [];
       hosted.noted = undefined;
       for (const event of noted) this.fold(event);
     } catch (error) {

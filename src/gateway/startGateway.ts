@@ -199,7 +199,7 @@ function createMemory(
     enter(user: UserId) {
       ring.host(user, fannedOut());
       // The groups are kept as long as the ring keeps the pushes.
-      return groups.has(user) ? undefined : groups.add(user).then(() => ring.restart(user, fannedOut()));
+      return groups.isKnown(user) ? undefined : groups.add(user).then(() => ring.restart(user, fannedOut()));
     },
     leave: (user: UserId) => ring.leave(user, monotonicNow()),
   };

@@ -70,10 +70,12 @@ export class HostSubscriptions {
     await this.#checkUrl(wanted.url);
     const { store, places, log } = this.#parts;
     if (!(await this.#find(id))) {
-      const at = await places.find(from, 'from');
+      // A place that is none is refused before anything is recorded. `now` is behind the record of the subscription.
+      await places.find(from, 'from');
       const secret = newSigningSecret();
       const made = { id, version: 1, isPaused: false, secrets: [{ secret }], secretNumber: 1, ...wanted };
       await this.#record(commands, made);
+      const at = await places.find(from, 'from');
       const deliveries = at.map((size, partition) => ({ partition, size, history: log.history }));
       if (await store.insert(made, deliveries)) return { subscription: await this.#changed(made), secret };
     }

@@ -7,6 +7,8 @@ import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { commitLine } from '../../src/audit/verify/exportBundle.js';
 import { readHead } from '../../src/audit/verify/verify.js';
+import { readConfig } from '../../src/base/settings.js';
+import { newSigningSecret, signedHeaders } from '../../src/base/webhooks.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { type RequestName, requests } from '../../src/domain/contract.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
@@ -18,6 +20,11 @@ import { allBlocks, type Block, placeOf } from './blocks.js';
 import { paste } from './paste.js';
 import { runProgram } from './program.js';
 import { type Rule, ruleOf } from './rules.js';
+
+/** The part of OpenAPI's description that is looked at. */
+interface OpenApi {
+  readonly paths: Record<string, Record<string, { readonly parameters?: { readonly name: string }[] }>>;
+}
 
 const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const blocks = allBlocks();
@@ -127,6 +134,36 @@ describe('The code in the documentation', function () {
         const found = readHead(`${note}${line}\n\n— parley/3 AAAA\n`);
         expect(found).to.deep.include({ size: 1, partition: 3, commit: { position: 1, hash: commit.hash } });
       }
+    });
+
+  for (const block of under('delivery'))
+    it(`at ${placeOf(block)} has the headers that are sent, and a body of JSON`, () => {
+      const [head = '', body = ''] = block.code.trim().split('\n\n');
+      const sent = signedHeaders({ id: 'evt_1', body }, [newSigningSecret()], new Date());
+      for (const line of head.split('\n')) expect(sent).to.have.property(line.split(':')[0] ?? '');
+      expect(() => JSON.parse(body.replace(', …', ''))).not.to.throw();
+    });
+
+  for (const block of under('request'))
+    it(`at ${placeOf(block)} is in the documents, with its parameters`, async () => {
+      const [method = '', target = ''] = block.code.trim().split(' ');
+      const { pathname, searchParams } = new URL(target, server.url);
+      const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as OpenApi;
+      const parameters = paths[pathname]?.[method.toLowerCase()]?.parameters ?? [];
+      expect(parameters.map(({ name }) => name)).to.include.members([...searchParams.keys()]);
+    });
+
+  for (const block of under('settings'))
+    it(`at ${placeOf(block)} is taken by a server`, () => {
+      const env = Object.fromEntries(
+        block.code
+          .trim()
+          .split('\n')
+          .map((line) => line.split('=')),
+      );
+      expect(() => readConfig({ DATA_DIR: 'data', ...env })).not.to.throw();
+      const [name = ''] = Object.keys(env);
+      expect(() => readConfig({ DATA_DIR: 'data', [name]: 'wrong' })).to.throw(name);
     });
 
   for (const block of under('output'))

@@ -16,6 +16,12 @@ export type Rule =
   | 'talk'
   /** It shows a part of the format of the log, which the code writes so. */
   | 'format'
+  /** It shows the headers of what Parley sends to a server of the host. */
+  | 'delivery'
+  /** It is a request that the documents describe. */
+  | 'request'
+  /** It is settings as a server takes them. */
+  | 'settings'
   /** It is the output of a command, except for the numbers. */
   | 'output'
   /**
@@ -32,6 +38,8 @@ const notRun: Readonly<Record<string, string>> = {
   'README.md':
     'installs packages, starts servers, needs Docker or MongoDB; other tests run talk and the verbs',
   'docs/operations.md': 'backs up and restores MongoDB and production data',
+  'docs/host.md': 'makes a key for production',
+  'docs/webhooks.md': 'asks a server on the internet',
   'docs/performance.md': 'occupies a machine for 40 minutes',
   'docs/cluster.md': 'needs Docker and Kubernetes',
   'docs/testing.md': 'runs the tests, for up to an hour',
@@ -45,6 +53,9 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (info === 'js' && file === 'docs/audit.md') return 'script';
   if (info === 'tsx' && file === 'docs/client.md') return 'deploy';
   if (info === 'text output') return 'output';
+  if (info === 'text delivery') return 'delivery';
+  if (info === 'text request') return 'request';
+  if (info === 'text settings') return 'settings';
   if (info === 'ini' && file === 'docs/operations.md') return 'fail2ban';
   if (info === 'ini' && file === 'docs/cluster.md') return 'deploy';
   if (file === 'docs/log-format.md' && /^text (leaf|commit|commits|head)$/.test(info)) return 'format';

@@ -55,10 +55,11 @@ for (const engine of allKinds) {
       const made = await host.ask(`PUT /server/subscriptions/${id}`, wanted);
       expect(made.status).to.equal(201);
       expect(made.body.secret).to.match(/^whsec_/);
-      const { cursor, ...shown } = made.body.subscription;
-      const expected = { id, ...wanted, url: receiver.url, lagEvents: 0, lagSeconds: 0, paused: false };
-      expect(shown).to.deep.equal(expected);
+      const { cursor, lagEvents, lagSeconds, ...shown } = made.body.subscription;
+      expect(shown).to.deep.equal({ id, ...wanted, url: receiver.url, paused: false });
       expect(cursor).to.be.a('string');
+      // Others may have gone online meanwhile.
+      for (const lag of [lagEvents, lagSeconds]) expect(lag).to.be.a('number');
       const again = await host.ask(`PUT /server/subscriptions/${id}`, wanted);
       expect(again.status).to.equal(200);
       expect(again.body).to.have.all.keys('subscription');

@@ -107,6 +107,22 @@ describe('the groups of the users of a node', () => {
     expect(index.receiversOf(push, 12)).to.have.members([ann, ben, eve]);
   });
 
+  it('are waited for by whoever connects while they are being read, and fail for all', async () => {
+    const answers: ((error: Error) => void)[] = [];
+    const index = new GroupIndex(
+      () => new Promise((_, reject) => answers.push(reject)),
+      () => [0],
+    );
+    // The first connection may have gone when the second comes.
+    const adding = [index.add('ann'), index.add('ann')];
+    expect(index.isKnown('ann')).to.equal(false);
+    expect(answers).to.have.length(1);
+    answers[0]?.(new Error('the store is away'));
+    const ends = await Promise.allSettled(adding);
+    expect(ends.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected']);
+    expect(index.isKnown('ann')).to.equal(false);
+  });
+
   it('are asked for again after they could not be read', async () => {
     let isDown = true;
     const index = new GroupIndex(
@@ -117,9 +133,9 @@ describe('the groups of the users of a node', () => {
       () => [0],
     );
     expect(await index.add('ann').catch(String)).to.match(/away/);
-    expect(index.has('ann')).to.equal(false);
+    expect(index.isKnown('ann')).to.equal(false);
     isDown = false;
     await index.add('ann');
-    expect(index.has('ann')).to.equal(true);
+    expect(index.isKnown('ann')).to.equal(true);
   });
 });

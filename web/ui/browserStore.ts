@@ -1,5 +1,5 @@
 /**
- * The browser's `localStorage`, used here only. It may be blocked, full or cleared, and anybody may have changed what it
+ * The browser's `localStorage` and `sessionStorage`, used here only. It may be blocked, full or cleared, and anybody may have changed what it
  * holds: nothing here throws, and no value is trusted before it was checked.
  */
 
@@ -36,6 +36,18 @@ export function writeText(key: string, text: string): void {
   removeStored(key);
   memory.set(key, text);
 }
+
+/** Stores a text for this tab only, if the browser takes it. */
+export const writeTabText = (key: string, text: string): void =>
+  void attempt(() => sessionStorage.setItem(key, text));
+
+/** Removes what this tab has stored as JSON, and gives it; `undefined` if there is none or it is no JSON. */
+export const takeTabJson = (key: string): unknown =>
+  attempt(() => {
+    const text = sessionStorage.getItem(key);
+    sessionStorage.removeItem(key);
+    return text === null ? undefined : JSON.parse(text);
+  });
 
 export function removeStored(key: string): void {
   memory.delete(key);

@@ -1,5 +1,5 @@
 import { ClientError, type User } from '@parley/client';
-import { hasTexts } from './browserStore.js';
+import { hasTexts, takeTabJson, writeTabText } from './browserStore.js';
 
 /** Signing in by the issuer of the host application: the code flow with PKCE (RFC 7636). */
 
@@ -32,7 +32,8 @@ const redirectUri = (): string => location.origin + location.pathname;
 export async function findIssuer(): Promise<IssuerClient | undefined> {
   try {
     const response = await fetch('/oidc/client');
-    const body: unknown = response.ok ? await response.json() : undefined;
+    // Read to its end in any case: the browser would wait for the rest of an answer that nobody reads.
+    const body: unknown = await response.json();
     return hasTexts(body, 'clientId', 'authorizationEndpoint') ? body : undefined;
   } catch {
     return undefined; // The form for a password says whether the server can be reached.
@@ -42,7 +43,7 @@ export async function findIssuer(): Promise<IssuerClient | undefined> {
 /** Leaves this page for the issuer's. */
 export async function goToIssuer({ clientId, authorizationEndpoint }: IssuerClient): Promise<void> {
   const asked: Asked = { state: randomText(), codeVerifier: randomText() };
-  sessionStorage.setItem(KEY, JSON.stringify(asked));
+  writeTabText(KEY, JSON.stringify(asked));
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(asked.codeVerifier));
   const url = new URL(authorizationEndpoint);
   const parameters = {
@@ -74,8 +75,6 @@ export async function finishSignIn(): Promise<{ readonly token: string; readonly
 
 /** It is used once, so that another tab's answer does not fit. */
 function takeAsked(): Asked | undefined {
-  const text = sessionStorage.getItem(KEY);
-  sessionStorage.removeItem(KEY);
-  const asked: unknown = text === null ? undefined : JSON.parse(text);
+  const asked = takeTabJson(KEY);
   return hasTexts(asked, 'state', 'codeVerifier') ? asked : undefined;
 }

@@ -120,6 +120,7 @@ export type ClientErrorCode =
 export interface ErrorBody {
   readonly code: ClientErrorCode;
   readonly message?: string;
+  /** Of a problem, its text; in a frame, the host's own word. */
   readonly detail?: string;
   readonly fields?: readonly FieldError[];
   readonly reason?: ErrorReason;
@@ -136,6 +137,8 @@ export class ClientError extends Error {
   declare readonly fields: readonly FieldError[];
   /** May come with `forbidden`, `conflict` and `bad_request`: a word to make a text of in the user's language. */
   declare readonly reason: ErrorReason | undefined;
+  /** With the reason `host`: the host's own word. */
+  declare readonly detail: string | undefined;
   /** With `rate_limited`, `overloaded` and `unknown`. */
   declare readonly retryAfterMs: number | undefined;
   /** With `internal`: give it to the operator, who finds the cause in the log by it. */
@@ -143,8 +146,8 @@ export class ClientError extends Error {
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.message ?? body.detail ?? body.code, options);
-    const { code, fields = [], reason, retryAfterMs, incident } = body;
-    Object.assign(this, { code, fields, reason, retryAfterMs, incident });
+    const { code, fields = [], reason, detail, retryAfterMs, incident } = body;
+    Object.assign(this, { code, fields, reason, detail, retryAfterMs, incident });
   }
 
   /** Whether the same request, with the same ids, can succeed later. */

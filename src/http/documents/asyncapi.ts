@@ -20,6 +20,7 @@ const ErrorAnswer = z.strictObject({
     message: z.string(),
     fields: z.array(z.strictObject({ path: z.string(), message: z.string() })).exactOptional(),
     reason: z.enum(ERROR_REASONS).exactOptional(),
+    detail: z.string().exactOptional().meta({ description: 'With the reason `host`: its own word.' }),
     retryAfterMs: z.int().min(0).exactOptional(),
     incident: z.string().exactOptional(),
   }),

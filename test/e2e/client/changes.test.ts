@@ -48,7 +48,7 @@ for (const kind of allKinds)
       const address = new URL(system.wsUrl);
       const proxy = await TcpProxy.to(address.hostname, Number(address.port));
       const [ada] = people as [Person];
-      const away = await open(system, ada, { url: `ws://127.0.0.1:${proxy.port}/ws` });
+      const away = await open(system, ada, { url: `http://127.0.0.1:${proxy.port}` });
       const absent = away.openRoom(roomId);
       await toShow(absent, ['one', 'two', 'three']);
       proxy.cut();

@@ -107,7 +107,7 @@ describe('two people with stores, over real sockets', () => {
     const address = new URL(server.url);
     const proxy = await TcpProxy.to(address.hostname, Number(address.port));
     const { of, to } = await talking();
-    const device = await open(server, ben, { url: `ws://127.0.0.1:${proxy.port}/ws` });
+    const device = await open(server, ben, { url: `http://127.0.0.1:${proxy.port}` });
     to.close();
     device.setActive(false);
     const presence = (): string | undefined => of.get().chats[0]?.presence.state;
@@ -138,7 +138,7 @@ describe('two people with stores, over real sockets', () => {
     const address = new URL(server.url);
     const proxy = await TcpProxy.to(address.hostname, Number(address.port));
     const { mine, roomId } = await talking();
-    const device = await open(server, ben, { url: `ws://127.0.0.1:${proxy.port}/ws` });
+    const device = await open(server, ben, { url: `http://127.0.0.1:${proxy.port}` });
     const room = device.openRoom(roomId);
     await toShow(room, ['hello']);
     proxy.cut();
