@@ -284,7 +284,7 @@ describe('The audit console', function () {
   it('raises an alarm at a new key, and trusts the key after the acknowledgement', async () => {
     await openConsole(page, world, '#/heads');
     await page.getByText('signed and consistent with earlier heads').waitFor();
-    expect((await parley(['key', 'rotate'], world.server.settings)).code).to.equal(0);
+    expect((await parley(['audit', 'key', 'rotate'], world.server.settings)).code).to.equal(0);
     await world.say('signed by the new key');
     await page.getByRole('button', { name: 'Check now' }).click();
     await page

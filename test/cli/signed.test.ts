@@ -38,7 +38,7 @@ for (const engine of commandEngines)
 
     it('extends its older heads, whichever key signed them', async () => {
       await signUp(server, 'bob');
-      const { code, out } = await parley(['key', 'rotate'], env);
+      const { code, out } = await parley(['audit', 'key', 'rotate'], env);
       expect(code).to.equal(0);
       const [newest, ...older] = out.trimEnd().split('\n');
       expect([newest, ...older]).to.have.length(2);

@@ -14,7 +14,7 @@ import { type Searchable, startSearchable } from './traces.js';
 
 const GROUPS = isSoak ? 200 : 40;
 const MESSAGES = 3;
-const KILLS = isSoak ? 10 : 3;
+const KILLS = isSoak ? 10 : 1;
 /** An erasure from so many groups takes about as long. */
 const MOST_DELAY_MS = isSoak ? 600 : 200;
 

@@ -58,10 +58,12 @@ const CHANGES = {
 const EVERYWHERE = ['begin', 'behind the holds', 'before the room', 'behind the room'];
 /** The embedded vault also clears copies of what it has overwritten. */
 const STEPS = {
-  sqlite: [
-    ...[...EVERYWHERE, 'before the copies', 'behind the copies', 'before the caches'],
-    ...['before the progress', 'end'],
-  ],
+  sqlite: isSoak
+    ? [
+        ...[...EVERYWHERE, 'before the copies', 'behind the copies', 'before the caches'],
+        ...['before the progress', 'end'],
+      ]
+    : ['behind the room', 'before the copies', 'before the progress'],
   nodes: isSoak ? [...EVERYWHERE, 'before the caches', 'before the progress', 'end'] : ['behind the room'],
 } as const;
 

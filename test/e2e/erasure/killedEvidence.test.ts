@@ -12,7 +12,7 @@ import type { RawSocket } from '../../support/rawSocket.js';
 import { chatOf, Newcomer, say } from '../newcomer.js';
 import { type Searchable, startSearchable } from './traces.js';
 
-const ROUNDS = isSoak ? 12 : 3;
+const ROUNDS = isSoak ? 12 : 1;
 /** A decision takes about as long. */
 const MOST_DELAY_MS = 40;
 
