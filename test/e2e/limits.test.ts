@@ -130,7 +130,8 @@ describe('limits', () => {
   });
 
   it('close with 4408 a client that leaves 1 MiB unread and takes nothing for 10 s', async () => {
-    server = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
+    const alone = await startServer({ engine: 'sqlite', env: { RATE_LIMIT: 'off' } });
+    server = alone;
     const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
     const phone = await ada.device();
     const roomId = await chatOf(phone, ben);
@@ -139,7 +140,8 @@ describe('limits', () => {
     for (let n = 0; n < 200; n++) phone.send('fetch messages', { roomId });
     await eventually('1 MiB waits', async () => (await waiting()) > MIB);
     await eventually('it is let go', async () => (await waiting()) < MIB);
-    phone.socket.resume();
-    expect(await phone.closed).to.equal(4408);
+    // Not asked of the client, which has up to 36 MiB to read first: `faults/alone/slowReader.test.ts` does.
+    await eventually('it is closed with 4408', () => alone.log.includes('"code":4408'));
+    phone.socket.terminate();
   });
 });
