@@ -17,7 +17,7 @@ import type { Passwords, Session, Vault } from '../vault/vault.js';
 import type { SessionRules } from './accounts.js';
 import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
 import { readBody, readId, readNoBody, readQuery } from './problems.js';
-import { hasLength, NoFields, ResetPassword } from './schemas.js';
+import { hasLength, NoFields, pageLimit, ResetPassword } from './schemas.js';
 
 /** The life of a code that sets a new password. */
 const CODE_LIFE_MS = 24 * 60 * 60_000;
@@ -200,12 +200,7 @@ export const UserListQuery = z.strictObject({
       maxLength: SEARCH_CHARACTERS,
       description: 'Any part of a user name or display name, taken literally, without regard to case.',
     }),
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.int().min(1).max(PAGE_ROWS.max))
-    .default(PAGE_ROWS.default),
+  limit: pageLimit(PAGE_ROWS),
   next: z
     .string()
     .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/, 'must be the next of an earlier page')

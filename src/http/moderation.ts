@@ -10,16 +10,11 @@ import type { Moderation } from '../erasure/reportDecisions.js';
 import type { Report } from '../projections/reportQueries.js';
 import { type RequireSession, serveResource } from './auth.js';
 import { readBody, readId, readQuery } from './problems.js';
-import { NoFields } from './schemas.js';
+import { NoFields, pageLimit } from './schemas.js';
 
 export const ReportsQuery = z.strictObject({
   state: z.enum(['open', 'closed'], 'must be open or closed').default('open'),
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.int().min(1).max(PAGE_ROWS.max))
-    .default(PAGE_ROWS.default),
+  limit: pageLimit(PAGE_ROWS),
   next: z.string().min(1).max(512).exactOptional().meta({ description: 'The `next` of the page before.' }),
 });
 

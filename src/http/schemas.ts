@@ -21,6 +21,15 @@ const commonPasswords = new Set(common.dictionary['passwords-common'].slice(0, C
 /** Whether it is among the 3,000 most common passwords, whatever its case. */
 export const isCommonPassword = (password: string): boolean => commonPasswords.has(password.toLowerCase());
 
+/** The `limit` of a page, as a query gives it; `rows` has the default and the most rows. */
+export const pageLimit = (rows: { readonly default: number; readonly max: number }) =>
+  z
+    .string()
+    .regex(/^\d{1,3}$/, 'must be a whole number')
+    .transform(Number)
+    .pipe(z.int().min(1).max(rows.max))
+    .default(rows.default);
+
 const codePoints = (text: string): number => Array.from(text).length;
 export const hasLength = (
   { min, max }: { readonly min: number; readonly max: number },
@@ -107,12 +116,7 @@ export const SearchQuery = z.strictObject({
       maxLength: SEARCH_CHARACTERS,
       description: 'Any part of the name, taken literally, without regard to case.',
     }),
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.int().min(1).max(50))
-    .default(20),
+  limit: pageLimit({ default: 20, max: 50 }),
   revision: Revision.exactOptional(),
 });
 

@@ -13,7 +13,7 @@ import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
 import { type RequireSession, type RoleParts, requireRole, serveResource } from '../auth.js';
 import { readId, readQuery, sendLines } from '../problems.js';
-import { NoFields } from '../schemas.js';
+import { NoFields, pageLimit } from '../schemas.js';
 
 export const EventQuery = z.strictObject({
   ...filterFields,
@@ -22,12 +22,7 @@ export const EventQuery = z.strictObject({
     .default('asc')
     .meta({ description: '`desc`: newest first, exactly the other way round.' }),
   from: z.string().min(1).max(12_288).exactOptional().meta({ description: 'The `next` of the page before.' }),
-  limit: z
-    .string()
-    .regex(/^\d{1,3}$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.int().min(1).max(200))
-    .default(50),
+  limit: pageLimit({ default: 50, max: 200 }),
 });
 
 export const EventStreamQuery = z.strictObject({

@@ -11,7 +11,7 @@ import { Message } from '../../domain/userMessageChat.js';
 import { completeAnswer } from '../../gateway/commandRunner.js';
 import { serveResource } from '../auth.js';
 import { readBody, readId, readOptionalBody, readQuery } from '../problems.js';
-import { NoFields } from '../schemas.js';
+import { NoFields, pageLimit } from '../schemas.js';
 import { HostRequests, HostUserId, type ServerParts } from './hostRequests.js';
 import type { RequireKey } from './serverAuth.js';
 
@@ -41,12 +41,7 @@ export const HostMessagesQuery = z
   .strictObject({
     before: seq.meta({ description: 'Only messages of a smaller `seq`; without either, the newest.' }),
     after: seq.meta({ description: 'Only messages of a larger `seq`; not together with `before`.' }),
-    limit: z
-      .string()
-      .regex(/^\d{1,3}$/, 'must be a whole number')
-      .transform(Number)
-      .pipe(z.int().min(1).max(PAGE_ROWS.max))
-      .default(PAGE_ROWS.default),
+    limit: pageLimit(PAGE_ROWS),
   })
   .refine(({ before, after }) => before === undefined || after === undefined, {
     message: 'give before or after, not both',
