@@ -14,7 +14,7 @@ interface Member {
   readonly user: BenchUser;
 }
 
-/** Signs somebody up who is in so many groups, in half of them as the last owner, and has written in each. */
+/** Signs a user up who is in `count` groups, in half of them as the last owner, and wrote `each` messages in each. */
 async function prepare(system: System, count: number, each: number): Promise<Member> {
   const running = await system.start();
   const [user, other] = await running.signUp(2);

@@ -23,7 +23,7 @@ const ANSWER_BYTES = 1024 * 1024;
 const RETRY_MS = { first: 5000, last: 3_600_000 } as const;
 /** The most that the log holds of the events of one delivery. */
 const BATCH_CHARACTERS = 256 * 1024;
-/** Progress over events that are not selected is saved after so many, or after this time. */
+/** Progress over events that are not selected is saved after 4,096 events, or after 10 s. */
 const SAVE_EVERY = { events: 4096, ms: 10_000 } as const;
 /** The wait after an outage of the log or the vault. */
 const OUTAGE_MS = 1000;
@@ -312,7 +312,7 @@ export class PartitionSender {
     return { history: this.#deps.log.history, size: this.#taken };
   }
 
-  /** Saves how far it is if it has come further by so many events, or some time ago. */
+  /** Saves its place if it is at least `events` events further than the saved one, or if that was saved 10 s ago. */
   async #saveProgress(events: number): Promise<void> {
     const { size, pending, failing } = this.#delivery;
     const further = this.#taken - size;

@@ -250,7 +250,7 @@ export interface SessionTable {
   endSessions(userId: UserId, except: string | null, at: string): Promise<string[]>;
   /** Ends the open sessions of issued tokens: a user's that were created until `upTo`. Returns their ids. */
   endIssuedTo(userId: UserId, upTo: string, at: string): Promise<string[]>;
-  /** The same of those with this `issued`, whoever's they are. */
+  /** Ends the open sessions of tokens with this `issued`, of any user. Returns their ids. */
   endIssuedAs(issued: string, at: string): Promise<string[]>;
   /**
    * Returns the sessions that any process ended within the last `lastMs`, or slightly before. Uses the

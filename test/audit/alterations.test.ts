@@ -75,7 +75,7 @@ async function alter({ sqlite, mongodb, vault }: Alteration, world: SmallLog): P
   }
 }
 
-/** The short form tries one in so many of a group of up to 30, and of a larger one. */
+/** Of how many alterations the short form tries one: in a group of up to 30, and in a larger one. */
 const ONE_IN = { sqlite: { small: 1, large: 5 }, mongodb: { small: 3, large: 12 } } as const;
 
 for (const kind of allEngines)

@@ -6,7 +6,7 @@ import { deleteMessage, MessageDeleted } from './messages.js';
 
 /** Deletions that no member asks for. */
 
-/** As `delete message`, by the sender of the message, whoever that is: the host application asks. */
+/** Deletes a message as its sender would by `delete message`. The host application asks for it. */
 export const deleteForSender = command('delete for sender', roomStream, {
   fields: { roomId: z.string(), messageId: z.string() },
   actor: 'system',

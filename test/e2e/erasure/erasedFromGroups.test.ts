@@ -15,7 +15,7 @@ import { type Searchable, startSearchable } from './traces.js';
 const GROUPS = isSoak ? 200 : 40;
 const MESSAGES = 3;
 const KILLS = isSoak ? 10 : 1;
-/** An erasure from so many groups takes about as long. */
+/** The kill comes within this time, which is about how long the erasure takes. */
 const MOST_DELAY_MS = isSoak ? 600 : 200;
 
 interface Group {

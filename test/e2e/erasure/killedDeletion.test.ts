@@ -68,7 +68,7 @@ const STEPS = {
 } as const;
 
 interface Killed extends Pick<Searchable, 'tracesOf' | 'textSecretsOf'> {
-  /** Starts whoever deletes, and ends at this step. */
+  /** Starts the server that carries out the deletion. It kills itself at this step. */
   startAt(step: string): Promise<ServerProcess>;
   /** An id for a group that this server will delete in. */
   roomId(): Promise<string>;

@@ -108,7 +108,7 @@ interface ShownLine {
   readonly view: ChatView;
 }
 
-/** The lists of chats. Only the lines of changed chats are made anew: a push changes one chat of up to 1,000. */
+/** Makes the lists of chats. It makes new objects for changed chats only: a push changes one chat of up to 1,000. */
 function viewChatList(): (state: State) => readonly ChatView[] {
   let lines: ReadonlyMap<string, ShownLine> = new Map();
   return (state) => {
