@@ -65,12 +65,16 @@ export async function openStoredDocuments(url: string): Promise<StoredRows> {
   };
 }
 
-/** The entries of a document, by index in the order of the model. */
+/**
+ * The entries of a document, by index in the order of the model. No writer stores a place without terms: one that is
+ * there is an entry with an empty term, so that it differs from what the fold expects.
+ */
 function entriesText({ ix }: RowDocument, { indexes }: AnyModel): string {
   const names = [...new Set([...Object.keys(indexes), ...Object.keys(ix ?? {})])];
   const entries = names.flatMap((name) => {
-    const { t, s } = ix?.[name] ?? { t: [], s: 0 };
-    return t.map((term): Entry => [name, term, s]);
+    const place = ix?.[name];
+    if (!place) return [];
+    return (place.t.length > 0 ? place.t : ['']).map((term): Entry => [name, term, place.s]);
   });
   return JSON.stringify(entries);
 }

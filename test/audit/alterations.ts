@@ -312,6 +312,16 @@ const ofIndexes: readonly Alteration[] = Object.entries(INDEXES).flatMap(([model
   }),
 );
 
+const ofPlaces: readonly Alteration[] = [
+  {
+    what: 'a place without a term is planted',
+    ...on(tableOf('chats'), (rows) =>
+      rows.updateOne({ 'ix.blocked': { $exists: false } }, { $set: { 'ix.blocked': { t: [], s: 0 } } }),
+    ),
+    found: 'read model chats',
+  },
+];
+
 const ofCheckpoints: readonly Alteration[] = [
   {
     what: 'a checkpoint is raised',
@@ -581,6 +591,7 @@ export const alterations: Readonly<Record<string, readonly Alteration[]>> = {
   tables: ofSchema,
   rows: ofRows,
   indexes: ofIndexes,
+  places: ofPlaces,
   filters: ofFilters,
   checkpoints: [...ofCheckpoints, ...ofGenerations],
   vault: ofVault,

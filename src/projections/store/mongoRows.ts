@@ -210,7 +210,7 @@ function documentOf(model: AnyModel, row: Row<unknown>): RowDocument {
   const ix: RowDocument['ix'] = {};
   for (const index of Object.keys(model.indexes)) {
     const place = placeOf(model, index, row);
-    if (place) ix[index] = { t: place.terms, s: place.sort };
+    if (place && place.terms.length > 0) ix[index] = { t: place.terms, s: place.sort };
   }
   return { _id: row.key, p: row.partition, o: row.offset, v: row.value, ix };
 }
