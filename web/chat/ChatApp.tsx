@@ -6,20 +6,24 @@ import './chat.css';
 import type { Store } from '@parley/client';
 import { SignIn } from '../ui/SignIn.js';
 import { endSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
+import { loadTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
 import { ChatPage } from './ChatPage.js';
 import { openDevice, rest } from './device.js';
-
-const purpose =
-  profile === ''
-    ? 'Private messages that are never lost.'
-    : 'This window is for a second user. Sign up with a different user name.';
 
 /** The sign-in form, or the chats of the signed-in user. */
 function ChatApp() {
   const [session, setSession] = useState(loadSession);
   useEffect(() => onSessionChange(session, setSession), [session]);
-  if (!session) return <SignIn rest={rest} purpose={purpose} initialMode="sign up" onSignedIn={setSession} />;
+  if (!session)
+    return (
+      <SignIn
+        rest={rest}
+        purpose={text(profile === '' ? 'app.purpose' : 'app.secondUser')}
+        initialMode="sign up"
+        onSignedIn={setSession}
+      />
+    );
   return <OpenDevice key={session.token} session={session} />;
 }
 
@@ -73,4 +77,4 @@ function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Sto
 
 applyTheme();
 const root = document.getElementById('app');
-if (root) render(<ChatApp />, root);
+void loadTexts().then(() => root && render(<ChatApp />, root));

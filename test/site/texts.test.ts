@@ -1,0 +1,62 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type PluralCategory, parse, type Token } from '@messageformat/parser';
+import { expect } from 'chai';
+
+const folder = fileURLToPath(new URL('../../../web/texts/', import.meta.url));
+const read = (file: string): Record<string, string> => JSON.parse(readFileSync(`${folder}${file}`, 'utf8'));
+const english = read('en.json');
+
+/** What a message shows: its values, and for each plural the forms it has. */
+interface Shown {
+  readonly values: ReadonlySet<string>;
+  readonly plurals: readonly (readonly string[])[];
+}
+
+function shownBy(message: string): Shown {
+  const values = new Set<string>();
+  const plurals: string[][] = [];
+  const collect = (tokens: readonly Token[]): void => {
+    for (const token of tokens) {
+      if ('arg' in token) values.add(token.arg);
+      if (!('cases' in token)) continue;
+      if (token.type === 'plural') plurals.push(token.cases.map(({ key }) => key));
+      for (const { tokens: inner } of token.cases) collect(inner);
+    }
+  };
+  collect(parse(message));
+  return { values, plurals };
+}
+
+describe('The texts of the pages', () => {
+  it('are sorted by name in every file, so that a name is found and stands there once', () => {
+    for (const file of readdirSync(folder)) {
+      const names = [...readFileSync(`${folder}${file}`, 'utf8').matchAll(/^ {2}"([^"]+)":/gm)].map(
+        ([, name]) => name,
+      );
+      expect(names, file).to.deep.equal([...new Set(names)].sort());
+    }
+  });
+
+  for (const file of readdirSync(folder))
+    describe(file, () => {
+      const language = basename(file, '.json');
+      const texts = read(file);
+
+      it('has every text, with the same values as in English', () => {
+        expect(Object.keys(texts)).to.deep.equal(Object.keys(english));
+        for (const [name, message] of Object.entries(texts))
+          expect(shownBy(message).values, name).to.deep.equal(shownBy(english[name] ?? '').values);
+      });
+
+      it('has every plural form of its language, and no other', () => {
+        const forms: readonly PluralCategory[] = new Intl.PluralRules(language).resolvedOptions()
+          .pluralCategories;
+        for (const [name, message] of Object.entries(texts)) {
+          parse(message, { cardinal: [...forms], strictPluralKeys: true });
+          for (const plural of shownBy(message).plurals) expect(plural, name).to.include.members([...forms]);
+        }
+      });
+    });
+});
