@@ -1,12 +1,11 @@
-import type { ChatView, ClientErrorCode, Message, Presence, RoomView, Store, User } from '@parley/client';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { ChatView, ClientErrorCode, Presence, RoomView, Store, User } from '@parley/client';
+import { useEffect, useMemo } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import { text } from '../ui/texts.js';
-import { Composer } from './Composer.js';
-import { MessageList } from './MessageList.js';
+import { Conversation } from './messages/Conversation.js';
 
 interface Props {
   readonly store: Store;
@@ -22,7 +21,6 @@ export function RoomPane({ store, roomId, me, chat, onBack }: Props) {
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
-  const [replyTo, setReplyTo] = useState<Message>();
   const other = view.other ?? chat?.other;
 
   if (!other && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
@@ -40,27 +38,7 @@ export function RoomPane({ store, roomId, me, chat, onBack }: Props) {
           </p>
         </div>
       </header>
-      <MessageList
-        room={room}
-        view={view}
-        me={me}
-        // A deleted account receives no more messages.
-        onReply={other?.erased ? undefined : setReplyTo}
-      />
-      {other?.erased && (
-        <p class="notice">
-          This account was deleted, with all its messages. Your own messages are still here.
-        </p>
-      )}
-      {/* Until the other member is known, the room in the address may be one of other users. */}
-      {other && !other.erased && (
-        <Composer
-          room={room}
-          to={displayName(other)}
-          replyTo={replyTo}
-          onReplyDone={() => setReplyTo(undefined)}
-        />
-      )}
+      <Conversation store={store} room={room} view={view} me={me} />
     </section>
   );
 }
