@@ -1,9 +1,10 @@
 import type { ChatView, ClientErrorCode, Presence, RoomView, Store, User } from '@parley/client';
 import { useEffect, useMemo } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
-import { formatDayAndClock } from '../ui/format.js';
+import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
+import { text } from '../ui/texts.js';
 import { Conversation } from './messages/Conversation.js';
 
 interface Props {
@@ -61,5 +62,7 @@ function UnavailableRoom({ onBack }: { readonly onBack: () => void }) {
 
 function presenceText(presence: Presence | undefined): string {
   if (presence?.state === 'online') return 'online';
-  return presence?.state === 'offline' ? `last seen ${formatDayAndClock(presence.lastSeen)}` : '';
+  if (presence?.state !== 'offline') return '';
+  const { lastSeen } = presence;
+  return text('presence.lastSeen', { day: formatDay(lastSeen), clock: formatClock(lastSeen) });
 }
