@@ -1,16 +1,15 @@
-import type { ChatView, ClientErrorCode, Message, Presence, RoomView } from '@parley/client';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import type { ChatView, ClientErrorCode, Presence, RoomView, User } from '@parley/client';
+import { useEffect, useMemo } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Icon } from '../ui/icons.js';
 import { text } from '../ui/texts.js';
 import { ChatAvatar } from './ChatRow.js';
-import { Composer } from './Composer.js';
 import { chatMenu, unblock } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { MenuButton } from './Menu.js';
-import { MessageList } from './MessageList.js';
+import { Conversation } from './messages/Conversation.js';
 import { RequestBar } from './people/RequestBar.js';
 
 interface Props {
@@ -26,11 +25,9 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
-  const [replyTo, setReplyTo] = useState<Message>();
   const name = roomName(view);
 
   if (name === undefined && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
-  const canWrite = canSend(view, chat);
   return (
     <section
       class="room"
@@ -42,12 +39,7 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
         </button>
         <RoomTitle view={view} chat={chat} name={name ?? ''} />
       </header>
-      <MessageList room={room} view={view} me={me} onReply={canWrite ? setReplyTo : undefined} />
-      {canWrite && name !== undefined ? (
-        <Composer room={room} to={name} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
-      ) : (
-        <InsteadOfComposer view={view} chat={chat} />
-      )}
+      <Conversation store={store} room={room} view={view} me={me} instead={insteadOfComposer(view, chat)} />
     </section>
   );
 }
@@ -55,12 +47,7 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
 /** Undefined until the chat is known: the room in the address may be one of other users. */
 function roomName({ other, chat }: RoomView): string | undefined {
   if (other) return displayName(other);
-  return chat?.roomType === 'GROUP' ? (chat.name ?? text('group.unnamed')) : undefined;
-}
-
-function canSend({ other, chat, isMember }: RoomView, line: ChatView | undefined): boolean {
-  if (!chat || !isMember || other?.erased || chat.request || line?.isBlocked) return false;
-  return chat.whoSends !== 'admins' || chat.role !== 'member';
+  return chat?.roomType === 'GROUP' ? (chat.name ?? text('name.deletedGroup')) : undefined;
 }
 
 interface RoomParts {
@@ -105,27 +92,23 @@ function subtitle({ other, typing, chat: info }: RoomView, chat: ChatView | unde
   return info ? text('group.members', { count: info.members ?? 0 }) : '';
 }
 
-/** Why nothing can be written here, and what can be done about it. */
-function InsteadOfComposer({ view, chat }: RoomParts) {
+/** What stands in place of the message field until this user has decided about the other. */
+function insteadOfComposer({ roomId, other, chat: info }: RoomView, chat: ChatView | undefined) {
+  if (!other || other.erased) return undefined;
+  if (chat?.isBlocked) return <BlockedBar other={other} />;
+  return info?.request ? <RequestBar roomId={roomId} other={other} /> : undefined;
+}
+
+function BlockedBar({ other }: { readonly other: User }) {
   const { store } = useChatPage();
-  const { other, chat: info, isMember } = view;
-  if (!info) return null;
-  if (other?.erased) return <p class="notice">{text('room.erased')}</p>;
-  if (other && chat?.isBlocked)
-    return (
-      <div class="notice with-action">
-        <p>{text('block.isBlocked', { name: displayName(other) })}</p>
-        <button
-          class="button"
-          type="button"
-          onClick={() => void unblock(store, other.userId).catch(() => {})}
-        >
-          {text('block.undo')}
-        </button>
-      </div>
-    );
-  if (other && info.request) return <RequestBar roomId={view.roomId} other={other} />;
-  return <p class="notice">{text(isMember ? 'room.adminsSend' : 'room.left')}</p>;
+  return (
+    <div class="notice with-action">
+      <p>{text('block.isBlocked', { name: displayName(other) })}</p>
+      <button class="button" type="button" onClick={() => void unblock(store, other.userId).catch(() => {})}>
+        {text('block.undo')}
+      </button>
+    </div>
+  );
 }
 
 /** The server's answers for a room that is not one of this user's, or for an address that names none. */

@@ -12,14 +12,12 @@ const ALWAYS = '9999-12-31T23:59:59.000Z';
 export const isMuted = ({ mutedUntil }: { readonly mutedUntil?: string }): boolean =>
   mutedUntil !== undefined && Date.parse(mutedUntil) > Date.now();
 
-export const isMutedForEver = (mutedUntil: string): boolean => mutedUntil >= ALWAYS.slice(0, 4);
-
 const inHours = (hours: number): string => new Date(Date.now() + hours * HOUR_MS).toISOString();
 
 type Changes = Omit<RequestInput<'change chat'>, 'roomId'>;
 
 /** Changes what the user has set of a chat. What fails is tried again by the user: the list shows that nothing changed. */
-export const changeChat = (store: Store, roomId: string, changes: Changes): void => {
+const changeChat = (store: Store, roomId: string, changes: Changes): void => {
   store.request('change chat', { roomId, ...changes }).catch(() => {});
 };
 
@@ -103,7 +101,7 @@ export const askToBlock = ({ store, dialogs }: ChatPageContext, userId: string, 
   });
 
 /** Asks whether to leave a group. */
-export const askToLeave = (
+const askToLeave = (
   { store, dialogs }: ChatPageContext,
   { roomId, name }: Pick<ChatView, 'roomId' | 'name'>,
 ): void =>

@@ -22,12 +22,15 @@ const paths = {
 } as const;
 
 export type IconName = keyof typeof paths;
+/** Icons that point along the line of text: their mirror image where that runs from right to left. */
+const pointing: ReadonlySet<string> = new Set(['back', 'reply', 'send']);
 
 /** Hidden from screen readers: the text or the `aria-label` next to the icon says the same. */
 export function Icon({ name }: { readonly name: IconName }) {
   return (
     <svg
       aria-hidden="true"
+      class={pointing.has(name) ? 'pointing' : undefined}
       width="20"
       height="20"
       viewBox="0 0 24 24"
