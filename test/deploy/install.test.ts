@@ -194,7 +194,7 @@ describe('An installation from the package', function () {
     expect(said)
       .to.match(/^bob\t/m)
       .and.to.include('ann is an admin now')
-      .and.to.match(/is good until/);
+      .and.to.match(/sets a new password once/);
     machine.run(blockWith('/user/password-reset'));
     const { token, user: bob } = await rest.signIn('bob', 'correct horse 5');
 
