@@ -38,7 +38,7 @@ export const UsersContext = createContext<UserCache | undefined>(undefined);
 export const shortId = (id: string): string => id.slice(0, 8);
 
 /** The user's name; undefined until it is loaded. `id` may be that of nobody, or undefined. */
-export function useUserName(id: string | undefined): string | undefined {
+function useUserName(id: string | undefined): string | undefined {
   const users = useContext(UsersContext);
   const [name, setName] = useState<string>();
   useEffect(() => {
