@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
-import { COMMITS } from '../../../src/log/mongoLog.js';
+import { COMMITS } from '../../../src/log/mongoLogMeta.js';
 import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import type { ServerProcess } from '../../support/server.js';
