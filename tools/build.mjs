@@ -50,7 +50,7 @@ const parts = [
   },
   {
     name: 'documentation',
-    sources: ['docs', 'README.md', 'site', clientSources, 'src'],
+    sources: ['docs', 'README.md', 'site', 'web/docs', clientSources, 'src'],
     outputs: ['dist/docs/index.html'],
     build: () => run(process.execPath, 'dist/site/build.js'),
   },

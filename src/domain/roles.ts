@@ -21,9 +21,15 @@ const READ_ROLES = {
   report: 'moderator',
   reports: 'moderator',
   users: 'admin',
+  sessions: 'admin',
+  subscriptions: 'admin',
 } as const satisfies Record<string, Role>;
 
-const AuditResource = z.enum(['events', 'room', 'user', 'report', 'reports', 'users']);
+const AuditResource = z.enum([
+  ...['events', 'room', 'user'],
+  ...['report', 'reports'],
+  ...['users', 'sessions', 'subscriptions'],
+] as const);
 export type AuditResource = z.infer<typeof AuditResource>;
 
 /** The resource of which each read through a server key is recorded. */

@@ -70,10 +70,16 @@ export const setSubscription = command('set subscription', policyStream, {
   },
 });
 
-/** Records that a subscription goes on from another place. */
+/** Records that a subscription goes on from another place. `by`: the admin who decides; `system` for the host application. */
 export const seekSubscription = command('seek subscription', policyStream, {
-  fields: { policyId: z.string(), subscriptionId: z.string(), to: z.string(), cursor: z.string() },
-  actor: 'system',
+  fields: {
+    policyId: z.string(),
+    subscriptionId: z.string(),
+    to: z.string(),
+    cursor: z.string(),
+    by: z.string(),
+  },
+  actor: 'by',
   streamId: ({ policyId }) => policyId,
-  decide: ({ kind: _, via: __, ...data }) => changed(SubscriptionSought.of(data.policyId, data)),
+  decide: ({ kind: _, via: __, by: ___, ...data }) => changed(SubscriptionSought.of(data.policyId, data)),
 });

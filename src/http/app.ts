@@ -10,6 +10,7 @@ import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
 import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
+import { mountAdminSessions, mountAdminSubscriptions, mountOwnRoles } from './adminResources.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import {
@@ -70,11 +71,11 @@ export function createApp(
   const guard = new PasswordGuard(accounts.limits);
   mountAccounts(router, service, { signedIn, guard, signUp: accounts.sessionRules.signUp });
   mountPasswordReset(router, accounts, guard);
-  mountAdminUsers(router, {
-    roles: auditors,
-    commands: accounts.commands,
-    administration: users.administration,
-  });
+  const admins = { roles: auditors, commands: accounts.commands, administration: users.administration };
+  mountAdminUsers(router, admins);
+  mountAdminSessions(router, admins);
+  mountAdminSubscriptions(router, admins, host.events);
+  mountOwnRoles(router, auditors);
   mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });
   mountExport(router, { ...users, sessions }, signedIn);
@@ -86,7 +87,7 @@ export function createApp(
   for (const mount of [mountServerUsers, mountServerRooms, mountServerMessages])
     mount(router, host.server, byKey);
   mountSubscriptions(router, host.events, byKey);
-  mountIssuer(router, host.issuer);
+  mountIssuer(router, host.issuer, accounts.sessionRules.signUp);
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);

@@ -4,6 +4,7 @@ import { forbidden, notFound, overloaded, ParleyError } from '../base/errors.js'
 import { newSigningSecret } from '../base/webhooks.js';
 import type { CommandRouter } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
+import type { Actor } from '../domain/ids.js';
 import { findLastCommit } from '../log/checkLog.js';
 import type {
   Delivery,
@@ -109,14 +110,14 @@ export class HostSubscriptions {
     await senders.look();
   }
 
-  /** Goes on from another place. Throws `not_found`, and `bad_request` for a place that is none. */
-  async seek(commands: CommandRouter, id: string, to: string): Promise<SubscriptionView> {
+  /** Goes on from another place, as `by` decides. Throws `not_found`, and `bad_request` for a place that is none. */
+  async seek(commands: CommandRouter, id: string, to: string, by: Actor): Promise<SubscriptionView> {
     const { store, places, log } = this.#parts;
     await this.#require(id);
     const at = await places.find(to, 'to');
     const cursor = places.cursorOf(at);
     await commands.execute<'seek subscription'>(
-      { kind: 'seek subscription', policyId: log.id, subscriptionId: id, to, cursor },
+      { kind: 'seek subscription', policyId: log.id, subscriptionId: id, to, cursor, by },
       randomUUID(),
     );
     for (const [partition, size] of at.entries())

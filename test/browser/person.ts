@@ -35,7 +35,7 @@ export class Person {
   }
 
   get search(): Locator {
-    return this.page.getByRole('searchbox', { name: 'Find people' });
+    return this.page.getByRole('searchbox', { name: 'Find chats and people' });
   }
   get composer(): Locator {
     return this.page.getByRole('textbox', { name: /^Message to/ });

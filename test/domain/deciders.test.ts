@@ -551,7 +551,14 @@ describe('the subscriptions of the host', () => {
   it('are moved, which is recorded each time', () => {
     const policy = new Stream<PolicyState>(`policy:${roomId}`);
     const seek: Command = {
-      ...{ kind: 'seek subscription', policyId: roomId, subscriptionId: 'a', to: 'start', cursor: 'L' },
+      ...{
+        kind: 'seek subscription',
+        policyId: roomId,
+        subscriptionId: 'a',
+        to: 'start',
+        cursor: 'L',
+        by: 'system',
+      },
     };
     for (let n = 0; n < 2; n++) expect(policy.run('system', seek)).to.include({ made: 1 });
     expect(policy.state).to.deep.equal({ history: null });

@@ -84,7 +84,14 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     ...{ types: ['MessageSent'], rooms: [roomId], batch: 5, paused: true, removed: true },
   },
   'seek subscription': {
-    ...{ kind: 'seek subscription', policyId: messageId, subscriptionId: 'a', to: 'now', cursor: 'L' },
+    ...{
+      kind: 'seek subscription',
+      policyId: messageId,
+      subscriptionId: 'a',
+      to: 'now',
+      cursor: 'L',
+      by: ada,
+    },
   },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
   'add key': { kind: 'add key', policyId: messageId, keyId: ada, scopes: ['users', 'events'] },

@@ -1,6 +1,13 @@
 import { ResetCodeAnswer, SuspensionBody, UserListAnswer, UserListQuery } from '../administration.js';
+import { OwnRolesAnswer, SessionsAnswer } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
 import type { Json } from '../schemas.js';
+import {
+  SeekBody,
+  SUBSCRIPTION_ID,
+  SubscriptionAnswer,
+  SubscriptionsAnswer,
+} from '../server/subscriptionResources.js';
 import { id, inPath } from './auditRoutes.js';
 
 const tag = 'Administration' as const;
@@ -105,6 +112,63 @@ export const adminPaths = {
       body: SuspensionBody,
       status: 204,
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/users/{userId}/sessions': {
+    get: {
+      id: 'listUserSessions',
+      summary: 'List the open sessions of a user',
+      about: 'For admins. Each request is in the log as `AuditRead`.',
+      tag,
+      path: userId,
+      status: 200,
+      answer: SessionsAnswer,
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+    delete: {
+      id: 'endUserSessions',
+      summary: 'End all sessions of a user',
+      about: 'For admins: within a second no node takes their tokens, and their sockets are closed.',
+      tag,
+      path: userId,
+      status: 204,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions': {
+    get: {
+      id: 'listSubscriptionsAsAdmin',
+      summary: 'List the subscriptions of the host application',
+      about: 'For admins: how far each is, and whether it fails. Each request is in the log as `AuditRead`.',
+      tag,
+      status: 200,
+      answer: SubscriptionsAnswer,
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/seek': {
+    post: {
+      id: 'seekSubscriptionAsAdmin',
+      summary: 'Let a subscription go on from another place',
+      about:
+        'For admins: it sends again what comes after an earlier place, and skips what is before a later one.',
+      tag,
+      path: inPath('id', { type: 'string', pattern: SUBSCRIPTION_ID }, 'The id of the subscription.'),
+      body: SeekBody,
+      status: 200,
+      answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/user/me/roles': {
+    get: {
+      id: 'getOwnRoles',
+      summary: 'Get one’s own roles',
+      about: 'Returns what the user may do beside what every user may. Pages show links by it.',
+      tag,
+      status: 200,
+      answer: OwnRolesAnswer,
+      errors: ['overloaded'],
     },
   },
   '/admin/users/{userId}/password': {

@@ -112,7 +112,8 @@ function waitMs(text: string | undefined): number {
   return ms === undefined ? Number(seconds ?? 0) * 1000 : Number(ms);
 }
 
-function idIn(ctx: RouterContext): string {
+/** The id in the path. Throws `not_found` if it cannot be one. */
+export function idIn(ctx: RouterContext): string {
   const { id = '' } = ctx.params;
   if (!new RegExp(SUBSCRIPTION_ID).test(id))
     throw notFound('an id of a subscription has 1 to 64 ASCII letters, digits, dots, dashes and underscores');
@@ -161,7 +162,7 @@ export function mountSubscriptions(
     POST: requireKey('events', async (ctx, key) => {
       const id = idIn(ctx);
       const { to } = await readBody(ctx, SeekBody);
-      ctx.body = { subscription: await subscriptions.seek(routerVia(commands, key.id), id, to) };
+      ctx.body = { subscription: await subscriptions.seek(routerVia(commands, key.id), id, to, 'system') };
     }),
   });
   for (const verb of ['pause', 'resume'] as const)

@@ -1,8 +1,8 @@
 import type { Entry, Message, Room, RoomView, User } from '@parley/client';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import { displayName } from '../ui/displayName.js';
-import { formatDay } from '../ui/format.js';
-import { Icon } from '../ui/icons.js';
+import { displayName } from '../../ui/displayName.js';
+import { formatDay } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
 import { distanceFromEnd, useEndFollower } from './endFollower.js';
 import { MessageBubble } from './MessageBubble.js';
 import { idOf, newestSeq, rowsOf, useVirtualList } from './messageRows.js';

@@ -1,8 +1,8 @@
 import type { Entry, Message, Room, User } from '@parley/client';
-import { displayName } from '../ui/displayName.js';
-import { errorText } from '../ui/errorText.js';
-import { formatClock } from '../ui/format.js';
-import { Icon } from '../ui/icons.js';
+import { displayName } from '../../ui/displayName.js';
+import { errorText } from '../../ui/errorText.js';
+import { formatClock } from '../../ui/format.js';
+import { Icon } from '../../ui/icons.js';
 import { idOf, textOf, timeOf } from './messageRows.js';
 
 const DELETED = 'Message deleted';

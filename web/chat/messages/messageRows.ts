@@ -7,7 +7,7 @@ import {
   type VirtualizerOptions,
 } from '@tanstack/virtual-core';
 import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
-import { startOfDay } from '../ui/format.js';
+import { startOfDay } from '../../ui/format.js';
 import type { EndFollower } from './endFollower.js';
 
 /**

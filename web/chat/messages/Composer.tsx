@@ -1,7 +1,7 @@
 import type { Message, Room } from '@parley/client';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { countCodePoints, MESSAGE_CODE_POINTS } from '../../src/domain/limits.js';
-import { Icon } from '../ui/icons.js';
+import { countCodePoints, MESSAGE_CODE_POINTS } from '../../../src/domain/limits.js';
+import { Icon } from '../../ui/icons.js';
 
 /** Unsent text by room id, kept until the page is closed. */
 const drafts = new Map<string, string>();

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import type Router from '@koa/router';
+import type { RouterContext } from '@koa/router';
+import { z } from 'zod';
+import { Time } from '../domain/fields.js';
+import type { AuditResource } from '../domain/roles.js';
+import { ROLES } from '../domain/streams.js';
+import type { Session } from '../vault/vault.js';
+import type { AdminParts } from './administration.js';
+import { type RoleParts, requireRole, requireSession, serveResource } from './auth.js';
+import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import { NoFields } from './schemas.js';
+import { idIn, SeekBody, type SubscriptionResources } from './server/subscriptionResources.js';
+
+/** What the page at `/admin` needs beside users and reports: one's roles, sessions of users, subscriptions. */
+
+export const OwnRolesAnswer = z.strictObject({
+  roles: z
+    .array(z.enum(ROLES))
+    .meta({ description: 'What the user may do: an admin may all that a moderator may, and has both.' }),
+});
+
+export const SessionsAnswer = z.strictObject({
+  sessions: z
+    .array(z.strictObject({ createdAt: Time, expiresAt: Time }))
+    .meta({ description: 'The open ones, the newest first.' }),
+});
+
+/** The roles of the user who asks. No read is recorded: nobody but the user is told. */
+export function mountOwnRoles(router: Router, roles: RoleParts): void {
+  serveResource(router, '/user/me/roles', {
+    GET: requireSession(roles)(async (ctx, { userId }) => {
+      readQuery(ctx, NoFields);
+      const held = await Promise.all(ROLES.map((role) => roles.hasRole(userId, role)));
+      ctx.body = { roles: ROLES.filter((_, i) => held[i]) } satisfies z.input<typeof OwnRolesAnswer>;
+    }),
+  });
+}
+
+/** The sessions of a user, for admins. */
+export function mountAdminSessions(router: Router, parts: AdminParts): void {
+  const administered = requireRole(parts.roles, 'admin');
+  const { administration } = parts;
+  serveResource(router, '/admin/users/:userId/sessions', {
+    GET: administered(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      await recordLook(parts, session, 'sessions', ctx);
+      const sessions = await administration.sessionsOf(userId);
+      ctx.body = {
+        sessions: sessions.map(({ createdAt, expiresAt }) => ({ createdAt, expiresAt })),
+      } satisfies z.input<typeof SessionsAnswer>;
+    }),
+    DELETE: administered(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      await administration.endSessions(session.userId, userId);
+      ctx.status = 204;
+    }),
+  });
+}
+
+/** The host's subscriptions, for admins: how far each is, and going on from another place. */
+export function mountAdminSubscriptions(
+  router: Router,
+  parts: AdminParts,
+  { subscriptions, commands }: Pick<SubscriptionResources, 'subscriptions' | 'commands'>,
+): void {
+  const administered = requireRole(parts.roles, 'admin');
+  serveResource(router, '/admin/subscriptions', {
+    GET: administered(async (ctx, session) => {
+      readQuery(ctx, NoFields);
+      await recordLook(parts, session, 'subscriptions', ctx);
+      ctx.body = { subscriptions: await subscriptions.list() };
+    }),
+  });
+  serveResource(router, '/admin/subscriptions/:id/seek', {
+    POST: administered(async (ctx, session) => {
+      const id = idIn(ctx);
+      readQuery(ctx, NoFields);
+      const { to } = await readBody(ctx, SeekBody);
+      ctx.body = { subscription: await subscriptions.seek(commands, id, to, session.userId) };
+    }),
+  });
+}
+
+/** Records a look of an admin before it is answered. */
+async function recordLook(
+  { commands }: Pick<AdminParts, 'commands'>,
+  { userId }: Session,
+  resource: AuditResource,
+  ctx: RouterContext,
+): Promise<void> {
+  const query: Record<string, string> = { ...ctx.params };
+  await commands.execute<'record audit read'>(
+    { kind: 'record audit read', userId, resource, query },
+    randomUUID(),
+  );
+}
