@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Moved } from '../app/move.js';
+import type { Moved } from '../app/moveSystem.js';
 import { engineOf } from '../app/openStores.js';
 import { ConfigError, readConfig } from '../base/settings.js';
 import type { Engine } from '../projections/store/engine.js';
@@ -38,7 +38,7 @@ export function addMove(program: Command, env: NodeJS.ProcessEnv): void {
         );
       const bar = startProgressBar();
       const { onProgress } = bar;
-      const { moveSystem } = await import('../app/move.js');
+      const { moveSystem } = await import('../app/moveSystem.js');
       const moved = await moveSystem(config, to, { onProgress }).finally(() => bar.stop());
       for (const line of linesOf(moved, to)) printLine(line);
     });

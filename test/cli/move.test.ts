@@ -9,7 +9,7 @@ import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { MongoClient } from 'mongodb';
 import { openDataDir } from '../../src/app/dataDir.js';
-import { fateOf, type MoveStep, moveSystem } from '../../src/app/move.js';
+import { fateOf, type MoveStep, moveSystem } from '../../src/app/moveSystem.js';
 import { readConfig } from '../../src/base/settings.js';
 import { checkPartitionChain } from '../../src/log/checkLog.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
