@@ -33,7 +33,15 @@ const page = (file: string, name: string): Written => ({
 
 /** The list of all pages in reading order. */
 export const outline: readonly Part[] = [
-  { heading: 'Start', pages: [page('index', 'Five minutes'), page('concepts', 'Concepts')] },
+  {
+    heading: 'Start',
+    pages: [
+      page('index', 'Five minutes'),
+      page('concepts', 'Concepts'),
+      page('questions', 'Questions'),
+      page('comparison', 'Comparison'),
+    ],
+  },
   {
     heading: 'Build a client',
     pages: [
