@@ -48,6 +48,7 @@ export const outline: readonly Part[] = [
       { made: 'protocol', url: '/docs/protocol', name: 'The contract' },
       page('client', 'Client guide'),
       { made: 'reference', url: '/docs/reference', name: 'Client reference' },
+      page('tutorial', 'Tutorial'),
       page('host', 'The host application'),
       page('porting', 'Porting from Socket.IO'),
       page('webhooks', 'Events for the host'),

@@ -8,6 +8,8 @@ export type Rule =
   | 'pasted'
   /** A test of `test/deploy` runs it. */
   | 'deploy'
+  /** `test/docs/tutorial.test.ts` runs it, or writes it into the file that it names. */
+  | 'tutorial'
   /** It is part of a program that is compiled and run. */
   | 'program'
   /** It is JSON of the named shape. */
@@ -48,6 +50,7 @@ const notRun: Readonly<Record<string, string>> = {
 /** Returns the rule of a block, or undefined if it has none. */
 export function ruleOf({ file, info, code }: Block): Rule | undefined {
   const [language, what] = info.split(' ');
+  if (file === 'docs/tutorial.md') return what === undefined ? undefined : 'tutorial';
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
