@@ -59,10 +59,15 @@ export function ChatPage({ store, session }: Props) {
 
 /** The chats, and the search over them. */
 function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
-  const { openRoom } = useChatPage();
+  const { openRoom, snapshot } = useChatPage();
   const [query, setQuery] = useState('');
   const [list, setList] = useState<ListName>('chats');
   const search = useRef<HTMLInputElement>(null);
+  const hasRequests = snapshot.requests.length > 0;
+  useEffect(() => {
+    // The last request was answered.
+    if (!hasRequests) setList((shown) => (shown === 'requests' ? 'chats' : shown));
+  }, [hasRequests]);
   useFirstArchived();
   useSearchKey(() => {
     // In a narrow window the room covers the list.
@@ -157,12 +162,14 @@ function AccountBar() {
         <span class="hidden-visually">{text('bar.chatsOf')} </span>
         <bdi>{displayName(me)}</bdi>
       </h1>
-      <BarButton name="person" label={text('bar.friends')} view="friends">
+      <BarButton
+        name="person"
+        label={text(newFriends.length > 0 ? 'bar.newFriends' : 'bar.friends', { count: newFriends.length })}
+        view="friends"
+      >
         {newFriends.length > 0 && (
-          <span class="badge">
-            <span class="hidden-visually">, </span>
+          <span class="badge" aria-hidden="true">
             {newFriends.length}
-            <span class="hidden-visually"> {text('bar.newFriends')}</span>
           </span>
         )}
       </BarButton>

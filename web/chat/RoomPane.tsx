@@ -89,7 +89,7 @@ function subtitle({ other, typing, chat: info }: RoomView, chat: ChatView | unde
   if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
   const [first] = typing;
   if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });
-  return info ? text('group.members', { count: info.members ?? 0 }) : '';
+  return info ? text('group.count', { count: info.members ?? 0 }) : '';
 }
 
 /** What stands in place of the message field until this user has decided about the other. */

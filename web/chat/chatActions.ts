@@ -101,7 +101,7 @@ export const askToBlock = ({ store, dialogs }: ChatPageContext, userId: string, 
   });
 
 /** Asks whether to leave a group. */
-const askToLeave = (
+export const askToLeave = (
   { store, dialogs }: ChatPageContext,
   { roomId, name }: Pick<ChatView, 'roomId' | 'name'>,
 ): void =>

@@ -28,7 +28,7 @@ export function PersonRow({ user, label, onPress, hint = hintOf(user), children 
 }
 
 /** The name of a person over a line of hints. */
-function PersonName({ user, hint = hintOf(user) }: { readonly user: User; readonly hint?: string }) {
+export function PersonName({ user, hint = hintOf(user) }: { readonly user: User; readonly hint?: string }) {
   return (
     <span class="texts">
       <b class="name">
@@ -44,7 +44,7 @@ function PersonName({ user, hint = hintOf(user) }: { readonly user: User; readon
 }
 
 /** The user name where another name is shown, and the status. */
-function hintOf({ username, displayName: shown, status }: User): string {
+export function hintOf({ username, displayName: shown, status }: User): string {
   const parts = [shown !== undefined && username !== null ? `@${username}` : undefined, status];
   return parts.filter((part) => part !== undefined).join(' · ');
 }
