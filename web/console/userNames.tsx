@@ -37,14 +37,14 @@ export const UsersContext = createContext<UserCache | undefined>(undefined);
 /** The first eight characters of an id. */
 export const shortId = (id: string): string => id.slice(0, 8);
 
-/** The user's name; undefined until it is loaded. `id` may be that of nobody, or undefined. */
-function useUserName(id: string | undefined): string | undefined {
+/** The user's name; undefined until it is loaded. */
+function useUserName(id: string): string | undefined {
   const users = useContext(UsersContext);
   const [name, setName] = useState<string>();
   useEffect(() => {
     let isOver = false;
     setName(undefined);
-    if (id !== undefined && id !== 'system')
+    if (id !== 'system')
       void users?.get(id).then((user) => {
         if (!isOver && user) setName(displayName(user));
       });
