@@ -263,21 +263,17 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
     }),
   });
 
+  const decide = (verb: 'suspend' | 'restore') =>
+    moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration[verb](session.userId, userId, reason);
+      ctx.status = 204;
+    });
   serveResource(router, '/admin/users/:userId/suspension', {
-    PUT: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.suspend(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
-    DELETE: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.restore(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
+    PUT: decide('suspend'),
+    DELETE: decide('restore'),
   });
 
   serveResource(router, '/admin/users/:userId/password', {
