@@ -39,7 +39,7 @@ const parts = [
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
     sources: ['web', clientSources, 'src'],
-    outputs: ['dist/pages/index.html', 'dist/pages/audit.html'],
+    outputs: ['dist/pages/index.html', 'dist/pages/audit.html', 'dist/pages/serviceWorker.js'],
     build: () => run(bin('vite'), 'build', 'web', '--logLevel', 'warn'),
   },
   {

@@ -5,7 +5,8 @@ import { downloadFile, within } from '../ui/browser.js';
 import { errorText } from '../ui/errorText.js';
 import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
 import { ThemeSelect } from '../ui/theme.js';
-import { deleteDevice, notificationPermission, requestNotifications, rest } from './device.js';
+import { AlertSettings } from './alerts/AlertSettings.js';
+import { deleteDevice, rest } from './device.js';
 
 const GENERAL_ERROR = 'Something went wrong. Try again.';
 
@@ -79,11 +80,7 @@ function Menu({ session, onStatus, onOpen, onSignOut }: MenuProps) {
     <>
       <div class="choices">
         <ThemeSelect />
-        {notificationPermission() === 'default' && (
-          <button class="button" type="button" onClick={() => void askForNotifications().then(onStatus)}>
-            Turn on notifications
-          </button>
-        )}
+        <AlertSettings />
         <button class="button" type="button" onClick={() => onOpen('password')}>
           Change password
         </button>
@@ -104,14 +101,6 @@ function Menu({ session, onStatus, onOpen, onSignOut }: MenuProps) {
       </form>
     </>
   );
-}
-
-async function askForNotifications(): Promise<string> {
-  const permission = await requestNotifications();
-  if (permission === 'granted') return 'Notifications are on.';
-  return permission === 'denied'
-    ? 'Your browser blocks notifications of this page.'
-    : 'Notifications are off.';
 }
 
 /** Downloads all data that the server has about the user; resolves with a text for the user. */

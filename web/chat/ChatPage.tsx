@@ -4,9 +4,9 @@ import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
 import { AccountDialog } from './AccountDialog.js';
+import { useAlerts } from './alerts/alerts.js';
 import { ChatList, EmptyState } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
-import { useNotifications } from './device.js';
 import { PeopleSearch } from './PeopleSearch.js';
 import { RoomPane } from './RoomPane.js';
 
@@ -22,7 +22,7 @@ export function ChatPage({ store, session }: Props) {
   const [query, setQuery] = useState('');
   const [isAccountOpen, setAccountOpen] = useState(false);
   const me = snapshot.me ?? session.user;
-  useNotifications(snapshot, me.userId);
+  useAlerts(snapshot, me.userId);
   const open = (id: string): void => {
     setQuery('');
     openRoom(id);
