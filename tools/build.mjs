@@ -36,6 +36,12 @@ const parts = [
     },
   },
   {
+    name: 'bundle',
+    sources: ['src', 'tools/bundle.mjs'],
+    outputs: ['dist/server/lib/main.js', 'dist/server/lib/bin.js'],
+    build: () => run(process.execPath, 'tools/bundle.mjs'),
+  },
+  {
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
     sources: ['web', clientSources, 'src'],

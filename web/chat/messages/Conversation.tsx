@@ -1,4 +1,5 @@
 import type { Message, Room, RoomView, Store, User } from '@parley/client';
+import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
@@ -12,19 +13,22 @@ interface Props {
   readonly room: Room;
   readonly view: RoomView;
   readonly me: User;
+  /** Stands in place of the message field, if anything does. */
+  readonly instead: ComponentChildren;
 }
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ room, view, me }: Props) {
+export function Conversation({ room, view, me, instead }: Props) {
   const [replyTo, setReplyTo] = useState<Message>();
   const to = recipient(view);
   const notice = whyNoMessages(view);
   // Until the chat is known, the room in the address may be one of other users.
-  const canWrite = to !== undefined && notice === undefined;
+  const canWrite = to !== undefined && notice === undefined && instead === undefined;
   return (
     <>
       <MessageList room={room} view={view} me={me} onReply={canWrite ? setReplyTo : undefined} />
       {notice !== undefined && <p class="notice">{notice}</p>}
+      {instead}
       {canWrite && (
         <Composer room={room} to={to} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
       )}
