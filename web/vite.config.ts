@@ -111,7 +111,7 @@ const messages: Plugin = {
   },
 };
 
-/** Builds the chat and the audit console; each page loads only its own code and what both share. */
+/** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
   plugins: [messages, keptFiles, precompress],
@@ -132,6 +132,7 @@ export default defineConfig({
       input: {
         index: resolve('index.html'),
         audit: resolve('audit.html'),
+        admin: resolve('admin.html'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {
