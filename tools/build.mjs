@@ -45,7 +45,7 @@ const parts = [
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
     sources: ['web', clientSources, 'src'],
-    outputs: ['dist/pages/index.html', 'dist/pages/audit.html'],
+    outputs: ['dist/pages/index.html', 'dist/pages/audit.html', 'dist/pages/admin.html'],
     build: () => run(bin('vite'), 'build', 'web', '--logLevel', 'warn'),
   },
   {

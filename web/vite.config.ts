@@ -58,7 +58,7 @@ const messages: Plugin = {
   },
 };
 
-/** Builds the chat and the audit console; each page loads only its own code and what both share. */
+/** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
   plugins: [messages, precompress],
@@ -75,6 +75,12 @@ export default defineConfig({
     // The content security policy allows only scripts and styles from this server: nothing may be inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { index: resolve('index.html'), audit: resolve('audit.html') } },
+    rolldownOptions: {
+      input: {
+        index: resolve('index.html'),
+        audit: resolve('audit.html'),
+        admin: resolve('admin.html'),
+      },
+    },
   },
 });
