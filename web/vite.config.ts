@@ -5,6 +5,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import MessageFormat from '@messageformat/core';
 import compileModule from '@messageformat/core/lib/compile-module.js';
 import { defineConfig, type Plugin } from 'vite';
+import { emojiLists } from './emojiLists.js';
 
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
@@ -61,7 +62,7 @@ const messages: Plugin = {
 /** Builds the chat and the audit console; each page loads only its own code and what both share. */
 export default defineConfig({
   root: resolve('.'),
-  plugins: [messages, precompress],
+  plugins: [messages, emojiLists, precompress],
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {

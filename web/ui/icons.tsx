@@ -12,6 +12,13 @@ const paths = {
   waiting: 'M12 4a8 8 0 1 0 0 16a8 8 0 0 0 0-16zM12 8v4l3 2',
   refused: 'M12 4a8 8 0 1 0 0 16a8 8 0 0 0 0-16zM12 8v5M12 16v.5',
   down: 'M12 5v14M6 13l6 6 6-6',
+  up: 'M12 19V5M6 11l6-6 6 6',
+  react: 'M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM8.5 14.5a4.5 4.5 0 0 0 7 0M9 9.5v.5M15 9.5v.5',
+  more: 'M5 11.5v1M12 11.5v1M19 11.5v1M4.5 12h1M11.5 12h1M18.5 12h1',
+  copy: 'M9 9h11v11h-11zM15 9V4H4v11h5',
+  edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
+  pin: 'M9 4h6l-1 6 4 4H6l4-4zM12 14v6',
+  delete: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
 } as const;
 
 /** Hidden from screen readers: the text or the `aria-label` next to the icon says the same. */

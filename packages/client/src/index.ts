@@ -29,6 +29,8 @@ export type {
   ChatInfo,
   ChatView,
   Entry,
+  GroupChange,
+  Happening,
   HistoryState,
   Presence,
   ReportInput,
