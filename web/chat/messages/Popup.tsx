@@ -16,7 +16,8 @@ interface Props {
 /** A box above the page that closes by Escape or a press beside it. The focus goes back to where it was. */
 export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const isPressed = useRef(false);
+  /** Where the last press in the box began. */
+  const pressed = useRef<EventTarget>(null);
   useLayoutEffect(() => {
     const { current } = dialog;
     if (!current) return;
@@ -32,12 +33,17 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
       class={anchor ? `popup ${kind === 'menu' ? 'menu' : ''}` : 'dialog'}
       aria-label={label}
       onClose={onClose}
-      // The backdrop is part of the dialog; everything in it is in a child. A press that opened the dialog may end on it.
       onPointerDown={(event) => {
-        isPressed.current = event.target === event.currentTarget;
+        pressed.current = event.target;
+      }}
+      onClickCapture={(event) => {
+        // The finger whose long press opened the box may leave the screen over one of its buttons.
+        if (event.detail > 0 && pressed.current === null) event.stopPropagation();
       }}
       onClick={(event) => {
-        if (isPressed.current && event.target === event.currentTarget) event.currentTarget.close();
+        // The backdrop is part of the dialog; everything in it is in a child.
+        const { currentTarget } = event;
+        if (event.target === currentTarget && pressed.current === currentTarget) currentTarget.close();
       }}
       onKeyDown={(event) => kind === 'menu' && moveFocus(event)}
     >
