@@ -8,13 +8,14 @@ COPY package.json package-lock.json .npmrc ./
 COPY packages ./packages
 RUN npm ci --ignore-scripts
 COPY tsconfig.json ./
+COPY tools/bundle.mjs tools/
 COPY src ./src
 COPY web ./web
 COPY site ./site
 COPY docs ./docs
 COPY README.md ./
 # Declarations too: the reference of the client is made from them.
-RUN npx tsc -p tsconfig.json --incremental false --sourceMap false && npx vite build web && node dist/site/build.js
+RUN npx tsc -p tsconfig.json --incremental false --sourceMap false && node tools/bundle.mjs && npx vite build web && node dist/site/build.js
 
 FROM node:${NODE_VERSION}-bookworm-slim AS dependencies
 WORKDIR /app
@@ -28,7 +29,7 @@ ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000 DATA_DIR=/data
 WORKDIR /app
 RUN install -d -m 0700 -o node -g node /data
 COPY --from=dependencies /app/node_modules ./node_modules
-COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/server ./dist/server
 COPY --from=build /app/dist/pages ./dist/pages
 COPY --from=build /app/dist/docs ./dist/docs
 COPY package.json ./
@@ -39,4 +40,4 @@ EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/health`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # No shell between: SIGTERM reaches node, which finishes what is in flight within 10 s.
-CMD ["node", "dist/src/app/main.js"]
+CMD ["node", "dist/server/lib/main.js"]

@@ -4,7 +4,7 @@
 # The master key is not in it: keep DATA_DIR/master.key at another place.
 set -eu
 to=${1:?name the directory of the backups}
-parley() { "$(dirname "$0")/../dist/src/cli/bin.js" "$@"; }
+parley() { "$(dirname "$0")/../dist/server/lib/bin.js" "$@"; }
 mkdir -p "$to"
 parley backup "$to/$(date -u +%Y%m%dT%H%M%SZ)"
 parley backup --erasures "$to/erasures"

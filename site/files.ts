@@ -5,7 +5,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 
 const brotli = promisify(brotliCompress);
 const zip = promisify(gzip);
-const WORTH_IT = /\.(?:html|css|js|svg)$/;
+const WORTH_IT = /\.(?:html|css|js|json|svg)$/;
 /** Above this size the best compression takes seconds, for 5% less. */
 const LARGE_BYTES = 256 * 1024;
 const LARGE_QUALITY = 9;

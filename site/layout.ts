@@ -1,4 +1,4 @@
-import { escaped } from './markdown.js';
+import { escaped, type Text } from './markdown.js';
 import type { PageOf, Part } from './outline.js';
 
 /** The navigation around the text of a page. */
@@ -7,13 +7,13 @@ export interface Frame {
   readonly page: PageOf;
   readonly previous: PageOf | undefined;
   readonly next: PageOf | undefined;
-  /** URL of the style sheet. */
-  readonly style: string;
+  /** URLs of the style sheet, of the script of the search and of its index. */
+  readonly files: { readonly style: string; readonly script: string; readonly index: string };
 }
 
-/** Returns a complete page. The page has no script, no inline style and no resource of another host. */
-export function layout(title: string, text: string, frame: Frame): string {
-  const { page, previous, next, style } = frame;
+/** Returns a complete page. The page has no inline script or style and no resource of another host. */
+export function layout({ title, html }: Text, frame: Frame): string {
+  const { page, previous, next, files } = frame;
   const whole = page.url === '/docs' ? 'Parley: documentation' : `${escaped(title)} · Parley`;
   return `<!doctype html>
 <html lang="en">
@@ -24,12 +24,17 @@ export function layout(title: string, text: string, frame: Frame): string {
 <meta name="description" content="${escaped(title)}: documentation of Parley, a private-messaging server.">
 <title>${whole}</title>
 <link rel="icon" href="data:,">
-<link rel="stylesheet" href="${style}">
+<link rel="stylesheet" href="${files.style}">
+<script type="module" src="${files.script}"></script>
 </head>
 <body>
 <a class="skip" href="#text">Skip to the text</a>
 <header>
 <a class="home" href="/docs">Parley</a>
+<div class="search" role="search" data-index="${files.index}" hidden>
+<input type="search" aria-label="Search the documentation" placeholder="Search (press /)" autocomplete="off" spellcheck="false">
+<div class="results" hidden><p role="status"></p><ol></ol></div>
+</div>
 <a href="/docs/protocol">Contract</a>
 <a href="/">Chat</a>
 <a href="/audit">Audit console</a>
@@ -38,7 +43,7 @@ export function layout(title: string, text: string, frame: Frame): string {
 <nav aria-label="All pages">${navigation(frame)}</nav></details>
 <nav class="side" aria-label="Pages">${navigation(frame)}</nav>
 <main id="text">
-${text.replace('</h1>\n', `</h1>\n${contents(text)}`)}
+${html.replace('</h1>\n', `</h1>\n${contents(html)}`)}
 </main>
 <footer><nav aria-label="Previous and next page">
 ${previous ? `<a rel="prev" href="${previous.url}"><span>Previous</span> ${escaped(previous.name)}</a>` : '<span></span>'}

@@ -36,6 +36,12 @@ const parts = [
     },
   },
   {
+    name: 'bundle',
+    sources: ['src', 'tools/bundle.mjs'],
+    outputs: ['dist/server/lib/main.js', 'dist/server/lib/bin.js'],
+    build: () => run(process.execPath, 'tools/bundle.mjs'),
+  },
+  {
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
     sources: ['web', clientSources, 'src'],
@@ -50,7 +56,7 @@ const parts = [
   },
   {
     name: 'documentation',
-    sources: ['docs', 'README.md', 'site', clientSources, 'src'],
+    sources: ['docs', 'README.md', 'site', 'web/docs', clientSources, 'src'],
     outputs: ['dist/docs/index.html'],
     build: () => run(process.execPath, 'dist/site/build.js'),
   },

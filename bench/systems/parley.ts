@@ -13,7 +13,7 @@ import { parleyDialect } from '../wire/parley.js';
 import type { BenchUser, Place, Running, StartOptions, System, SystemName } from './system.js';
 
 /** The server program. */
-export const parleyProgram = join(import.meta.dirname, '..', '..', 'src', 'app', 'main.js');
+export const parleyProgram = join(import.meta.dirname, '..', '..', 'server', 'lib', 'main.js');
 /** The operator's command. */
 export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli', 'bin.js');
 const password = 'a long benchmark passphrase';
@@ -207,7 +207,7 @@ export const parleySqlite = embedded('parley-sqlite', parleyProgram);
 
 /** Parley as it was: the same, built in this checkout of an earlier commit. */
 export const parleyBefore = (checkout: string): System =>
-  embedded('parley-before', resolve(checkout, 'dist', 'src', 'app', 'main.js'));
+  embedded('parley-before', resolve(checkout, 'dist', 'server', 'lib', 'main.js'));
 
 /** Parley on a new database of this MongoDB server, which is dropped when Parley stops. */
 export function parleyMongodb(serverUrl: string): System {

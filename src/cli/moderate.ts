@@ -142,7 +142,7 @@ function addResetPassword(user: Command, env: NodeJS.ProcessEnv): void {
       const { code, expiresAt } = await withOperator(readConfig(env), (operator) =>
         operator.resetPassword({ username }),
       );
-      printLine(`${code} is good until ${expiresAt}, once; an earlier code is good no more`);
+      printLine(`${code} sets a new password once, until ${expiresAt}; earlier codes no longer work`);
     });
 }
 

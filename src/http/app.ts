@@ -87,7 +87,7 @@ export function createApp(
   for (const mount of [mountServerUsers, mountServerRooms, mountServerMessages])
     mount(router, host.server, byKey);
   mountSubscriptions(router, host.events, byKey);
-  mountIssuer(router, host.issuer);
+  mountIssuer(router, host.issuer, accounts.sessionRules.signUp);
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);

@@ -5,14 +5,22 @@ import { TOKEN_CHARACTERS } from '../domain/limits.js';
 import { User } from '../domain/userMessageChat.js';
 import type { IssuerKeys } from '../host/issuerKeys.js';
 import type { IssuerSessions } from '../host/issuerSessions.js';
+import type { SignUpRule } from './accounts.js';
 import { type FindPresent, serveResource } from './auth.js';
 import { readBody, readForm, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 
 export const LogoutForm = z.strictObject({ logout_token: z.string().max(TOKEN_CHARACTERS) });
 
-/** What a page needs in order to sign in by the issuer (code flow with PKCE). */
-export const IssuerClient = z.strictObject({ clientId: z.string(), authorizationEndpoint: z.url() });
+/** What a page offers to somebody who is not signed in. */
+export const SignInOptions = z.strictObject({
+  password: z.boolean().meta({ description: 'Whether users may sign in with a password: see `SIGN_UP`.' }),
+  signUp: z.boolean().meta({ description: 'Whether anybody may sign up.' }),
+  issuer: z
+    .strictObject({ clientId: z.string(), authorizationEndpoint: z.url() })
+    .exactOptional()
+    .meta({ description: 'With `OIDC_CLIENT_ID`: for the code flow with PKCE.' }),
+});
 
 const text = z.string().min(1).max(2048);
 export const CodeBody = z.strictObject({ code: text, codeVerifier: text, redirectUri: text });
@@ -31,8 +39,8 @@ export interface IssuerParts {
   readonly present: FindPresent;
 }
 
-/** What the issuer asks for, and signing in by it. Without an issuer all are `not_found`. */
-export function mountIssuer(router: Router, issuer: IssuerParts | undefined): void {
+/** How users may sign in; what the issuer asks for, and signing in by it, which are `not_found` without an issuer. */
+export function mountIssuer(router: Router, issuer: IssuerParts | undefined, signUp: SignUpRule): void {
   serveResource(router, '/oidc/logout', {
     POST: async (ctx) => {
       if (!issuer) throw notFound('this server has no OIDC_ISSUER');
@@ -51,13 +59,15 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined): vo
     return { ...issuer, clientId: issuer.clientId };
   };
 
-  serveResource(router, '/oidc/client', {
+  serveResource(router, '/signin-options', {
     GET: async (ctx) => {
-      const { clientId, keys } = requireClient();
       readQuery(ctx, NoFields);
-      const { authorization_endpoint: authorizationEndpoint } = await keys.facts();
-      if (authorizationEndpoint === undefined) throw notFound('the issuer has no authorization endpoint');
-      ctx.body = { clientId, authorizationEndpoint };
+      const found = await findClient(issuer);
+      ctx.body = {
+        password: signUp !== 'external',
+        signUp: signUp === 'open',
+        ...(found && { issuer: found }),
+      };
     },
   });
 
@@ -72,4 +82,13 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined): vo
       ctx.body = { token, user };
     },
   });
+}
+
+/** How pages sign in by the issuer; undefined if they do not. */
+async function findClient(issuer: IssuerParts | undefined) {
+  if (issuer?.clientId === undefined) return undefined;
+  const { authorization_endpoint: authorizationEndpoint } = await issuer.keys.facts();
+  return authorizationEndpoint === undefined
+    ? undefined
+    : { clientId: issuer.clientId, authorizationEndpoint };
 }

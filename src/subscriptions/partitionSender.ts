@@ -250,7 +250,7 @@ export class PartitionSender {
       return;
     }
     this.#taken = this.#reader.size;
-    await this.#advance({ history: log.history, size: this.#taken });
+    await this.#advance(this.#place(), true);
   }
 
   /** The status of the answer, or why there is none; undefined if this node stops. */
@@ -318,12 +318,15 @@ export class PartitionSender {
     const further = this.#taken - size;
     if (further <= 0 || pending || failing) return;
     if (further < events && this.#clock.now() - this.#savedAt < SAVE_EVERY.ms) return;
-    await this.#advance(this.#place());
+    await this.#advance(this.#place(), true);
   }
 
-  /** Stores progress. If another has stored some since, that counts, and this node goes on from there. */
-  async #advance(progress: Progress): Promise<void> {
-    const stored = await this.#deps.store.advance(this.#subscription.id, this.#delivery, progress);
+  /**
+   * Stores progress. If another has stored some since, that counts, and this node goes on from there. `isSoon`: without
+   * a sync. What was taken may be sent again, but a batch that is to be sent must not get other events.
+   */
+  async #advance(progress: Progress, isSoon = false): Promise<void> {
+    const stored = await this.#deps.store.advance(this.#subscription.id, this.#delivery, progress, isSoon);
     this.#savedAt = this.#clock.now();
     if (stored) this.#delivery = stored;
     else this.#isStale = true;

@@ -184,6 +184,7 @@ export function openSqliteVaultStore(dataDir: string): VaultStore {
     listDeliveries: remote.listDeliveries,
     putDelivery: remote.putDelivery,
     replaceDelivery: remote.replaceDelivery,
+    replaceDeliverySoon: remote.replaceDeliverySoon,
     insertClaim: remote.insertClaim,
     findClaim: remote.findClaim,
     markRegistered: remote.markRegistered,

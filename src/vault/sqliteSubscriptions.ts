@@ -25,6 +25,8 @@ export function sqliteSubscriptions(db: DatabaseSyncInstance) {
       'UPDATE deliveries SET tag = ?, progress = ? WHERE subscription = ? AND partition = ? AND tag = ?',
     ),
   };
+  const replaceDelivery = ({ subscription, partition, tag, progress }: DeliveryRow, from: string): boolean =>
+    statements.replaceDelivery.run(tag, progress, subscription, partition, from).changes === 1;
   // Rows have the columns of their tables.
   return {
     listSubscriptions: (): SubscriptionRow[] => statements.subscriptions.all() as SubscriptionRow[],
@@ -41,7 +43,15 @@ export function sqliteSubscriptions(db: DatabaseSyncInstance) {
     putDelivery({ subscription, partition, tag, progress }: DeliveryRow): void {
       statements.putDelivery.run(subscription, partition, tag, progress);
     },
-    replaceDelivery: ({ subscription, partition, tag, progress }: DeliveryRow, from: string): boolean =>
-      statements.replaceDelivery.run(tag, progress, subscription, partition, from).changes === 1,
+    replaceDelivery,
+    replaceDeliverySoon(row: DeliveryRow, from: string): boolean {
+      // The next commit with a sync makes this one durable too, as both are in one write-ahead log.
+      db.exec('PRAGMA synchronous = NORMAL');
+      try {
+        return replaceDelivery(row, from);
+      } finally {
+        db.exec('PRAGMA synchronous = FULL');
+      }
+    },
   };
 }

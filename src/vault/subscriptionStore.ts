@@ -118,11 +118,21 @@ export class SubscriptionStore {
     await this.#table.putDelivery(rowOf(id, partition, progress));
   }
 
-  /** Stores how far it is, if `from` is still what is stored. Else returns undefined, and nothing has changed. */
-  async advance(id: string, from: Delivery, progress: Progress): Promise<Delivery | undefined> {
+  /**
+   * Stores how far it is, if `from` is still what is stored. Else returns undefined, and nothing has changed. `isSoon`:
+   * it waits for no disk. A loss of power may take this and the writes before it back, to the last that waited.
+   */
+  async advance(
+    id: string,
+    from: Delivery,
+    progress: Progress,
+    isSoon = false,
+  ): Promise<Delivery | undefined> {
     const { partition } = from;
     const row = rowOf(id, partition, progress);
-    const isStored = await this.#table.replaceDelivery(row, from.tag);
+    const isStored = isSoon
+      ? await this.#table.replaceDeliverySoon(row, from.tag)
+      : await this.#table.replaceDelivery(row, from.tag);
     return isStored ? { ...progress, partition, tag: row.tag } : undefined;
   }
 

@@ -172,6 +172,11 @@ export interface SubscriptionTable {
   putDelivery(row: DeliveryRow): Promise<void>;
   /** Compares and sets. Returns false if the stored tag is not `from`. */
   replaceDelivery(row: DeliveryRow, from: string): Promise<boolean>;
+  /**
+   * The same without waiting for a disk. The write outlives the process. A loss of power, or of a primary, may take it
+   * back, but never one that another write has followed that is durable.
+   */
+  replaceDeliverySoon(row: DeliveryRow, from: string): Promise<boolean>;
 }
 
 /** Claims to user names. */
@@ -263,8 +268,8 @@ export interface SessionTable {
 }
 
 /**
- * The storage engine of the vault: rows under keys, without cryptography. A write is durable once it resolves. A read
- * sees every write that has resolved. After an error the outcome is unknown.
+ * The storage engine of the vault: rows under keys, without cryptography. A write is durable once it resolves, unless its
+ * comment differs. A read sees every write that has resolved. After an error the outcome is unknown.
  */
 export interface VaultStore
   extends KeyTable,

@@ -1,7 +1,4 @@
 import { expect } from 'chai';
-import { ClientError, type ClientErrorCode } from '../../packages/client/src/index.js';
-import { ERROR_CODES } from '../../src/base/errors.js';
-import { errorText } from '../../web/ui/errorText.js';
 import { openWorld } from '../support/browser.js';
 import { parley } from '../support/parley.js';
 import { Person } from './person.js';
@@ -142,22 +139,5 @@ describe('The texts of the web chat', function () {
     await writer.page.keyboard.insertText('x'.repeat(40));
     expect(await writer.search.inputValue()).to.have.length(40);
     await writer.page.getByText('A user name has at most 32 characters.').waitFor();
-  });
-});
-
-describe('The text of an error in the pages', () => {
-  const codes: readonly ClientErrorCode[] = [
-    ...ERROR_CODES,
-    ...(['timeout', 'disconnected', 'closed', 'signed_out', 'too_many', 'not_kept'] as const),
-  ];
-  it('is a sentence for every code, never the code itself', () => {
-    for (const code of codes)
-      expect(errorText(new ClientError({ code })), code).to.match(/^[A-Z][^_]* [^_]*\.$/);
-  });
-
-  it("is the server's where that is about the input", () => {
-    const fields = [{ path: 'message', message: 'must be at most 8,192 code points' }];
-    expect(errorText(new ClientError({ code: 'bad_request', fields }))).to.equal(fields[0]?.message);
-    expect(errorText(new ClientError({ code: 'forbidden', message: 'not now' }))).to.equal('not now');
   });
 });

@@ -39,8 +39,53 @@ describe('The documentation in a browser', function () {
       await page.getByRole('link', { name: /^Next/ }).click();
       expect(new URL(page.url()).pathname).to.equal(url);
       expect(await page.locator('nav[aria-label="Pages"] [aria-current="page"]').count()).to.equal(1);
+      expect(await page.getByRole('searchbox').count(), 'a search without its script').to.equal(0);
     }
     await context.close();
+  });
+
+  for (const { name, options } of looks)
+    it(`is searched by keyboard alone, without another host (${name})`, async () => {
+      const page = await world.browser.newPage(options);
+      const asked = strangers(page);
+      await page.goto(`${world.server.url}/docs`);
+      await page.keyboard.press('/');
+      await page.keyboard.type('lost master key');
+      const results = page.getByRole('search').getByRole('link');
+      await results.first().waitFor();
+      expect(await page.getByRole('status').textContent()).to.match(/^\d+ sections?/);
+      expect(await results.first().locator('mark').count()).to.be.above(0);
+      expect(await axe(page)).to.deep.equal([]);
+      await screenshot(page, `docs-search-${name}`);
+
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('ArrowDown');
+      const chosen = (await results.nth(1).getAttribute('href')) ?? '';
+      expect(await page.evaluate('document.activeElement.getAttribute("href")')).to.equal(chosen);
+      await page.keyboard.press('Enter');
+      await page.waitForURL(world.server.url + chosen);
+
+      await page.keyboard.press('Control+k');
+      await page.keyboard.type('zzzz qqqq');
+      await page.getByText('Nothing found').waitFor();
+      await page.keyboard.press('Escape');
+      expect(await page.getByRole('status').isVisible()).to.equal(false);
+      expect(asked).to.deep.equal([]);
+      await page.close();
+    });
+
+  it('says when the search cannot be loaded, and tries again', async () => {
+    const page = await world.browser.newPage();
+    await page.goto(`${world.server.url}/docs/concepts`);
+    await page.route('**/search.*.json', (route) => route.abort());
+    const field = page.getByRole('searchbox');
+    await field.fill('cursor');
+    await page.getByText('The search could not be loaded').waitFor();
+    await page.unroute('**/search.*.json');
+    await field.fill('cursors');
+    await page.getByRole('search').getByRole('link').first().click();
+    expect(await page.getByRole('status').isVisible()).to.equal(false);
+    await page.close();
   });
 
   it('offers a REST client at /docs/rest', async () => {

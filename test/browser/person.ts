@@ -41,7 +41,7 @@ export class Person {
   }
 
   get search(): Locator {
-    return this.page.getByRole('searchbox', { name: 'Find people' });
+    return this.page.getByRole('searchbox', { name: 'Find chats and people' });
   }
   get composer(): Locator {
     return this.page.getByRole('textbox', { name: /^Message to/ });
@@ -112,3 +112,21 @@ export class Person {
     return this.page.context().close();
   }
 }
+
+/** A small screen that is touched. */
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const;
+
+/** Holds a finger on an element until `until` is there. */
+export async function hold(page: Page, element: Locator, until: Locator): Promise<void> {
+  const box = await element.boundingBox();
+  if (!box) throw new Error('it is not shown');
+  const touch = await page.context().newCDPSession(page);
+  const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
+  await until.waitFor();
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+}
+
+/** A line of an open menu. */
+export const menuItem = (page: Page, name: string): Locator =>
+  page.getByRole('menuitem', { name, exact: true });

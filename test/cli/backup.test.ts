@@ -14,7 +14,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { remoteOperator } from '../../src/app/controlSocket.js';
@@ -24,6 +23,7 @@ import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { runs } from '../support/lanes.js';
 import { parley } from '../support/parley.js';
+import { commandLine } from '../support/program.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { rejection } from '../support/rejection.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
@@ -32,7 +32,6 @@ import { tempDir } from '../support/tempDir.js';
 const MOMENTS = runs(3);
 const IN_FLIGHT = 20;
 const PARTS = ['backup.json', 'log.db', 'vault.db'];
-const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 
 /** A new data directory with the master key of this system, as an operator would make it. */
 function directoryWithKeyOf(dataDir: string): string {
@@ -349,7 +348,7 @@ describe('parley backup', function () {
 
   it('looks like no back-up when it was cut off', async () => {
     const target = join(tempDir(), 'copy');
-    const child = spawn(process.execPath, [builtCli, 'backup', target], {
+    const child = spawn(process.execPath, [commandLine, 'backup', target], {
       env: { PATH: process.env.PATH, ...server.settings },
     });
     const ended = once(child, 'close');
@@ -531,7 +530,7 @@ describe('parley restore <dir>', function () {
 
   it('that was cut off at any time starts no server, and is finished by the next run', async () => {
     const dataDir = withKey();
-    const child = spawn(process.execPath, [builtCli, 'restore', backup, '--erasures', list], {
+    const child = spawn(process.execPath, [commandLine, 'restore', backup, '--erasures', list], {
       env: { PATH: process.env.PATH, DATA_DIR: dataDir },
     });
     const ended = once(child, 'close');

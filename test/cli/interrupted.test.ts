@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { smallLog } from '../audit/smallLog.js';
 import { eventually } from '../support/eventually.js';
+import { commandLine } from '../support/program.js';
 import { tempDir } from '../support/tempDir.js';
-
-const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 
 describe('An interrupted check', function () {
   this.timeout(120_000);
@@ -19,7 +17,7 @@ describe('An interrupted check', function () {
     it(`by ${signal} leaves no files behind without --state`, async () => {
       const [DATA_DIR, TMPDIR] = [tempDir(), tempDir()];
       const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR }, { messages: 500 });
-      const child = spawn(process.execPath, [builtCli, 'audit', 'verify'], {
+      const child = spawn(process.execPath, [commandLine, 'audit', 'verify'], {
         env: { PATH: process.env.PATH, DATA_DIR, TMPDIR, MASTER_KEY: masterKey.toString('base64') },
         stdio: 'ignore',
       });

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Rest } from '../../packages/client/src/rest.js';
@@ -10,11 +9,11 @@ import { logFileOf } from '../../src/projections/store/engine.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { signUp } from '../support/people.js';
+import { commandLine } from '../support/program.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
-const cli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
 /** The largest file that a limited command can write, in KiB. The log's own files are not written. */
 const LIMIT_KIB = 48;
 
@@ -68,7 +67,7 @@ describe('A command that cannot write what it was asked for', function () {
     { stdout = 'pipe', limit }: { readonly stdout?: number | 'pipe'; readonly limit?: number } = {},
   ): Promise<Failed> {
     const limited = limit === undefined ? '' : `ulimit -f ${limit}; `;
-    const child = spawn('bash', ['-c', `${limited}exec "$0" "$@"`, process.execPath, cli, ...args], {
+    const child = spawn('bash', ['-c', `${limited}exec "$0" "$@"`, process.execPath, commandLine, ...args], {
       env: { PATH: process.env.PATH, BCRYPT_COST: '4', ...env },
       stdio: ['ignore', stdout, 'pipe'],
     });
@@ -213,7 +212,7 @@ describe('A command that cannot write what it was asked for', function () {
     db.close();
     for (const verb of ['verify', 'check-log']) {
       // A pipe that nobody reads.
-      const child = spawn(process.execPath, [cli, 'audit', verb], {
+      const child = spawn(process.execPath, [commandLine, 'audit', verb], {
         env,
         stdio: ['ignore', 'pipe', 'ignore'],
       });

@@ -474,8 +474,12 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     const second = await here.advance('a', first, { size: 5, history: 'h', pending });
     expect(await there.advance('a', first, { size: 6, history: 'h' })).to.equal(undefined);
     expect(await there.deliveries('a')).to.deep.equal([second]);
+    if (!second) throw new Error('it was stored');
+    const soon = await there.advance('a', second, { size: 6, history: 'h' }, true);
+    expect(await here.advance('a', second, { size: 7, history: 'h' }, true)).to.equal(undefined);
+    expect(await (await open()).subscriptions.deliveries('a')).to.deep.equal([soon]);
     await there.put('a', 3, { size: 2, history: 'h' });
-    if (second) expect(await here.advance('a', second, { size: 7, history: 'h' })).to.equal(undefined);
+    expect(await here.advance('a', second, { size: 7, history: 'h' })).to.equal(undefined);
     expect((await here.deliveries('a'))[0])
       .to.include({ size: 2 })
       .and.not.have.property('pending');

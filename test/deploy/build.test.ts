@@ -27,6 +27,10 @@ function smallProject() {
   );
   write('packages/react/src/index.ts', 'first');
   write(
+    'tools/bundle.mjs',
+    "import { cpSync } from 'node:fs';\nfor (const [from, to] of [['app/main.js', 'main.js'], ['cli/bin.js', 'bin.js']]) cpSync('dist/src/' + from, 'dist/server/lib/' + to, { recursive: true });\n",
+  );
+  write(
     'site/build.ts',
     "import { cpSync } from 'node:fs';\ncpSync('docs/index.md', 'dist/docs/index.html', { recursive: true });\n",
   );
@@ -56,7 +60,7 @@ describe('the build before a start', () => {
   const { write, read, remove, removeAll, run, build } = smallProject();
   after(removeAll);
 
-  const everything = ['program', 'pages', 'packages', 'documentation'];
+  const everything = ['program', 'bundle', 'pages', 'packages', 'documentation'];
 
   it('builds everything in a fresh clone, and nothing a second time', () => {
     expect(build()).to.deep.equal(everything);

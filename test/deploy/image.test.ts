@@ -24,7 +24,7 @@ function layOut(): string {
         // A package below another one is an entry of its own, which may be for development.
         filter: (from) => !relative(join(repository, path), from).includes('node_modules'),
       });
-  for (const folder of ['src', 'pages', 'docs'])
+  for (const folder of ['server', 'pages', 'docs'])
     cpSync(built(folder), join(app, 'dist', folder), { recursive: true });
   cpSync(join(repository, 'package.json'), join(app, 'package.json'));
   return app;

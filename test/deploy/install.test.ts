@@ -1,7 +1,17 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { Rest } from '../../packages/client/src/rest.js';
 import { allBlocks } from '../docs/blocks.js';
 import { talk } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
@@ -47,8 +57,24 @@ class SmallServer {
 
   private constructor(metricsPort: number) {
     this.#metricsPort = metricsPort;
-    for (const path of ['opt', 'etc/systemd/system', 'etc/caddy', 'var/lib/parley', 'var/backups'])
+    for (const path of [
+      ...['opt', 'etc/systemd/system', 'etc/caddy', 'var/lib/parley', 'var/backups'],
+      ...['usr/local/bin', 'bin'],
+    ])
       mkdirSync(join(this.#root, path), { recursive: true });
+    // The command asks whether it is root, and becomes the user of the service.
+    this.#program('bin/id', 'echo 0');
+    this.#program('bin/runuser', 'shift 3; exec "$@"');
+  }
+
+  #program(path: string, script: string): void {
+    writeFileSync(this.at(path), `#!/bin/sh\n${script}\n`);
+    chmodSync(this.at(path), 0o755);
+  }
+
+  /** Gives a script of the package the paths of this machine. */
+  locate(path: string): void {
+    writeFileSync(this.at(path), this.#located(readFileSync(this.at(path), 'utf8')));
   }
 
   static async make(): Promise<SmallServer> {
@@ -63,7 +89,8 @@ class SmallServer {
   /** A text with paths of this machine as one with those of the real one. */
   #located(text: string): string {
     return text
-      .replaceAll(/(?<![\w.])\/(opt|etc|var)\//g, `${this.#root}/$1/`)
+      .replaceAll(/(?<![\w.])\/(opt|etc|var|usr\/local)\//g, `${this.#root}/$1/`)
+      .replaceAll('http://127.0.0.1:3000', this.url)
       .replaceAll('9464', String(this.#metricsPort))
       .replaceAll(' -o parley -g parley', '');
   }
@@ -80,7 +107,8 @@ systemctl() {
   else echo "systemctl $*"; fi
 }
 `;
-    const env = { ...environmentOfNpm(), npm_config_prefer_offline: 'true' };
+    const env: NodeJS.ProcessEnv = { ...environmentOfNpm(), npm_config_prefer_offline: 'true' };
+    env.PATH = [this.at('bin'), this.at('usr/local/bin'), env.PATH].join(':');
     const { status, stdout, stderr } = spawnSync(
       'bash',
       ['--norc', '-euo', 'pipefail', '-c', prelude + this.#located(code)],
@@ -156,6 +184,49 @@ describe('An installation from the package', function () {
     machine.run(blockWith('version=0.2.0'));
     await machine.start();
     expect((await fetch(`${machine.url}/ready`)).status).to.equal(200);
+  });
+
+  it('follows docs/small-server.md: its users are managed, and its data is restored from the backup', async () => {
+    machine.locate('opt/parley/deploy/parley.sh');
+    const rest = new Rest(machine.url);
+    for (const name of ['ann', 'bob']) await rest.signUp(name, `correct horse ${name}`);
+    const said = machine.run(blockWith('parley role admin ann'));
+    expect(said)
+      .to.match(/^bob\t/m)
+      .and.to.include('ann is an admin now')
+      .and.to.match(/sets a new password once/);
+    machine.run(blockWith('/user/password-reset'));
+    const { token, user: bob } = await rest.signIn('bob', 'correct horse 5');
+
+    machine.run(blockWith('ls /var/backups/parley'));
+    cpSync(machine.at('var/lib/parley/master.key'), machine.at('master.key'));
+    await machine.stop();
+    const [restore = '', verify = ''] = blockWith('parley restore').split(/(?<=systemctl start parley\n)/);
+    expect(machine.run(restore)).to.include('are put back into');
+    await machine.start();
+    expect(machine.run(verify)).to.match(/verified: nothing is wrong\n$/);
+    const { user } = await new Rest(machine.url).user(token, bob.userId);
+    expect(user.username).to.equal('bob');
+  });
+
+  it('has a command that reads settings as systemd does, and is for root alone', () => {
+    const mongo = 'mongodb://a,b/parley?replicaSet=rs0&tls=true';
+    const file = machine.at('etc/parley.env');
+    const before = readFileSync(file, 'utf8');
+    writeFileSync(file, `# a comment\n\nMONGO_URL=${mongo}\nLOG_ORIGIN="two words"`);
+    const bin = machine.at('opt/parley/dist/src/cli/bin.js');
+    const kept = readFileSync(bin, 'utf8');
+    writeFileSync(bin, '#!/bin/sh\necho "$MONGO_URL|$LOG_ORIGIN|$DATA_DIR|$*"\n');
+    expect(machine.run('parley user list')).to.equal(
+      `${mongo}|two words|${machine.at('var/lib/parley')}|user list\n`,
+    );
+    writeFileSync(bin, kept);
+    writeFileSync(file, before);
+    writeFileSync(machine.at('bin/id'), '#!/bin/sh\necho 1000\n');
+    expect(() => machine.run('parley user list')).to.throw(
+      'run this as root, such as: sudo parley user list',
+    );
+    rmSync(machine.at('bin/id'));
   });
 
   it('keeps the newest backups only', () => {

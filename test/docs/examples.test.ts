@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
@@ -15,6 +14,7 @@ import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
 import { buildCommit, emptyHead } from '../../src/log/commit.js';
 import { repository } from '../deploy/dockerfile.js';
+import { commandLine } from '../support/program.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { allBlocks, type Block, placeOf } from './blocks.js';
 import { paste } from './paste.js';
@@ -26,7 +26,6 @@ interface OpenApi {
   readonly paths: Record<string, Record<string, { readonly parameters?: { readonly name: string }[] }>>;
 }
 
-const built = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const blocks = allBlocks();
 const under = (rule: Rule): readonly Block[] => blocks.filter((block) => ruleOf(block) === rule);
 const pasted = new Map<string, string>();
@@ -169,7 +168,7 @@ describe('The code in the documentation', function () {
   for (const block of under('output'))
     it(`at ${placeOf(block)} is the output of the command, except for the numbers`, () => {
       const env = { PATH: process.env.PATH, DATA_DIR: server.dataDir };
-      const { stdout } = spawnSync(process.execPath, [built('src/cli/bin.js'), 'audit', 'check-log'], {
+      const { stdout } = spawnSync(process.execPath, [commandLine, 'audit', 'check-log'], {
         env,
         encoding: 'utf8',
       });
@@ -207,7 +206,7 @@ function helpOf(words: string): string {
   const verbs = words.trim().split(' ').slice(0, 2);
   const known = helps.get(verbs.join(' '));
   if (known !== undefined) return known;
-  const said = spawnSync(process.execPath, [built('src/cli/bin.js'), ...verbs, '--help'], {
+  const said = spawnSync(process.execPath, [commandLine, ...verbs, '--help'], {
     encoding: 'utf8',
   });
   expect(said.status, `parley${words}: ${said.stderr}`).to.equal(0);

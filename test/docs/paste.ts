@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
+import { commandLine } from '../support/program.js';
 import type { ServerProcess } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
@@ -12,7 +13,7 @@ export const documented = 'http://127.0.0.1:3000';
 
 /** Shell functions that run the compiled files in place of npx and npm. */
 const prelude = `
-npx() { shift; node '${built('src/cli/bin.js')}' "$@"; }
+npx() { shift; node '${commandLine}' "$@"; }
 npm() { node '${built('demo/talk.js')}' "\${@: -1}"; }
 `;
 

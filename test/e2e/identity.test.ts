@@ -281,8 +281,11 @@ describe('who makes users', function () {
     const server = await startServer({ engine: 'sqlite', env: { SIGN_UP: 'external' } });
     for (const what of ['POST /user', 'POST /user/signin'])
       expect(refusal(await ask(server.url, what, { json })), what).to.deep.equal([404, 'not_found']);
-    for (const what of ['POST /oidc/logout', 'GET /oidc/client'])
-      expect((await ask(server.url, what)).status, what).to.equal(404);
+    expect((await ask(server.url, 'POST /oidc/logout')).status).to.equal(404);
+    expect((await ask(server.url, 'GET /signin-options')).body).to.deep.equal({
+      password: false,
+      signUp: false,
+    });
     await server.stop();
   });
 

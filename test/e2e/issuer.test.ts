@@ -90,7 +90,9 @@ describe('an issuer of another maker (oidc-provider)', function () {
 
   /** Signs in at the issuer as a page does, and gives its answer to Parley. */
   async function signIn(browser: Browser, sub: string) {
-    const { body: client } = await ask(server.url, 'GET /oidc/client');
+    const { body } = await ask(server.url, 'GET /signin-options');
+    expect(body).to.include({ password: false, signUp: false });
+    const client = body.issuer;
     const codeVerifier = randomBytes(32).toString('base64url');
     const start = new URL(client.authorizationEndpoint);
     start.search = new URLSearchParams({

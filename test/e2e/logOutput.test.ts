@@ -2,14 +2,13 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { createLogger, LogOutput } from '../../src/app/logOutput.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/freePort.js';
+import { serverProgram } from '../support/program.js';
 import { tempDir } from '../support/tempDir.js';
 
-const main = fileURLToPath(new URL('../../src/app/main.js', import.meta.url));
 const { O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
 /** A pipe with a name, and descriptors of both its ends. Linux opens both ends at once. */
@@ -67,7 +66,7 @@ describe("the server's log, when it cannot be written", () => {
   async function serveWith(stdout: number): Promise<{ url: string; stop: () => Promise<number | null> }> {
     const port = await freePort();
     const env = { PATH: process.env.PATH, PORT: String(port), DATA_DIR: tempDir(), BCRYPT_COST: '4' };
-    const started = spawn(process.execPath, [main], { env, stdio: ['ignore', stdout, 'inherit'] });
+    const started = spawn(process.execPath, [serverProgram], { env, stdio: ['ignore', stdout, 'inherit'] });
     child = started;
     const exited = once(started, 'exit').then(([code]) => code as number | null); // As Node documents.
     const url = `http://127.0.0.1:${port}`;

@@ -2,11 +2,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
+import MiniSearch from 'minisearch';
 import * as client from '../../packages/client/src/index.js';
 import { checkLinks, linksOf } from '../../site/links.js';
 import { render } from '../../site/markdown.js';
 import { outline } from '../../site/outline.js';
 import { referenceOf } from '../../site/referenceText.js';
+import { sectionsOf } from '../../site/searchIndex.js';
+import { type Indexed, searchOptions } from '../../site/searchOptions.js';
 import { pushes, requests } from '../../src/domain/contract.js';
 import { closeCodes } from '../../src/gateway/protocol.js';
 import { paths } from '../../src/http/documents/routes.js';
@@ -29,7 +32,7 @@ describe('The documentation', () => {
   it('is served completely at the URLs of its links', async () => {
     const target: FakeTarget = await startHttp();
     try {
-      const links = new Set(pages.flatMap((page) => attributesOf(read(page), 'href|src')));
+      const links = new Set(pages.flatMap((page) => attributesOf(read(page), 'href|src|data-index')));
       const own = [...links]
         .map((link) => link.split('#')[0] ?? '')
         .filter((path) => path.startsWith('/docs'));
@@ -41,10 +44,11 @@ describe('The documentation', () => {
     }
   });
 
-  it('has no script, no inline style and no resource of another host', () => {
+  it('has no inline script or style, and no resource of another host', () => {
     for (const page of pages) {
       const html = read(page);
-      expect(html, page).not.to.match(/<script|<style|<iframe|<[^>]* (?:style|on\w+)=/);
+      expect(html, page).not.to.match(/<script(?! type="module" src="[^"]+"><\/script>)/);
+      expect(html, page).not.to.match(/<style|<iframe|<[^>]* (?:style|on\w+)=/);
       for (const link of attributesOf(html, 'src')) expect(link, page).to.match(/^\/docs\//);
       for (const [, sheet] of html.matchAll(/<link rel="(?!icon)[^>]* href="([^"]+)"/g))
         expect(sheet, page).to.match(/^\/docs\/assets\/site\.[0-9a-f]{12}\.css$/);
@@ -61,7 +65,7 @@ describe('The documentation', () => {
   });
 
   it('has compressed copies of each text', () => {
-    for (const name of files.filter((each) => /\.(?:html|css|svg)$/.test(each))) {
+    for (const name of files.filter((each) => /\.(?:html|css|js|json|svg)$/.test(each))) {
       expect(brotliDecompressSync(readFileSync(`${folder}${name}.br`)).toString(), name).to.equal(read(name));
       expect(gunzipSync(readFileSync(`${folder}${name}.gz`)).toString(), name).to.equal(read(name));
     }
@@ -94,6 +98,41 @@ describe('The documentation', () => {
     for (const name of pictures) expect(read(name), name).to.match(/role="img" aria-labelledby="title desc"/);
     for (const page of pages)
       for (const [image] of read(page).matchAll(/<img [^>]*>/g)) expect(image).to.match(/alt="[^"]{20,}"/);
+  });
+});
+
+describe('The search index', () => {
+  const [index = ''] = files.filter((name) => /^assets\/search\.[0-9a-f]{12}\.json$/.test(name));
+  const search = MiniSearch.loadJSON<Indexed>(read(index), searchOptions);
+
+  const sections = new Set(search.search(MiniSearch.wildcard).map(({ url }) => url));
+
+  it('has every section of every page, at a URL that exists', () => {
+    for (const page of pages) {
+      const html = read(page);
+      const url = `/docs/${page.replace(/(?:\/?index)?\.html$/, '')}`.replace(/\/$/, '');
+      const [, ...ids] = Array.from(html.matchAll(/<h[1-3] id="([^"]+)"/g), ([, id]) => `${url}#${id}`);
+      for (const section of [url, ...ids]) expect(sections.has(section), section).to.equal(true);
+    }
+  });
+
+  it('finds a section by words of its heading and of its text, and a name by its parts', () => {
+    const first = (query: string): unknown => search.search(query)[0]?.url;
+    expect(first('rotate the signing key')).to.equal('/docs/audit#rotating-the-signing-key');
+    expect(first('ParleyDiskFull')).to.equal('/docs/incidents#parleydiskfull');
+    expect(first('disk full')).to.match(/^\/docs\/incidents#parleydiskfull/);
+    expect(first('session ttl')).to.equal('/docs/readme#settings');
+    expect(first('append seconds')).to.equal('/docs/operations#metrics');
+  });
+
+  it('has the text as readers see it', () => {
+    const heading = '<h1 id="a"><a href="#a">A <code>b</code></a></h1>';
+    const row = '<tr>\n<td><code>X</code></td>\n<td>y</td>\n</tr>';
+    const html = `${heading}\n<p>c&lt;<em>d</em></p><ul><li>e</li><li>f</li></ul><table>${row}</table>`;
+    expect(sectionsOf({ url: '/docs/a', name: 'A', html })).to.deep.equal([
+      { url: '/docs/a', page: 'A', heading: 'A b', text: 'c<d e f' },
+      { url: '/docs/a', page: 'A', heading: 'X', text: 'y' },
+    ]);
   });
 });
 

@@ -3,6 +3,8 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type PluralCategory, parse, type Token } from '@messageformat/parser';
 import { expect } from 'chai';
+import type { ClientErrorCode } from '../../packages/client/src/index.js';
+import { ERROR_CODES, ERROR_REASONS } from '../../src/base/errors.js';
 
 const folder = fileURLToPath(new URL('../../../web/texts/', import.meta.url));
 const read = (file: string): Record<string, string> => JSON.parse(readFileSync(`${folder}${file}`, 'utf8'));
@@ -48,6 +50,18 @@ describe('The texts of the pages', () => {
         expect(Object.keys(texts)).to.deep.equal(Object.keys(english));
         for (const [name, message] of Object.entries(texts))
           expect(shownBy(message).values, name).to.deep.equal(shownBy(english[name] ?? '').values);
+      });
+
+      it('has a sentence for every error code and reason, never the code itself', () => {
+        const codes: readonly ClientErrorCode[] = [
+          ...ERROR_CODES,
+          ...(['timeout', 'disconnected', 'closed', 'signed_out', 'too_many', 'not_kept'] as const),
+        ];
+        const names = [
+          ...codes.map((code) => `error.${code}`),
+          ...ERROR_REASONS.map((one) => `reason.${one}`),
+        ];
+        for (const name of names) expect(texts[name], name).to.match(/^[^_]{4,}[.。।]/u);
       });
 
       it('has every plural form of its language, and no other', () => {

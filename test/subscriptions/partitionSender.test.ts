@@ -83,6 +83,18 @@ describe('the sender of a partition to a receiver', () => {
     expect(sent(world)).to.have.length(2);
   });
 
+  it('stores each place that was taken, and may lose it only with the power', async () => {
+    const world = await worldWith();
+    world.append(READ, READ, READ);
+    await world.time.advance(0);
+    world.kill();
+    await world.start();
+    expect(sent(world)).to.deep.equal([[0], [1], [2]]);
+    world.losePower();
+    await world.start();
+    expect(sent(world)).to.deep.equal([[0], [1], [2], [0], [1], [2]]);
+  });
+
   it('tells when the receiver wants no more', async () => {
     const world = await worldWith();
     world.answer = () => 410;
@@ -204,12 +216,12 @@ describe('the sender of a partition to a receiver', () => {
         answers: fc.array(answers, { minLength: 1, maxLength: 6 }),
       }),
       fc.record({ kind: fc.constant('pass' as const), ms: fc.constantFrom(0, 3000, 20_000, 3_600_000) }),
-      fc.record({ kind: fc.constant('kill' as const), after: fc.nat(3) }),
+      fc.record({ kind: fc.constant('kill' as const), after: fc.nat(3), isPowerLost: fc.boolean() }),
     ),
     { maxLength: 40 },
   );
 
-  it('skips nothing, keeps the order and sends one id with the same events, over any failures and kills', () =>
+  it('skips nothing, keeps the order and sends one id with the same events, over any failures, kills and losses of power', () =>
     fc.assert(
       fc.asyncProperty(
         steps,
@@ -243,7 +255,8 @@ describe('the sender of a partition to a receiver', () => {
             else if (step.kind === 'pass') await world.time.advance(step.ms);
             else if (step.kind === 'kill') {
               for (killAfter = step.after; killAfter > 0; killAfter--) await Promise.resolve();
-              world.kill();
+              if (step.isPowerLost) world.losePower();
+              else world.kill();
               await world.start();
             }
           }

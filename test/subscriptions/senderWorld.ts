@@ -32,7 +32,8 @@ export interface Got {
 export class SenderWorld {
   readonly log = new MemoryLog(1);
   readonly time = virtualTime(START);
-  readonly store = new SubscriptionStore(memorySubscriptions(), randomBytes(32));
+  readonly #table = memorySubscriptions();
+  readonly store = new SubscriptionStore(this.#table, randomBytes(32));
   readonly got: Got[] = [];
   answer: (got: Got) => Answer | Promise<Answer> = () => 200;
   readonly gone: string[] = [];
@@ -93,7 +94,7 @@ export class SenderWorld {
         log,
         keys: new FakeVault().keys,
         store: {
-          advance: (id, from, to) => (life.isOver ? never : store.advance(id, from, to)),
+          advance: (id, from, to, isSoon) => (life.isOver ? never : store.advance(id, from, to, isSoon)),
           deliveries: (id) => (life.isOver ? never : store.deliveries(id)),
         },
         egress: { request: (_, request) => this.#request(request, life) },
@@ -109,6 +110,12 @@ export class SenderWorld {
   kill(): void {
     this.#life.isOver = true;
     this.#sender = undefined;
+  }
+
+  /** The machine ends, and takes back what no sync has followed. */
+  losePower(): void {
+    this.kill();
+    this.#table.losePower();
   }
 
   async #request({ body = '', signal }: { body?: string; signal?: AbortSignal }, life: { isOver: boolean }) {

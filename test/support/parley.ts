@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
-
-const builtCli = fileURLToPath(new URL('../../src/cli/bin.js', import.meta.url));
+import { commandLine } from './program.js';
 
 /** How a command ended, and all that it wrote. */
 export interface Ran {
@@ -15,9 +13,9 @@ export interface Ran {
 export async function parley(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
-  cli = builtCli,
+  cli = commandLine,
 ): Promise<Ran> {
-  const child = spawn(process.execPath, ['--enable-source-maps', cli, ...args], {
+  const child = spawn(process.execPath, [cli, ...args], {
     env: { PATH: process.env.PATH, BCRYPT_COST: '4', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

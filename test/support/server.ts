@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { serverProgram } from './program.js';
 
-const builtMain = fileURLToPath(new URL('../../src/app/main.js', import.meta.url));
 /** Nobody listens there: where a server that is down is looked for. */
 const NOWHERE = '127.0.0.1:1';
 
@@ -95,8 +94,8 @@ export class ServerProcess {
 
   /** Resolves when it listens; rejects with `DidNotStart` when it ends before that. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<this> {
-    const { main = builtMain } = this.#options;
-    const child = spawn(process.execPath, ['--enable-source-maps', main], {
+    const { main = serverProgram } = this.#options;
+    const child = spawn(process.execPath, [main], {
       env: {
         // Nothing else is handed down: the tests' own MONGO_URL is not for the embedded engine.
         PATH: process.env.PATH,

@@ -1,94 +1,150 @@
 import type { ChatView, Snapshot } from '@parley/client';
-import { chatName } from '../ui/displayName.js';
-import { formatShort } from '../ui/format.js';
-import { Avatar } from '../ui/icons.js';
+import { useEffect, useRef } from 'preact/hooks';
+import { Icon } from '../ui/icons.js';
 import { profile } from '../ui/session.js';
+import { text } from '../ui/texts.js';
+import { ChatRow } from './ChatRow.js';
+import { useChatPage } from './chatContext.js';
+
+/** The lists of chats. One is shown at a time. */
+export type ListName = 'chats' | 'requests' | 'archived';
 
 interface Props {
-  readonly snapshot: Snapshot;
+  readonly list: ListName;
   readonly openRoom: string | undefined;
   readonly onOpen: (roomId: string) => void;
-  readonly onMore: () => void;
+  readonly onShow: (list: ListName) => void;
 }
 
-/** The chats, latest activity first. */
-export function ChatList({ snapshot, openRoom, onOpen, onMore }: Props) {
-  const { chats, hasMoreChats, isLoaded, me } = snapshot;
-  if (!isLoaded) return <p class="empty">Loading…</p>;
-  if (chats.length === 0)
+/** The chats, latest activity first; or the requests, or the archive. */
+export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
+  const { snapshot, store } = useChatPage();
+  const { chats, hasMoreChats, hasMoreArchived, isLoaded } = snapshot;
+  useEffect(() => {
+    if (list === 'archived') void store.moreArchived();
+  }, [list, store]);
+  if (!isLoaded) return <p class="empty">{text('list.loading')}</p>;
+  if (list !== 'chats')
     return (
-      <div class="list">
-        <p class="empty">No chats yet. Search for a person by user name.</p>
-        {/* A wide window shows the empty state in the room's place. */}
-        <div class="narrow-only">
-          <EmptyState hasChats={false} loaded />
-        </div>
-      </div>
+      <InnerList
+        list={list}
+        chats={snapshot[list]}
+        onBack={() => onShow('chats')}
+        onMore={list === 'archived' && hasMoreArchived ? () => store.moreArchived() : undefined}
+        {...{ openRoom, onOpen }}
+      />
     );
+  const isEmpty = chats.length === 0;
   return (
-    <nav class="list" aria-label="Chats">
+    <div class="list">
+      <LeadingRows snapshot={snapshot} onShow={onShow} />
+      {isEmpty ? (
+        <>
+          <p class="empty">{text('list.empty')}</p>
+          {/* A wide window shows the empty state in the room's place. */}
+          <div class="narrow-only">
+            <EmptyState hasChats={false} loaded />
+          </div>
+        </>
+      ) : (
+        <Rows label={text('list.chats')} chats={chats} {...{ openRoom, onOpen }} />
+      )}
+      {hasMoreChats && <MoreButton onClick={() => store.moreChats()} />}
+    </div>
+  );
+}
+
+interface RowsProps {
+  readonly label: string;
+  readonly chats: readonly ChatView[];
+  readonly openRoom: string | undefined;
+  readonly onOpen: (roomId: string) => void;
+}
+
+function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
+  return (
+    <nav aria-label={label}>
       <ul>
         {chats.map((chat) => (
-          <li key={chat.roomId}>
-            <button
-              class="chat"
-              type="button"
-              aria-current={chat.roomId === openRoom ? 'true' : undefined}
-              onClick={() => onOpen(chat.roomId)}
-            >
-              <ChatRow chat={chat} isMine={chat.lastMessage?.senderId === me?.userId} />
-            </button>
-          </li>
+          <ChatRow key={chat.roomId} chat={chat} isOpen={chat.roomId === openRoom} onOpen={onOpen} />
         ))}
       </ul>
-      {hasMoreChats && (
-        <button class="button plain more" type="button" onClick={onMore}>
-          Show older chats
-        </button>
-      )}
     </nav>
   );
 }
 
-function ChatRow({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { other, unread, presence, isTyping, lastActivity } = chat;
+function MoreButton({ onClick }: { readonly onClick: () => void }) {
+  return (
+    <button class="button plain more" type="button" onClick={onClick}>
+      {text('list.more')}
+    </button>
+  );
+}
+
+/** What leads to the requests and to the archive, while there are any. */
+function LeadingRows({
+  snapshot,
+  onShow,
+}: {
+  readonly snapshot: Snapshot;
+  readonly onShow: (list: ListName) => void;
+}) {
+  const { requests, archived, hasMoreArchived } = snapshot;
+  // Nobody knows how many are archived before they are fetched.
+  const hasArchive = archived.length > 0 || hasMoreArchived;
   return (
     <>
-      <span class="with-dot">
-        {other && <Avatar user={other} />}
-        {presence.state === 'online' && <span class="dot" />}
-      </span>
-      <span class="texts">
-        <span class="top">
-          <b class="name">{chatName(chat)}</b>
-          {presence.state === 'online' && <span class="hidden-visually">, online</span>}
-          <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
-        </span>
-        <span class="top">
-          <span class="last">
-            {isTyping ? <i>is typing…</i> : <LastMessage chat={chat} isMine={isMine} />}
-          </span>
-          {unread > 0 && (
-            <span class="unread">
-              {unread}
-              <span class="hidden-visually"> unread</span>
-            </span>
-          )}
-        </span>
-      </span>
+      {requests.length > 0 && (
+        <button class="leading" type="button" data-row onClick={() => onShow('requests')}>
+          <Icon name="person" />
+          <span class="name">{text('list.requests')}</span>
+          <span class="unread">{requests.length}</span>
+        </button>
+      )}
+      {hasArchive && (
+        <button class="leading" type="button" data-row onClick={() => onShow('archived')}>
+          <Icon name="archive" />
+          <span class="name">{text('list.archived')}</span>
+          {archived.length > 0 && <span class="hint">{archived.length}</span>}
+        </button>
+      )}
     </>
   );
 }
 
-function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { lastMessage } = chat;
-  if (!lastMessage) return <>No messages yet</>;
-  if (lastMessage.message === null) return <>Message deleted</>;
+interface InnerListProps extends Omit<RowsProps, 'label'> {
+  readonly list: Exclude<ListName, 'chats'>;
+  readonly onBack: () => void;
+  readonly onMore: (() => void) | undefined;
+}
+
+/** The requests or the archive, with a way back. */
+function InnerList({ list, chats, onBack, onMore, ...rows }: InnerListProps) {
+  const label = text(list === 'requests' ? 'list.requests' : 'list.archived');
+  const back = useRef<HTMLButtonElement>(null);
+  useEffect(() => back.current?.focus(), []);
   return (
-    <>
-      {isMine && 'You: '}
-      <bdi>{lastMessage.message}</bdi>
-    </>
+    <div class="list">
+      <div class="list-head">
+        <button
+          ref={back}
+          class="button plain icon"
+          type="button"
+          aria-label={text('list.back')}
+          onClick={onBack}
+        >
+          <Icon name="back" />
+        </button>
+        <h2>{label}</h2>
+      </div>
+      <p class="hint count">{text(list === 'requests' ? 'list.requestsHint' : 'list.archivedHint')}</p>
+      {chats.length === 0 && !onMore ? (
+        <p class="empty">{text(list === 'requests' ? 'list.noRequests' : 'list.noArchived')}</p>
+      ) : (
+        <Rows label={label} chats={chats} {...rows} />
+      )}
+      {onMore && <MoreButton onClick={onMore} />}
+    </div>
   );
 }
 
@@ -103,19 +159,16 @@ export function EmptyState({ hasChats, loaded }: EmptyStateProps) {
   if (hasChats)
     return (
       <div class="empty-state">
-        <h2>Select a chat</h2>
-        <p>Or search for a person by user name.</p>
+        <h2>{text('empty.select')}</h2>
+        <p>{text('empty.orSearch')}</p>
       </div>
     );
   return (
     <div class="empty-state">
-      <h2>Start a conversation</h2>
-      <p>
-        Search for a person by user name. To try Parley alone, open a second window and sign up there with a
-        different user name.
-      </p>
+      <h2>{text('empty.start')}</h2>
+      <p>{text('empty.how')}</p>
       <a class="button primary" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
-        Open a second window
+        {text('empty.secondWindow')}
       </a>
     </div>
   );

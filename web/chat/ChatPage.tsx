@@ -1,116 +1,205 @@
-import type { Store, User } from '@parley/client';
-import { useEffect, useState } from 'preact/hooks';
+import type { Store } from '@parley/client';
+import type { ComponentChildren } from 'preact';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { displayName } from '../ui/displayName.js';
 import { useSource } from '../ui/hooks.js';
-import { Avatar, Icon } from '../ui/icons.js';
+import { Avatar, Icon, type IconName } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
-import { AccountDialog } from './AccountDialog.js';
-import { ChatList, EmptyState } from './ChatList.js';
+import { text } from '../ui/texts.js';
+import { useOpenRoom } from './address.js';
+import { ChatList, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
+import { ChatPageContext, useChatPage } from './chatContext.js';
+import { DialogLayer, useDialogs } from './DialogLayer.js';
 import { useNotifications } from './device.js';
-import { PeopleSearch } from './PeopleSearch.js';
-import { RoomPane } from './RoomPane.js';
+import { moveFocus } from './Menu.js';
+import { allChats, PeopleSearch } from './PeopleSearch.js';
+import { useNewFriends } from './people/newFriends.js';
+import { loadConversation, RoomPane } from './RoomPane.js';
+import './side.css';
 
 interface Props {
   readonly store: Store;
   readonly session: Session;
 }
 
-/** The chat list with the people search, and the open room. A narrow window shows one of the two. */
+/** The chat list with the search, and the open room. A narrow window shows one of the two. */
 export function ChatPage({ store, session }: Props) {
   const snapshot = useSource(store);
   const [roomId, openRoom] = useOpenRoom();
-  const [query, setQuery] = useState('');
-  const [isAccountOpen, setAccountOpen] = useState(false);
+  const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
   useNotifications(snapshot, me.userId);
+  // If it cannot be loaded now, the first room tries again.
+  useEffect(() => void loadConversation().catch(() => {}), []);
+  const page = useMemo(
+    () => ({ store, session, snapshot, me, dialogs, openRoom }),
+    [store, session, snapshot, me, dialogs],
+  );
+  return (
+    <ChatPageContext.Provider value={page}>
+      <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
+        <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
+        <Side openRoomId={roomId} />
+        <div class="main">
+          {roomId === undefined ? (
+            <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
+          ) : (
+            <RoomPane
+              key={roomId}
+              roomId={roomId}
+              chat={allChats(snapshot).find((chat) => chat.roomId === roomId)}
+              onBack={() => openRoom(undefined)}
+            />
+          )}
+        </div>
+        <DialogLayer views={views} />
+      </main>
+    </ChatPageContext.Provider>
+  );
+}
+
+/** The chats, and the search over them. */
+function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
+  const { openRoom, snapshot } = useChatPage();
+  const [query, setQuery] = useState('');
+  const [list, setList] = useState<ListName>('chats');
+  const search = useRef<HTMLInputElement>(null);
+  const hasRequests = snapshot.requests.length > 0;
+  useEffect(() => {
+    // The last request was answered.
+    if (!hasRequests) setList((shown) => (shown === 'requests' ? 'chats' : shown));
+  }, [hasRequests]);
+  useFirstArchived();
+  useSearchKey(() => {
+    // In a narrow window the room covers the list.
+    if (search.current?.offsetParent === null) openRoom(undefined);
+    requestAnimationFrame(() => search.current?.select());
+  });
   const open = (id: string): void => {
     setQuery('');
     openRoom(id);
   };
-
   return (
-    <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
-      <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
-      <section class="side" aria-label="Chats and people">
-        <AccountBar me={me} onOpenAccount={() => setAccountOpen(true)} />
-        <label class="search">
-          <span class="hidden-visually">Find people</span>
-          <Icon name="search" />
-          <input
-            class="input"
-            type="search"
-            placeholder="Find people"
-            value={query}
-            onInput={(event) => setQuery(event.currentTarget.value)}
-          />
-        </label>
-        {query.trim() === '' ? (
-          <ChatList snapshot={snapshot} openRoom={roomId} onOpen={open} onMore={() => store.moreChats()} />
-        ) : (
-          <PeopleSearch store={store} friends={snapshot.friends} query={query.trim()} onOpen={open} />
-        )}
-      </section>
-      <div class="main">
-        {roomId === undefined ? (
-          <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
-        ) : (
-          <RoomPane
-            key={roomId}
-            store={store}
-            roomId={roomId}
-            me={me}
-            chat={snapshot.chats.find((chat) => chat.roomId === roomId)}
-            onBack={() => openRoom(undefined)}
-          />
-        )}
-      </div>
-      {isAccountOpen && <AccountDialog session={session} onClose={() => setAccountOpen(false)} />}
-    </main>
+    <section
+      class="side"
+      aria-label={text('side.label')}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape' && query !== '') {
+          setQuery('');
+          search.current?.focus();
+        }
+        if (event.target === search.current && event.key === 'Enter' && !event.isComposing)
+          event.currentTarget.querySelector<HTMLElement>('.found [data-row]')?.click();
+        moveFocus(event, 'input[type="search"], [data-row]');
+      }}
+    >
+      <AccountBar />
+      <label class="search">
+        <span class="hidden-visually">{text('search.label')}</span>
+        <Icon name="search" />
+        <input
+          ref={search}
+          class="input"
+          type="search"
+          dir="auto"
+          placeholder={text('search.label')}
+          aria-keyshortcuts="Control+K Meta+K"
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
+      </label>
+      {query.trim() !== '' && <PeopleSearch key="search" query={query.trim()} onOpen={open} />}
+      <ChatList list={list} openRoom={openRoomId} onOpen={open} onShow={setList} />
+    </section>
   );
 }
 
-function AccountBar({ me, onOpenAccount }: { readonly me: User; readonly onOpenAccount: () => void }) {
+/** Ctrl-K, or Cmd-K, unless a dialog is open. */
+function useSearchKey(onSearch: () => void): void {
+  const latest = useRef(onSearch);
+  latest.current = onSearch;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      const isSearch = event.key.toLowerCase() === 'k' && (event.ctrlKey || event.metaKey);
+      if (!isSearch || event.altKey || event.shiftKey) return;
+      event.preventDefault();
+      if (!document.querySelector('dialog[open]')) latest.current();
+    };
+    addEventListener('keydown', listen);
+    return () => removeEventListener('keydown', listen);
+  }, []);
+}
+
+/** A page of the archive without an archived chat may have others behind it: it is asked for this often. */
+const ARCHIVE_PAGES = 5;
+
+/** Fetches the archive until one of it is known, so that the list can say whether there is an archive. */
+function useFirstArchived(): void {
+  const { store, snapshot } = useChatPage();
+  const { isLoaded, hasMoreArchived } = snapshot;
+  useEffect(() => {
+    const fetch = async (): Promise<void> => {
+      const isUnknown = (): boolean => store.get().archived.length === 0 && store.get().hasMoreArchived;
+      for (let n = 0; n < ARCHIVE_PAGES && isUnknown(); n++) await store.moreArchived();
+    };
+    if (isLoaded && hasMoreArchived) void fetch();
+  }, [store, isLoaded, hasMoreArchived]);
+}
+
+function AccountBar() {
+  const { me, dialogs } = useChatPage();
+  const newFriends = useNewFriends();
   return (
     <header class="bar">
-      <Avatar user={me} />
-      <h1 class="name">
-        <span class="hidden-visually">Chats of </span>
-        {me.username}
-      </h1>
       <button
-        class="button plain icon"
+        class="me"
         type="button"
-        aria-label="Account and settings"
-        onClick={onOpenAccount}
+        aria-label={text('bar.profile')}
+        onClick={() => dialogs.open({ name: 'myProfile' })}
       >
-        <Icon name="menu" />
+        <Avatar user={me} />
       </button>
+      <h1 class="name">
+        <span class="hidden-visually">{text('bar.chatsOf')} </span>
+        <bdi>{displayName(me)}</bdi>
+      </h1>
+      <BarButton
+        name="person"
+        label={text(newFriends.length > 0 ? 'bar.newFriends' : 'bar.friends', { count: newFriends.length })}
+        view="friends"
+      >
+        {newFriends.length > 0 && (
+          <span class="badge" aria-hidden="true">
+            {newFriends.length}
+          </span>
+        )}
+      </BarButton>
+      <BarButton name="group" label={text('bar.newGroup')} view="newGroup" />
+      <BarButton name="menu" label={text('bar.account')} view="account" />
     </header>
   );
 }
 
-const PREFIX = '#room=';
-const roomInAddress = (): string | undefined =>
-  location.hash.startsWith(PREFIX) ? location.hash.slice(PREFIX.length) : undefined;
+interface BarButtonProps {
+  readonly name: IconName;
+  readonly label: string;
+  readonly view: 'friends' | 'newGroup' | 'account';
+  readonly children?: ComponentChildren;
+}
 
-/**
- * The open room and a function that opens another one, or the list. The room is in the page's address, so that
- * Back, Forward and a reload keep it. Only opening a room from the list adds a step for Back.
- */
-function useOpenRoom(): readonly [string | undefined, (roomId: string | undefined) => void] {
-  const [openRoomId, setOpenRoomId] = useState(roomInAddress);
-  useEffect(() => {
-    const update = (): void => setOpenRoomId(roomInAddress());
-    addEventListener('popstate', update);
-    return () => removeEventListener('popstate', update);
-  }, []);
-  const openRoom = (roomId: string | undefined): void => {
-    const before = roomInAddress();
-    if (roomId === before) return;
-    const address = roomId === undefined ? location.pathname + location.search : PREFIX + roomId;
-    if (roomId !== undefined && before === undefined) history.pushState(null, '', address);
-    else history.replaceState(null, '', address);
-    setOpenRoomId(roomId);
-  };
-  return [openRoomId, openRoom];
+function BarButton({ name, label, view, children }: BarButtonProps) {
+  const { dialogs } = useChatPage();
+  return (
+    <button
+      class="button plain icon"
+      type="button"
+      title={label}
+      onClick={() => dialogs.open({ name: view })}
+    >
+      <Icon name={name} />
+      <span class="hidden-visually">{label}</span>
+      {children}
+    </button>
+  );
 }

@@ -1,5 +1,6 @@
 import type { ClientState } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
+import { text } from '../ui/texts.js';
 
 const SHOW_CONNECTING_AFTER_MS = 1000;
 
@@ -24,7 +25,7 @@ function bannerFor(state: ClientState, onRetry: () => void) {
     case 'connecting':
       return <Connecting />;
     case 'replaying':
-      return <p class="notice">Loading missed messages…</p>;
+      return <p class="notice">{text('connection.replaying')}</p>;
     default:
       return null;
   }
@@ -42,10 +43,13 @@ function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRe
   const seconds = Math.max(0, Math.ceil((until - now) / 1000));
   return (
     <p class="notice">
-      No connection. Your messages will be sent when the connection is back.
-      <span aria-hidden="true"> {seconds > 0 ? `Next attempt in ${seconds} s.` : 'Connecting…'}</span>{' '}
+      {text('connection.none')}
+      <span aria-hidden="true">
+        {' '}
+        {seconds > 0 ? text('connection.nextAttempt', { seconds }) : text('connection.connecting')}
+      </span>{' '}
       <button class="button plain" type="button" onClick={onRetry}>
-        Try now
+        {text('connection.tryNow')}
       </button>
     </p>
   );
@@ -58,5 +62,5 @@ function Connecting() {
     const timer = setTimeout(() => setLate(true), SHOW_CONNECTING_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
-  return isLate ? <p class="notice">Connecting…</p> : null;
+  return isLate ? <p class="notice">{text('connection.connecting')}</p> : null;
 }

@@ -1,36 +1,109 @@
-import type { Store, User } from '@parley/client';
+import type { ChatView, Snapshot, User } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
 import { countCodePoints, SEARCH_CHARACTERS } from '../../src/domain/limits.js';
-import { displayName } from '../ui/displayName.js';
-import { Avatar } from '../ui/icons.js';
+import { chatName, displayName } from '../ui/displayName.js';
+import { text } from '../ui/texts.js';
+import { ChatAvatar } from './ChatRow.js';
+import { addFriend } from './chatActions.js';
+import { useChatPage } from './chatContext.js';
+import { failureText } from './people/failureText.js';
+import { PersonRow } from './people/PersonRow.js';
 
 /** Searches when the user has not typed for this time. */
 const TYPING_PAUSE_MS = 200;
 
 interface Props {
-  readonly store: Store;
-  readonly friends: readonly User[];
   readonly query: string;
   readonly onOpen: (roomId: string) => void;
 }
 
-/** Friends and other users whose name contains the query. */
-export function PeopleSearch({ store, friends, query, onOpen }: Props) {
-  const [found, setFound] = useState<readonly User[]>();
+/** Groups, friends and other users whose name contains the query. */
+export function PeopleSearch({ query, onOpen }: Props) {
+  const page = useChatPage();
+  const { store, snapshot } = page;
   const [error, setError] = useState<string>();
-  const isTooLong = countCodePoints(query) > SEARCH_CHARACTERS;
+  const found = useFound(query, setError);
+  const groups = groupsNamed(snapshot, query);
+  const people = peopleNamed(snapshot, query, found);
+  const isFriend = ({ userId }: User): boolean => snapshot.friends.some((friend) => friend.userId === userId);
+
+  const openChat = (user: User): void => {
+    const known = allChats(snapshot).find(({ other }) => other?.userId === user.userId);
+    if (known) return onOpen(known.roomId);
+    store.openChat(user.userId).then(
+      (chat) => onOpen(chat.roomId),
+      (reason) => setError(text('search.notOpened', { name: displayName(user), why: failureText(reason) })),
+    );
+  };
+  const add = (user: User): void => {
+    addFriend(page, user).catch((reason) =>
+      setError(text('search.notAdded', { name: displayName(user), why: failureText(reason) })),
+    );
+  };
+  const count = groups.length + people.length;
+  const status = isTooLong(query)
+    ? text('search.tooLong', { max: SEARCH_CHARACTERS })
+    : (error ?? (found ? text('search.found', { count }) : text('search.searching')));
+  return (
+    <section class="found" aria-label={text('search.results')}>
+      <p role="status" class="hint count">
+        {status}
+      </p>
+      {groups.length > 0 && (
+        <ul aria-label={text('search.groups')}>
+          {groups.map((chat) => (
+            <GroupRow key={chat.roomId} chat={chat} onOpen={() => onOpen(chat.roomId)} />
+          ))}
+        </ul>
+      )}
+      <ul aria-label={text('search.people')}>
+        {people.map((user) => (
+          <PersonRow
+            key={user.userId}
+            user={user}
+            label={text('search.openChat', { name: displayName(user) })}
+            onPress={() => openChat(user)}
+          >
+            {isFriend(user) ? (
+              <span class="hint">{text('search.friend')}</span>
+            ) : (
+              <button
+                class="button"
+                type="button"
+                aria-label={text('search.addFriend', { name: displayName(user) })}
+                onClick={() => add(user)}
+              >
+                {text('search.add')}
+              </button>
+            )}
+          </PersonRow>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const isTooLong = (query: string): boolean => countCodePoints(query) > SEARCH_CHARACTERS;
+
+/** What the server finds; undefined before its first answer. */
+export function useFound(
+  query: string,
+  onError: (text: string | undefined) => void,
+): readonly User[] | undefined {
+  const { store } = useChatPage();
+  const [found, setFound] = useState<readonly User[]>();
   useEffect(() => {
-    if (isTooLong) return;
+    if (query === '' || isTooLong(query)) return;
     let isOver = false;
     const timer = setTimeout(() => {
       store.searchPeople(query).then(
         (users) => {
           if (isOver) return;
           setFound(users);
-          setError(undefined);
+          onError(undefined);
         },
-        () => {
-          if (!isOver) setError('The search failed. Try again later.');
+        (reason) => {
+          if (!isOver) onError(text('search.failed', { why: failureText(reason) }));
         },
       );
     }, TYPING_PAUSE_MS);
@@ -38,75 +111,50 @@ export function PeopleSearch({ store, friends, query, onOpen }: Props) {
       isOver = true;
       clearTimeout(timer);
     };
-  }, [store, query, isTooLong]);
+  }, [store, query]);
+  return found;
+}
 
-  const openChat = (user: User): void => {
-    store.openChat(user.userId).then(
-      (chat) => onOpen(chat.roomId),
-      () => setError(`The chat with ${displayName(user)} could not be opened. Try again.`),
-    );
-  };
-  const addFriend = (user: User): void => {
-    store.addFriend(user.userId).then(
-      () => setFound((users) => users?.filter(({ userId }) => userId !== user.userId)),
-      () => setError(`${displayName(user)} could not be added. Try again.`),
-    );
-  };
-  const matching = friends.filter((user) => user.username?.toLowerCase().includes(query.toLowerCase()));
-  const others = found?.filter((user) => !matching.some(({ userId }) => userId === user.userId)) ?? [];
+export const allChats = ({ chats, requests, archived }: Snapshot): readonly ChatView[] => [
+  ...chats,
+  ...requests,
+  ...archived,
+];
 
-  if (isTooLong)
-    return (
-      <section class="list" aria-label="People">
-        <p role="status" class="hint count">
-          A user name has at most {SEARCH_CHARACTERS} characters.
-        </p>
-      </section>
-    );
-  return (
-    <section class="list" aria-label="People">
-      <p role="status" class="hint count">
-        {error ?? (found ? `${matching.length + others.length} found` : 'Searching…')}
-      </p>
-      <ul>
-        {matching.map((user) => (
-          <PersonRow key={user.userId} user={user} onOpen={() => openChat(user)} />
-        ))}
-        {others.map((user) => (
-          <PersonRow
-            key={user.userId}
-            user={user}
-            onOpen={() => openChat(user)}
-            onAdd={() => addFriend(user)}
-          />
-        ))}
-      </ul>
-    </section>
+/** Whether one of the names contains the query, without regard to case. */
+export const contains = (query: string, ...names: readonly (string | null | undefined)[]): boolean =>
+  names.some((name) => name?.toLowerCase().includes(query.toLowerCase()));
+
+const groupsNamed = (snapshot: Snapshot, query: string): readonly ChatView[] =>
+  allChats(snapshot).filter(({ other, name }) => !other && contains(query, name));
+
+/** Partners of chats and friends, then what the server has found, each once. */
+export function peopleNamed(snapshot: Snapshot, query: string, found: readonly User[] = []): readonly User[] {
+  const partners = allChats(snapshot).flatMap(({ other }) => other ?? []);
+  const known = [...partners, ...snapshot.friends].filter(({ username, displayName: shown }) =>
+    contains(query, username, shown),
   );
+  return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()];
 }
 
-interface PersonRowProps {
-  readonly user: User;
-  readonly onOpen: () => void;
-  /** Absent for friends. */
-  readonly onAdd?: () => void;
-}
-
-function PersonRow({ user, onOpen, onAdd }: PersonRowProps) {
-  const name = displayName(user);
+function GroupRow({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) {
   return (
     <li class="person">
-      <button class="chat" type="button" aria-label={`${name}: open chat`} onClick={onOpen}>
-        <Avatar user={user} />
-        <b class="name">{name}</b>
+      <button
+        class="chat"
+        type="button"
+        data-row
+        aria-label={text('search.openChat', { name: chatName(chat) })}
+        onClick={onOpen}
+      >
+        <ChatAvatar chat={chat} />
+        <span class="texts">
+          <b class="name">
+            <bdi>{chatName(chat)}</bdi>
+          </b>
+          <span class="hint name">{text('group.count', { count: chat.members ?? 0 })}</span>
+        </span>
       </button>
-      {onAdd ? (
-        <button class="button" type="button" aria-label={`Add ${name} as a friend`} onClick={onAdd}>
-          Add
-        </button>
-      ) : (
-        <span class="hint">Friend</span>
-      )}
     </li>
   );
 }

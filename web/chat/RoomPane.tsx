@@ -1,44 +1,117 @@
-import type { ChatView, ClientErrorCode, Presence, RoomView, Store, User } from '@parley/client';
+import type { ChatView, ClientErrorCode, Presence, RoomView, User } from '@parley/client';
 import { useEffect, useMemo } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
-import { formatDayAndClock } from '../ui/format.js';
+import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
-import { Avatar, Icon } from '../ui/icons.js';
-import { Conversation } from './messages/Conversation.js';
+import { Icon } from '../ui/icons.js';
+import { lazily } from '../ui/lazily.js';
+import { text } from '../ui/texts.js';
+import { ChatAvatar } from './ChatRow.js';
+import { chatMenu, unblock } from './chatActions.js';
+import { useChatPage } from './chatContext.js';
+import { MenuButton } from './Menu.js';
+import { RequestBar } from './people/RequestBar.js';
+
+/** The code of an open room: not needed for the sign-in, and loaded before somebody opens the first room. */
+export const loadConversation = async () => (await import('./messages/Conversation.js')).Conversation;
+const Conversation = lazily(loadConversation);
 
 interface Props {
-  readonly store: Store;
   readonly roomId: string;
-  readonly me: User;
   /** `undefined` until the chat is known. */
   readonly chat: ChatView | undefined;
   readonly onBack: () => void;
 }
 
-/** One room: the other user with their presence, the messages, and the message field. */
-export function RoomPane({ store, roomId, me, chat, onBack }: Props) {
+/** One room: who is in it, the messages, and the message field. */
+export function RoomPane({ roomId, chat, onBack }: Props) {
+  const { store, me } = useChatPage();
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
-  const other = view.other ?? chat?.other;
+  const name = roomName(view);
 
-  if (!other && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
+  if (name === undefined && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
   return (
-    <section class="room" aria-label={other ? `Chat with ${displayName(other)}` : 'Chat'}>
+    <section
+      class="room"
+      aria-label={name === undefined ? text('room.chat') : text('room.chatWith', { name })}
+    >
       <header class="bar">
-        <button class="button plain icon back" type="button" aria-label="Back to chats" onClick={onBack}>
+        <button class="button plain icon back" type="button" aria-label={text('room.back')} onClick={onBack}>
           <Icon name="back" />
         </button>
-        {other && <Avatar user={other} />}
-        <div class="texts">
-          <h1 class="name">{other ? displayName(other) : ''}</h1>
-          <p class="hint" role="status">
-            {chat?.isTyping ? 'typing…' : presenceText(chat?.presence)}
-          </p>
-        </div>
+        <RoomTitle view={view} chat={chat} name={name ?? ''} />
       </header>
-      <Conversation store={store} room={room} view={view} me={me} />
+      <Conversation store={store} room={room} view={view} me={me} instead={insteadOfComposer(view, chat)} />
     </section>
+  );
+}
+
+/** Undefined until the chat is known: the room in the address may be one of other users. */
+function roomName({ other, chat }: RoomView): string | undefined {
+  if (other) return displayName(other);
+  return chat?.roomType === 'GROUP' ? (chat.name ?? text('name.deletedGroup')) : undefined;
+}
+
+interface RoomParts {
+  readonly view: RoomView;
+  readonly chat: ChatView | undefined;
+}
+
+/** The name, which leads to the profile or to the group's details, and who is online or typing. */
+function RoomTitle({ view, chat, name }: RoomParts & { readonly name: string }) {
+  const page = useChatPage();
+  const { other, roomId } = view;
+  const open = (): void =>
+    page.dialogs.open(other ? { name: 'profile', user: other } : { name: 'group', roomId });
+  return (
+    <>
+      {chat && <ChatAvatar chat={chat} />}
+      <div class="texts">
+        <h1 class="name">
+          {name !== '' && (
+            <button class="title-button" type="button" onClick={open}>
+              <bdi>{name}</bdi>
+            </button>
+          )}
+        </h1>
+        <p class="hint name" role="status">
+          {subtitle(view, chat)}
+        </p>
+      </div>
+      {chat && (
+        <MenuButton label={text('chat.menu')} items={() => chatMenu(chat, page)}>
+          <Icon name="more" />
+        </MenuButton>
+      )}
+    </>
+  );
+}
+
+function subtitle({ other, typing, chat: info }: RoomView, chat: ChatView | undefined): string {
+  if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
+  const [first] = typing;
+  if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });
+  return info ? text('group.count', { count: info.members ?? 0 }) : '';
+}
+
+/** What stands in place of the message field until this user has decided about the other. */
+function insteadOfComposer({ roomId, other, chat: info }: RoomView, chat: ChatView | undefined) {
+  if (!other || other.erased) return undefined;
+  if (chat?.isBlocked) return <BlockedBar other={other} />;
+  return info?.request ? <RequestBar roomId={roomId} other={other} /> : undefined;
+}
+
+function BlockedBar({ other }: { readonly other: User }) {
+  const { store } = useChatPage();
+  return (
+    <div class="notice with-action">
+      <p>{text('block.isBlocked', { name: displayName(other) })}</p>
+      <button class="button" type="button" onClick={() => void unblock(store, other.userId).catch(() => {})}>
+        {text('block.undo')}
+      </button>
+    </div>
   );
 }
 
@@ -50,16 +123,18 @@ const isRefused = ({ history }: RoomView): boolean =>
 function UnavailableRoom({ onBack }: { readonly onBack: () => void }) {
   return (
     <section class="empty-state">
-      <h1>This chat is not available.</h1>
-      <p>It does not exist, or it is a chat of other users.</p>
+      <h1>{text('room.unavailable')}</h1>
+      <p>{text('room.unavailableWhy')}</p>
       <button class="button primary" type="button" onClick={onBack}>
-        Back to chats
+        {text('room.back')}
       </button>
     </section>
   );
 }
 
 function presenceText(presence: Presence | undefined): string {
-  if (presence?.state === 'online') return 'online';
-  return presence?.state === 'offline' ? `last seen ${formatDayAndClock(presence.lastSeen)}` : '';
+  if (presence?.state === 'online') return text('presence.online');
+  if (presence?.state !== 'offline') return '';
+  const { lastSeen } = presence;
+  return text('presence.lastSeen', { day: formatDay(lastSeen), clock: formatClock(lastSeen) });
 }

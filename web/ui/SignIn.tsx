@@ -1,8 +1,21 @@
 import { ClientError, type Rest } from '@parley/client';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
-import { findIssuer, finishSignIn, goToIssuer, type IssuerClient } from './issuer.js';
+import { hasWebCrypto } from './browser.js';
+import { errorText } from './errorText.js';
+import {
+  findSignInOptions,
+  finishSignIn,
+  goToIssuer,
+  hostOf,
+  type IssuerClient,
+  type SignInOptions,
+} from './issuer.js';
 import { type Session, saveSession } from './session.js';
+import { text } from './texts.js';
+
+const toClientError = (reason: unknown): ClientError =>
+  reason instanceof ClientError ? reason : new ClientError({ code: 'internal' }, { cause: reason });
 
 type Mode = 'sign in' | 'sign up';
 
@@ -14,159 +27,219 @@ interface Props {
   readonly onSignedIn: (session: Session) => void;
 }
 
-const texts = {
-  'sign in': { action: 'Sign in', question: 'New here?', otherAction: 'Sign up' },
-  'sign up': { action: 'Sign up', question: 'Already have an account?', otherAction: 'Sign in' },
-} as const;
-
-/** A form to sign in or to sign up. An error that the server reports for a field is shown at that field. */
+/** All ways to sign in or to sign up that the server has. */
 export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
+  const [options, setOptions] = useState<SignInOptions>();
+  const [issuerError, setIssuerError] = useState<ClientError>();
+  useEffect(() => {
+    void findSignInOptions().then(setOptions);
+    finishSignIn().then(
+      (signedIn) => signedIn && onSignedIn(saveSession(signedIn)),
+      (reason: unknown) => setIssuerError(toClientError(reason)),
+    );
+  }, []);
+  return (
+    <main class="sign-in">
+      <h1>Parley</h1>
+      <p class="purpose">{purpose}</p>
+      {options?.password && (
+        <PasswordSignIn
+          rest={rest}
+          initialMode={options.signUp ? initialMode : 'sign in'}
+          canSignUp={options.signUp}
+          onSignedIn={onSignedIn}
+        />
+      )}
+      {options?.issuer && (
+        <IssuerSignIn issuer={options.issuer} isOnly={!options.password} error={issuerError} />
+      )}
+    </main>
+  );
+}
+
+interface PasswordProps extends Omit<Props, 'purpose'> {
+  readonly canSignUp: boolean;
+}
+
+/** The form for a name and a password. An error that is about a field is shown at that field. */
+function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordProps) {
   const [mode, setMode] = useState(initialMode);
-  const [error, setError] = useState<ClientError>();
+  const [error, setError] = useState<ErrorTexts>({});
   const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const { action, question, otherAction } = texts[mode];
   const isNew = mode === 'sign up';
-  const issuer = useIssuer(onSignedIn, setError);
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
     const data = new FormData(form.current ?? undefined);
     const [username, password] = ['username', 'password'].map((name) => String(data.get(name)));
-    if (!username || !password) return;
+    if (!username || !password) return setError({ form: text('signIn.missing') });
     setBusy(true);
-    setError(undefined);
+    setError({});
     try {
       if (isNew) await rest.signUp(username, password);
       onSignedIn(saveSession(await rest.signIn(username, password)));
     } catch (reason) {
-      setError(reason instanceof ClientError ? reason : new ClientError({ code: 'internal' }));
+      setError(errorTexts(toClientError(reason), isNew));
       setBusy(false);
     }
   }
 
-  const { username: nameError, password: passwordError, form: formError } = errorTexts(error, isNew);
   return (
-    <main class="sign-in">
-      <h1>Parley</h1>
-      <p class="purpose">{purpose}</p>
+    <>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
-        <Field name="username" label="User name" error={nameError} autocomplete="username">
-          {isNew ? '3 to 32 characters: a–z, A–Z, 0–9, _ . or -' : undefined}
-        </Field>
-        <Field
-          name="password"
-          label="Password"
-          error={passwordError}
-          autocomplete={isNew ? 'new-password' : 'current-password'}
-        >
-          {isNew ? `At least ${PASSWORD_CHARACTERS.min} characters` : undefined}
-        </Field>
+        <UserNameField error={error.username} isNew={isNew} />
+        <PasswordField error={error.password} isNew={isNew} />
         <p class="error" role="alert">
-          {formError}
+          {error.form}
         </p>
         <button class="button primary" type="submit" disabled={isBusy}>
-          {action}
+          {text(isNew ? 'signIn.signUp' : 'signIn.signIn')}
         </button>
       </form>
-      <p class="other">
-        {question}
-        <button
-          class="button plain"
-          type="button"
-          onClick={() => {
-            setMode(isNew ? 'sign in' : 'sign up');
-            setError(undefined);
-          }}
-        >
-          {otherAction}
-        </button>
-      </p>
-      {issuer ? (
+      {canSignUp ? (
         <p class="other">
-          <button class="button" type="button" onClick={() => void goToIssuer(issuer)}>
-            Sign in with your account elsewhere
+          {text(isNew ? 'signIn.hasAccount' : 'signIn.newHere')}
+          <button
+            class="button plain"
+            type="button"
+            onClick={() => {
+              setMode(isNew ? 'sign in' : 'sign up');
+              setError({});
+            }}
+          >
+            {text(isNew ? 'signIn.signIn' : 'signIn.signUp')}
           </button>
         </p>
-      ) : null}
-    </main>
+      ) : (
+        <p class="other">{text('signIn.closed')}</p>
+      )}
+    </>
   );
 }
 
-/** The issuer by which users sign in, if the server has one. Finishes a sign-in that the issuer has sent this page back with. */
-function useIssuer(
-  onSignedIn: Props['onSignedIn'],
-  onError: (error: ClientError) => void,
-): IssuerClient | undefined {
-  const [issuer, setIssuer] = useState<IssuerClient>();
-  useEffect(() => {
-    void findIssuer().then(setIssuer);
-    finishSignIn().then(
-      (signedIn) => signedIn && onSignedIn(saveSession(signedIn)),
-      (reason) => onError(reason instanceof ClientError ? reason : new ClientError({ code: 'internal' })),
-    );
-  }, []);
-  return issuer;
+interface ErrorTexts {
+  readonly username?: string;
+  readonly password?: string;
+  readonly form?: string;
 }
 
 /** The error's text, at the field that it is about or else for the whole form. */
-function errorTexts(
-  error: ClientError | undefined,
-  isNew: boolean,
-): { readonly [place in 'username' | 'password' | 'form']?: string | undefined } {
-  if (!error) return {};
-  const textOf = (field: string): string | undefined =>
-    error.fields.find(({ path }) => path === field)?.message;
-  const isTaken = isNew && error.code === 'conflict';
-  const username = textOf('username') ?? (isTaken ? 'This user name is taken.' : undefined);
-  const password = textOf('password');
-  return { username, password, form: username || password ? undefined : describeError(error) };
+function errorTexts(error: ClientError, isNew: boolean): ErrorTexts {
+  const isAbout = (field: string): boolean => error.fields.some(({ path }) => path === field);
+  if (isNew && error.code === 'conflict') return { username: text('signIn.taken') };
+  if (!isAbout('username') && !isAbout('password')) return { form: describeError(error) };
+  return {
+    ...(isAbout('username') && { username: text('signIn.usernameRule') }),
+    ...(isAbout('password') && {
+      password: text('signIn.passwordWeak', { min: PASSWORD_CHARACTERS.min }),
+    }),
+  };
 }
 
-function describeError({ code, retryAfterMs }: ClientError): string {
+function describeError(error: ClientError): string {
+  const { code, reason, retryAfterMs } = error;
+  if (reason) return errorText(error);
   switch (code) {
     case 'unauthenticated':
-      return 'Wrong user name or password.';
+      return text('signIn.wrong');
     case 'rate_limited':
-      return `Too many attempts. Try again in ${Math.ceil((retryAfterMs ?? 1000) / 1000)} s.`;
+      return text('signIn.tooManyAttempts', { seconds: Math.ceil((retryAfterMs ?? 1000) / 1000) });
     case 'disconnected':
-      return 'Cannot reach the server. Check your connection.';
+    case 'overloaded':
+      return errorText(error);
     case 'unknown':
-      return 'The server did not answer in time. Try to sign in.';
+      return text('signIn.unknown');
     default:
-      return 'Something went wrong. Try again in a moment.';
+      return text('signIn.failed');
   }
 }
 
 interface FieldProps {
-  readonly name: 'username' | 'password';
-  readonly label: string;
-  readonly autocomplete: string;
   readonly error: string | undefined;
-  readonly children: string | undefined;
+  readonly isNew: boolean;
 }
 
-function Field({ name, label, autocomplete, error, children }: FieldProps) {
-  const common = {
+function UserNameField({ error, isNew }: FieldProps) {
+  return (
+    <div class="field">
+      <label for="username">{text('signIn.username')}</label>
+      <input
+        class="input"
+        id="username"
+        name="username"
+        type="text"
+        dir="auto"
+        autocomplete="username"
+        autocapitalize="none"
+        spellcheck={false}
+        required
+        aria-invalid={error !== undefined}
+        aria-describedby="username-hint"
+      />
+      <span id="username-hint" class={error === undefined ? 'hint' : 'error'}>
+        {error ?? (isNew && text('signIn.usernameRule'))}
+      </span>
+    </div>
+  );
+}
+
+/** A password, with a button that shows it. */
+function PasswordField({ error, isNew }: FieldProps) {
+  const [isShown, setShown] = useState(false);
+  const field = {
     class: 'input',
-    id: name,
-    name,
-    autocomplete,
+    id: 'password',
+    name: 'password',
+    dir: 'auto',
+    autocomplete: isNew ? 'new-password' : 'current-password',
+    autocapitalize: 'none',
+    spellcheck: false,
     required: true,
     'aria-invalid': error !== undefined,
-    'aria-describedby': `${name}-hint`,
+    'aria-describedby': 'password-hint',
   } as const;
   return (
     <div class="field">
-      <label for={name}>{label}</label>
-      {name === 'password' ? (
-        <input {...common} type="password" />
-      ) : (
-        <input {...common} type="text" autocapitalize="none" spellcheck={false} />
-      )}
-      <span id={`${name}-hint`} class={error === undefined ? 'hint' : 'error'}>
-        {error ?? children}
+      <label for="password">{text('signIn.password')}</label>
+      <div class="with-button">
+        {isShown ? <input {...field} type="text" /> : <input {...field} type="password" />}
+        <button class="button plain" type="button" onClick={() => setShown(!isShown)}>
+          {text(isShown ? 'signIn.hide' : 'signIn.show')}
+          <span class="hidden-visually"> {text('signIn.password')}</span>
+        </button>
+      </div>
+      <span id="password-hint" class={error === undefined ? 'hint' : 'error'}>
+        {error ?? (isNew && text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }))}
       </span>
+    </div>
+  );
+}
+
+interface IssuerProps {
+  readonly issuer: IssuerClient;
+  readonly isOnly: boolean;
+  readonly error: ClientError | undefined;
+}
+
+/** Leads to the issuer, and says why it has not signed the user in. */
+function IssuerSignIn({ issuer, isOnly, error }: IssuerProps) {
+  const host = hostOf(issuer);
+  if (!hasWebCrypto()) return <p class="other">{text('signIn.needsHttps')}</p>;
+  const isRefused = error?.code === 'unauthenticated' && !error.reason;
+  return (
+    <div class="issuer">
+      {!isOnly && <p class="or">{text('signIn.or')}</p>}
+      <p class="error" role="alert">
+        {error && (isRefused ? text('signIn.issuerRefused', { host }) : describeError(error))}
+      </p>
+      <button
+        class={`button ${isOnly ? 'primary' : ''}`}
+        type="button"
+        onClick={() => void goToIssuer(issuer)}
+      >
+        {text('signIn.withIssuer', { host })}
+      </button>
     </div>
   );
 }

@@ -1,13 +1,23 @@
 /** `1 event`, `2 events`. */
 export const pluralize = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
 
-// The chat shows times in the user's time zone and language.
+// The chat shows times in the user's time zone, language and region.
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: 'long' });
-const shortDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const longDate = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+/** The formats of one locale; making one takes the browser far longer than using it. */
+const formatsOf = (locale: string) => ({
+  clock: new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit' }),
+  weekday: new Intl.DateTimeFormat(locale, { weekday: 'long' }),
+  shortDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' }),
+  longDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' }),
+  relative: new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }),
+});
+
+let formats = formatsOf('en');
+
+/** Sets the language and region of all dates, as an IETF language tag. */
+export function setLocale(tag: string): void {
+  formats = formatsOf(tag);
+}
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);
@@ -15,7 +25,7 @@ const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);
 const daysBetween = (time: Date, now: Date): number => Math.round((startOf(now) - startOf(time)) / DAY_MS);
 
 /** Hour and minute: `14:05`. */
-export const formatClock = (iso: string): string => clock.format(new Date(iso));
+export const formatClock = (iso: string): string => formats.clock.format(new Date(iso));
 
 /** The start of the local day, in milliseconds since 1970: equal for all times of one day. */
 export const startOfDay = (iso: string): number => startOf(new Date(iso));
@@ -24,18 +34,15 @@ export const startOfDay = (iso: string): number => startOf(new Date(iso));
 export function formatDay(iso: string, now = new Date()): string {
   const time = new Date(iso);
   const days = daysBetween(time, now);
-  if (days >= 0 && days < 2) return relative.format(-days, 'day');
-  return days < 7 && days > 0 ? weekday.format(time) : longDate.format(time);
+  if (days >= 0 && days < 2) return formats.relative.format(-days, 'day');
+  return days < 7 && days > 0 ? formats.weekday.format(time) : formats.longDate.format(time);
 }
 
 /** `14:05` if it is today, else `3 Mar`. */
 export function formatShort(iso: string, now = new Date()): string {
   const time = new Date(iso);
-  return daysBetween(time, now) === 0 ? clock.format(time) : shortDate.format(time);
+  return daysBetween(time, now) === 0 ? formats.clock.format(time) : formats.shortDate.format(time);
 }
-
-/** `today at 14:05`. */
-export const formatDayAndClock = (iso: string): string => `${formatDay(iso)} at ${formatClock(iso)}`;
 
 // The audit console shows times in UTC, so that auditors in different time zones can compare them.
 

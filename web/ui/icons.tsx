@@ -14,18 +14,28 @@ const paths = {
   down: 'M12 5v14M6 13l6 6 6-6',
   up: 'M12 19V5M6 11l6-6 6 6',
   react: 'M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18zM8.5 14.5a4.5 4.5 0 0 0 7 0M9 9.5v.5M15 9.5v.5',
-  more: 'M5 11.5v1M12 11.5v1M19 11.5v1M4.5 12h1M11.5 12h1M18.5 12h1',
   copy: 'M9 9h11v11h-11zM15 9V4H4v11h5',
   edit: 'M4 20l1-4L16 5l3 3L8 19zM14 7l3 3',
-  pin: 'M9 4h6l-1 6 4 4H6l4-4zM12 14v6',
   delete: 'M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13',
+  more: 'M12 5a.5.5 0 1 0 0 1a.5.5 0 0 0 0-1zM12 11.5a.5.5 0 1 0 0 1a.5.5 0 0 0 0-1zM12 18a.5.5 0 1 0 0 1a.5.5 0 0 0 0-1z',
+  person: 'M12 4a4 4 0 1 0 0 8a4 4 0 0 0 0-8zM4 20a8 6 0 0 1 16 0',
+  group:
+    'M9 5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7zM2 20a7 5.5 0 0 1 14 0M16 5.3a3.5 3.5 0 0 1 0 6.5M18 14.8a6 5 0 0 1 4 5.2',
+  archive: 'M3 5h18v4H3zM5 9v10h14V9M10 13h4',
+  pin: 'M9 4h6l-1 6 3 3v2H7v-2l3-3zM12 15v6',
+  muted: 'M6 16v-5a6 6 0 0 1 9-5.2M18 11v5M4 16h13M10 20h4M4 4l16 16',
 } as const;
 
+export type IconName = keyof typeof paths;
+/** Icons that point along the line of text: their mirror image where that runs from right to left. */
+const pointing: ReadonlySet<string> = new Set(['back', 'reply', 'send']);
+
 /** Hidden from screen readers: the text or the `aria-label` next to the icon says the same. */
-export function Icon({ name }: { readonly name: keyof typeof paths }) {
+export function Icon({ name }: { readonly name: IconName }) {
   return (
     <svg
       aria-hidden="true"
+      class={pointing.has(name) ? 'pointing' : undefined}
       width="20"
       height="20"
       viewBox="0 0 24 24"
@@ -42,13 +52,13 @@ export function Icon({ name }: { readonly name: keyof typeof paths }) {
 
 /** The user's colour and initial. Hidden from screen readers: the name always stands next to it. */
 export function Avatar({ user }: { readonly user: User }) {
-  const { backgroundColor, username } = user;
+  const { backgroundColor, username, displayName } = user;
   return (
     <span
       class="avatar"
       aria-hidden="true"
       // The style sheet draws the initial: as text it would become part of the button's accessible name.
-      data-initial={username?.slice(0, 1) ?? ''}
+      data-initial={Array.from(displayName ?? username ?? '')[0] ?? ''}
       style={{ backgroundColor, color: textColourOn(backgroundColor) }}
     />
   );

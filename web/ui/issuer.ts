@@ -9,6 +9,17 @@ export interface IssuerClient {
   readonly authorizationEndpoint: string;
 }
 
+/** How users of this server may sign in. */
+export interface SignInOptions {
+  readonly password: boolean;
+  readonly signUp: boolean;
+  readonly issuer?: IssuerClient;
+}
+
+/** The name under which users know the issuer. */
+export const hostOf = ({ authorizationEndpoint }: IssuerClient): string =>
+  new URL(authorizationEndpoint).hostname;
+
 /** What this page has asked the issuer with, until it comes back. */
 interface Asked {
   readonly state: string;
@@ -28,15 +39,18 @@ const randomText = (): string => toBase64Url(crypto.getRandomValues(new Uint8Arr
 /** Where the issuer sends the browser back to. */
 const redirectUri = (): string => location.origin + location.pathname;
 
-/** The issuer by which users of this server sign in; undefined if there is none. */
-export async function findIssuer(): Promise<IssuerClient | undefined> {
+const OPTIONS_WAIT_MS = 3000;
+/** Where the server does not say it, the form for a password says whether the server can be reached. */
+const anyWay: SignInOptions = { password: true, signUp: true };
+
+/** How users of this server may sign in. Never rejects. */
+export async function findSignInOptions(): Promise<SignInOptions> {
   try {
-    const response = await fetch('/oidc/client');
-    // Read to its end in any case: the browser would wait for the rest of an answer that nobody reads.
-    const body: unknown = await response.json();
-    return hasTexts(body, 'clientId', 'authorizationEndpoint') ? body : undefined;
+    const response = await fetch('/signin-options', { signal: AbortSignal.timeout(OPTIONS_WAIT_MS) });
+    // The server's answer, as its document says.
+    return response.ok ? ((await response.json()) as SignInOptions) : anyWay;
   } catch {
-    return undefined; // The form for a password says whether the server can be reached.
+    return anyWay;
   }
 }
 
@@ -55,18 +69,24 @@ export async function goToIssuer({ clientId, authorizationEndpoint }: IssuerClie
   location.assign(url);
 }
 
-/** The sign-in that the issuer has sent this page back with; undefined if it has not. The address is cleared of it. */
+/**
+ * The sign-in that the issuer has sent this page back with; undefined if it has not. The address is cleared of it.
+ * Rejects with `unauthenticated` if the issuer, or the server, does not sign this user in.
+ */
 export async function finishSignIn(): Promise<{ readonly token: string; readonly user: User } | undefined> {
   const parameters = new URLSearchParams(location.search);
   const [code, state] = [parameters.get('code'), parameters.get('state')];
   const asked = takeAsked();
-  if (!code || !asked || asked.state !== state) return undefined;
+  if (!asked || asked.state !== state) return undefined;
   history.replaceState(null, '', location.pathname);
+  if (!code) throw new ClientError({ code: 'unauthenticated' });
   const { codeVerifier } = asked;
   const response = await fetch('/oidc/signin', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ code, codeVerifier, redirectUri: redirectUri() }),
+  }).catch((cause: unknown) => {
+    throw new ClientError({ code: 'disconnected' }, { cause });
   });
   if (!response.ok) throw new ClientError({ code: response.status === 401 ? 'unauthenticated' : 'internal' });
   // The server's answer, as its document says.

@@ -1,4 +1,5 @@
 import english from '../texts/en.json';
+import { setLocale } from './format.js';
 
 /** The name of a text: `<view>.<what it is>`. Each file of `texts/` has all of them, in one language. */
 export type TextName = keyof typeof english;
@@ -14,33 +15,46 @@ const others = import.meta.glob<{ readonly default: Texts }>(['../texts/*.json',
 const fileOf = (language: string): string => `../texts/${language}.json`;
 const rightToLeft: ReadonlySet<string> = new Set(['ar']);
 
-/** The first language that the browser's user reads and the pages have; otherwise English. */
-function chooseLanguage(preferred: readonly string[]): string {
-  const bases = preferred.map((tag) => tag.toLowerCase().split('-')[0] ?? '');
-  return bases.find((base) => base === 'en' || fileOf(base) in others) ?? 'en';
-}
+const baseOf = (tag: string): string => tag.toLowerCase().split('-')[0] ?? '';
 
-/** The language of this page, as an IETF language tag. */
-const language = chooseLanguage(navigator.languages);
+/** The first of the user's languages that the pages have, with its region; otherwise English. */
+const chooseLocale = (preferred: readonly string[]): string =>
+  preferred.find((tag) => baseOf(tag) === 'en' || fileOf(baseOf(tag)) in others) ?? 'en';
+
+let isRightToLeft = false;
 
 // The build turns each message of a file into a function, which the type of a JSON file does not say.
 let texts = english as unknown as Texts;
 
 /**
  * Loads the texts of the user's language, and marks the page with it and with its direction. Call it before the first
- * text is shown. Keeps English if they cannot be loaded.
+ * text is shown. Keeps English if they cannot be loaded. Pages that do not call it are in English.
  */
 export async function loadTexts(): Promise<void> {
-  const load = others[fileOf(language)];
-  if (!load) return;
+  const locale = chooseLocale(navigator.languages);
+  const language = baseOf(locale);
   try {
-    texts = (await load()).default;
+    const load = others[fileOf(language)];
+    if (load) texts = (await load()).default;
   } catch {
     return;
   }
+  isRightToLeft = rightToLeft.has(language);
   document.documentElement.lang = language;
-  document.documentElement.dir = rightToLeft.has(language) ? 'rtl' : 'ltr';
+  document.documentElement.dir = isRightToLeft ? 'rtl' : 'ltr';
+  setLocale(locale);
 }
 
+/** Keeps a name of the other direction together within its sentence (Unicode's FSI and PDI). */
+const isolate = (value: string | number): string | number =>
+  typeof value === 'string' ? `\u2068${value}\u2069` : value;
+
+const isolateAll = (values: TextValues): TextValues =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, isolate(value)]));
+
 /** A text of the pages in the user's language. */
-export const text = (name: TextName, values: TextValues = {}): string => texts[name]?.(values) ?? name;
+export const text = (name: TextName, values: TextValues = {}): string =>
+  texts[name]?.(isRightToLeft ? isolateAll(values) : values) ?? name;
+
+/** Whether the page is in English, as the server's own messages are. */
+export const isEnglish = (): boolean => baseOf(document.documentElement.lang) === 'en';

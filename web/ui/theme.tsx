@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { readText, removeStored, writeText } from './browserStore.js';
+import { text } from './texts.js';
 
 type Theme = 'system' | 'light' | 'dark';
 
 const KEY = 'parley.theme';
-const labels = { system: 'Same as system', light: 'Light', dark: 'Dark' } as const;
 const themes: readonly Theme[] = ['system', 'light', 'dark'];
 
 /** The theme stored in this browser; `system` follows the system's colour scheme. */
@@ -30,7 +30,7 @@ export function ThemeSelect() {
   const [theme, setTheme] = useState(loadTheme);
   return (
     <label class="field">
-      Appearance
+      {text('theme.label')}
       <select
         class="input"
         value={theme}
@@ -42,7 +42,7 @@ export function ThemeSelect() {
       >
         {themes.map((each) => (
           <option key={each} value={each}>
-            {labels[each]}
+            {text(`theme.${each}`)}
           </option>
         ))}
       </select>

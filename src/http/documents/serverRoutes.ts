@@ -1,5 +1,5 @@
 import { SuspensionBody } from '../administration.js';
-import { CodeAnswer, CodeBody, IssuerClient, LogoutForm } from '../issuerSignIn.js';
+import { CodeAnswer, CodeBody, LogoutForm, SignInOptions } from '../issuerSignIn.js';
 import type { Json } from '../schemas.js';
 import {
   HostDeletionBody,
@@ -212,16 +212,16 @@ export const serverPaths = {
       errors: ['bad_request', 'not_found', 'overloaded', 'unknown'],
     },
   },
-  '/oidc/client': {
+  '/signin-options': {
     get: {
-      id: 'issuerClient',
-      summary: 'How pages sign in by the issuer',
-      about: 'With `OIDC_CLIENT_ID`: what a page needs for the code flow with PKCE.',
+      id: 'signInOptions',
+      summary: 'How users may sign in',
+      about: 'What a page offers to somebody who is not signed in.',
       tag,
       open: true,
       status: 200,
-      answer: IssuerClient,
-      errors: ['not_found', 'overloaded'],
+      answer: SignInOptions,
+      errors: ['overloaded'],
     },
   },
   '/oidc/signin': {

@@ -123,6 +123,17 @@ describe('what a store sends and fetches', () => {
     expect(asked).to.deep.equal(['http://nowhere/user/search?q=ANN Bearer new']);
   });
 
+  it('finds users by their display names too', async () => {
+    const shown: User = { ...person('kim-1'), username: 'kim-1', displayName: 'Ann Lee' };
+    const rest = new Rest('http://nowhere', {
+      fetch: async () => ({ ok: true, status: 200, text: async () => JSON.stringify({ users: [shown] }) }),
+    });
+    server.on({ ...answers });
+    const store = await open({ rest });
+    expect((await store.searchPeople('ann l')).map(({ userId }) => userId)).to.deep.equal([shown.userId]);
+    expect(await store.searchPeople('bob')).to.deep.equal([]);
+  });
+
   it('rejects a search with a ClientError where there is no token', async () => {
     let fails = false;
     const token = async () => {

@@ -1,22 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
 import { COMMITS } from '../../../src/log/mongoLog.js';
 import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
+import { commandLine } from '../../support/program.js';
 import type { ServerProcess } from '../../support/server.js';
 import { tempDir } from '../../support/tempDir.js';
 import { talk } from '../newcomer.js';
 
-const program = fileURLToPath(new URL('../../../src/cli/bin.js', import.meta.url));
-
 /** Runs `parley audit check-log` with these settings. */
 async function checkLog(env: Record<string, string>): Promise<{ code: number; said: string }> {
-  const child = spawn(process.execPath, [program, 'audit', 'check-log'], {
+  const child = spawn(process.execPath, [commandLine, 'audit', 'check-log'], {
     env: { PATH: process.env.PATH, ...env },
   });
   let said = '';

@@ -1,4 +1,5 @@
 import { ClientError, type Message, type Room, type RoomView, type Store, type User } from '@parley/client';
+import type { ComponentChildren } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
@@ -6,6 +7,7 @@ import { errorText } from '../../ui/errorText.js';
 import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
+import { useChatPage } from '../chatContext.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
@@ -15,7 +17,7 @@ import './bubble.css';
 import './messages.css';
 import './popup.css';
 import { PinBar } from './PinBar.js';
-import { actionsOn, type MessageAction, type Talk, TalkProvider, type Viewer } from './talk.js';
+import { actionsOn, type MessageAction, nameOf, type Talk, TalkProvider, type Viewer } from './talk.js';
 import { useUnreadLine } from './unread.js';
 
 const MessageDialog = lazily(async () => (await import('./MessageDialog.js')).MessageDialog);
@@ -26,8 +28,8 @@ interface Props {
   readonly room: Room;
   readonly view: RoomView;
   readonly me: User;
-  /** Asks the user why they report a message. Without it messages have no such entry in their menus. */
-  readonly onReport?: (message: Message) => void;
+  /** Stands in place of the message field, if anything does. */
+  readonly instead: ComponentChildren;
 }
 
 const NEW: Writing = { kind: 'new' };
@@ -47,7 +49,7 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view, me, onReport }: Props) {
+export function Conversation({ store, room, view, me, instead }: Props) {
   const [writing, setWriting] = useState<Writing>(NEW);
   const [dialog, setDialog] = useState<OpenDialog>();
   const [target, goTo] = useState<Target>();
@@ -55,9 +57,9 @@ export function Conversation({ store, room, view, me, onReport }: Props) {
   const to = recipient(view);
   const notice = whyNoMessages(view);
   // Until the chat is known, the room in the address may be one of other users.
-  const canWrite = to !== undefined && notice === undefined;
-  const canReport = onReport !== undefined;
-  const viewer = useMemo(() => ({ me, canWrite, canReport }), [me, canWrite, canReport]);
+  const canWrite = to !== undefined && notice === undefined && instead === undefined;
+  const viewer = useMemo(() => ({ me, canWrite }), [me, canWrite]);
+  const { dialogs } = useChatPage();
   const unread = useUnreadLine(view, me.userId);
 
   const attempt = (change: Promise<unknown>): void => {
@@ -77,7 +79,10 @@ export function Conversation({ store, room, view, me, onReport }: Props) {
       case 'unpin':
         return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
       case 'report':
-        return onReport?.(message);
+        return dialogs.open({
+          ...{ name: 'report', who: nameOf(talk, message.senderId) },
+          about: { roomId, messageIds: [messageId] },
+        });
       case 'menu':
       case 'react':
       case 'edits':
@@ -96,6 +101,7 @@ export function Conversation({ store, room, view, me, onReport }: Props) {
       <MessageList talk={talk} unread={unread} target={target} onGoTo={goTo} />
       {status && <StatusLine status={status} onClose={() => setStatus(undefined)} />}
       {notice !== undefined && <p class="notice">{notice}</p>}
+      {instead}
       {canWrite && (
         <Composer
           store={store}

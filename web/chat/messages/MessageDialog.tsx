@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
 import { errorText } from '../../ui/errorText.js';
-import { formatDayAndClock } from '../../ui/format.js';
+import { formatClock, formatDay } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { text } from '../../ui/texts.js';
 import type { OpenDialog } from './Conversation.js';
@@ -108,7 +108,7 @@ function Edits({ talk: { room }, message }: OfMessage) {
           <p class="hint">
             {rev === 0 ? text('messages.firstText') : text('messages.editNumber', { number: rev })}
             {' · '}
-            <time dateTime={at}>{formatDayAndClock(at)}</time>
+            <time dateTime={at}>{`${formatDay(at)}, ${formatClock(at)}`}</time>
           </p>
           <p class="text" dir="auto">
             {was ?? text('messages.deleted')}

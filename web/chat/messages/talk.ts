@@ -23,7 +23,6 @@ export type MessageAction =
 export interface Viewer {
   readonly me: User;
   readonly canWrite: boolean;
-  readonly canReport: boolean;
 }
 
 /** What the parts of an open room share. */
@@ -54,7 +53,7 @@ const isGone = ({ deleted, erased }: Message): boolean => deleted !== undefined 
 export function actionsOn(
   message: Message,
   { chat }: Pick<RoomView, 'chat'>,
-  { me, canWrite, canReport }: Viewer,
+  { me, canWrite }: Viewer,
 ): readonly MessageAction[] {
   if (isGone(message)) return [];
   const isMine = message.senderId === me.userId;
@@ -69,7 +68,7 @@ export function actionsOn(
     message.rev !== undefined && 'edits',
     message.reactions !== undefined && 'reactions',
     isGroup && isMine && 'readers',
-    canReport && !isMine && 'report',
+    !isMine && 'report',
     ((canWrite && isMine) || isAdmin) && 'delete',
   ];
   return all.filter((action) => action !== false);

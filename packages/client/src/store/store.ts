@@ -136,6 +136,8 @@ class ClientStore implements Store {
     return answer;
   };
 
+  on: Client['on'] = (name, handler) => this.#client.on(name, handler);
+
   async addFriend(userId: string): Promise<User> {
     const { friend } = await this.request('add friend', { friendId: userId });
     return friend;
@@ -267,11 +269,18 @@ class ClientStore implements Store {
 /** Requests whose answers do not say what they changed of the group. */
 const CHANGES_OF_MEMBERS: readonly RequestName[] = ['add members', 'leave group'];
 
-/** The users whose name contains the text: exact matches, then those that begin with it, then the rest. */
+/** The users one of whose names contains the text: exact matches, then those that begin with it, then the rest. */
 function matching(users: readonly User[], q: string): User[] {
   const wanted = q.toLowerCase();
-  const placeOf = ({ username }: User): number => username?.toLowerCase().indexOf(wanted) ?? -1;
-  const rankOf = (user: User): number =>
-    user.username?.length === wanted.length ? 0 : placeOf(user) === 0 ? 1 : 2;
-  return users.filter((user) => placeOf(user) >= 0).sort((a, b) => rankOf(a) - rankOf(b));
+  const rankOf = ({ username, displayName }: User): number =>
+    Math.min(...[username, displayName].map((name) => rankOfName(name?.toLowerCase() ?? '', wanted)));
+  return users.filter((user) => rankOf(user) < NO_RANK).sort((a, b) => rankOf(a) - rankOf(b));
+}
+
+const NO_RANK = 3;
+
+function rankOfName(name: string, wanted: string): number {
+  if (name === wanted) return 0;
+  const place = name.indexOf(wanted);
+  return place === 0 ? 1 : place > 0 ? 2 : NO_RANK;
 }

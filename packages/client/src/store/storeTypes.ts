@@ -241,6 +241,8 @@ export interface Store {
    * once what this device did: to change a chat or a group, accept, block, pin, list members, and so on.
    */
   readonly request: Client['request'];
+  /** As `Client.on`, for pushes that no list here shows, such as changes of the roles of others. */
+  readonly on: Client['on'];
   /** Adds a friend. Rejects with a `ClientError`: `not_found` for a user who does not exist or is erased. */
   addFriend(userId: string): Promise<User>;
   /** Opens the chat with a user, and begins it if there is none. Rejects with a `ClientError`. */

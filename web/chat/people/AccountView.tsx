@@ -1,28 +1,22 @@
 import { ClientError } from '@parley/client';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
-import { downloadFile, within } from '../ui/browser.js';
-import { errorText } from '../ui/errorText.js';
-import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../ui/session.js';
-import { ThemeSelect } from '../ui/theme.js';
-import { deleteDevice, notificationPermission, requestNotifications, rest } from './device.js';
-
-const GENERAL_ERROR = 'Something went wrong. Try again.';
-
-interface Props {
-  readonly session: Session;
-  readonly onClose: () => void;
-}
+import { useState } from 'preact/hooks';
+import { PASSWORD_CHARACTERS } from '../../../src/domain/limits.js';
+import { downloadFile, within } from '../../ui/browser.js';
+import { errorText } from '../../ui/errorText.js';
+import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../../ui/session.js';
+import { text } from '../../ui/texts.js';
+import { ThemeSelect } from '../../ui/theme.js';
+import { useChatPage } from '../chatContext.js';
+import { deleteDevice, notificationPermission, requestNotifications, rest } from '../device.js';
 
 type View = 'menu' | 'password' | 'delete';
 
 /** Settings, sign-out, and what a user can do with their account. */
-export function AccountDialog({ session, onClose }: Props) {
+export function AccountView() {
+  const { session } = useChatPage();
   const { token, user } = session;
-  const dialog = useRef<HTMLDialogElement>(null);
   const [view, setView] = useState<View>('menu');
   const [status, setStatus] = useState('');
-  useEffect(() => dialog.current?.showModal(), []);
 
   const showMenu = (): void => setView('menu');
   // The server ends the connection too, which must not end the page before the unsent messages are deleted.
@@ -33,19 +27,17 @@ export function AccountDialog({ session, onClose }: Props) {
   const changePassword = async (password: string, newPassword: string): Promise<void> => {
     await rest.changePassword(token, password, newPassword);
     showMenu();
-    setStatus('Password changed. All your other devices are signed out.');
+    setStatus(text('account.passwordChanged'));
   };
   const deleteAccount = (password: string): Promise<void> =>
     leaveAfter(rest.erase(token, user.userId, password));
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby="account-title" onClose={onClose}>
-      <h2 id="account-title">{user.username}</h2>
+    <>
       <p role="status" class="hint">
         {status}
       </p>
       {view === 'menu' && (
-        <Menu
-          session={session}
+        <AccountMenu
           onStatus={setStatus}
           onOpen={setView}
           // If the server cannot be reached, the session ends there when it expires; on this device it ends now.
@@ -53,65 +45,58 @@ export function AccountDialog({ session, onClose }: Props) {
         />
       )}
       {view === 'password' && (
-        <PasswordForm action="Change password" isNew onSubmit={changePassword} onCancel={showMenu} />
+        <PasswordForm
+          action={text('account.changePassword')}
+          isNew
+          onSubmit={changePassword}
+          onCancel={showMenu}
+        />
       )}
       {view === 'delete' && (
         <PasswordForm
-          action="Delete account permanently"
-          warning="This deletes your user name and the text of every message you sent, for you and for everyone else. You cannot undo this. Nobody can use this user name again."
+          action={text('account.deleteForEver')}
+          warning={text('account.deleteWarning')}
           onSubmit={deleteAccount}
           onCancel={showMenu}
         />
       )}
-    </dialog>
+    </>
   );
 }
 
 interface MenuProps {
-  readonly session: Session;
   readonly onStatus: (text: string) => void;
   readonly onOpen: (view: View) => void;
   readonly onSignOut: () => void;
 }
 
-function Menu({ session, onStatus, onOpen, onSignOut }: MenuProps) {
+function AccountMenu({ onStatus, onOpen, onSignOut }: MenuProps) {
+  const { session, dialogs } = useChatPage();
+  const button = (label: string, onClick: () => void, more = '') => (
+    <button class={`button ${more}`} type="button" onClick={onClick}>
+      {label}
+    </button>
+  );
   return (
-    <>
-      <div class="choices">
-        <ThemeSelect />
-        {notificationPermission() === 'default' && (
-          <button class="button" type="button" onClick={() => void askForNotifications().then(onStatus)}>
-            Turn on notifications
-          </button>
-        )}
-        <button class="button" type="button" onClick={() => onOpen('password')}>
-          Change password
-        </button>
-        <button class="button" type="button" onClick={() => void downloadMyData(session).then(onStatus)}>
-          Download my data
-        </button>
-        <button class="button" type="button" onClick={onSignOut}>
-          Sign out
-        </button>
-        <button class="button danger" type="button" onClick={() => onOpen('delete')}>
-          Delete my account
-        </button>
-      </div>
-      <form method="dialog">
-        <button class="button primary" type="submit">
-          Close
-        </button>
-      </form>
-    </>
+    <div class="choices">
+      {button(text('profile.mine'), () => dialogs.open({ name: 'myProfile' }))}
+      {button(text('privacy.title'), () => dialogs.open({ name: 'privacy' }))}
+      {button(text('blocked.title'), () => dialogs.open({ name: 'blocked' }))}
+      <ThemeSelect />
+      {notificationPermission() === 'default' &&
+        button(text('account.notifications'), () => void askForNotifications().then(onStatus))}
+      {button(text('account.changePassword'), () => onOpen('password'))}
+      {button(text('account.download'), () => void downloadMyData(session).then(onStatus))}
+      {button(text('account.signOut'), onSignOut)}
+      {button(text('account.delete'), () => onOpen('delete'), 'danger')}
+    </div>
   );
 }
 
 async function askForNotifications(): Promise<string> {
   const permission = await requestNotifications();
-  if (permission === 'granted') return 'Notifications are on.';
-  return permission === 'denied'
-    ? 'Your browser blocks notifications of this page.'
-    : 'Notifications are off.';
+  if (permission === 'granted') return text('account.notificationsOn');
+  return text(permission === 'denied' ? 'account.notificationsBlocked' : 'account.notificationsOff');
 }
 
 /** Downloads all data that the server has about the user; resolves with a text for the user. */
@@ -122,9 +107,9 @@ async function downloadMyData({ token, user }: Session): Promise<string> {
     });
     if (!response.ok) throw new ClientError({ code: 'internal', message: `HTTP ${response.status}` });
     downloadFile(`parley-${user.username}.jsonl`, await response.blob());
-    return 'Your data was downloaded.';
+    return text('account.downloaded');
   } catch {
-    return 'The download failed. Try again.';
+    return text('account.downloadFailed');
   }
 }
 
@@ -162,12 +147,12 @@ function PasswordForm({ action, warning, isNew = false, onSubmit, onCancel }: Pa
     >
       {warning !== undefined && <p class="notice">{warning}</p>}
       <label class="field">
-        Your password
+        {text('account.yourPassword')}
         <input class="input" type="password" name="password" autocomplete="current-password" required />
       </label>
       {isNew && (
         <label class="field">
-          New password (at least {PASSWORD_CHARACTERS.min} characters)
+          {text('account.newPassword', { min: PASSWORD_CHARACTERS.min })}
           <input
             class="input"
             type="password"
@@ -189,14 +174,14 @@ function PasswordForm({ action, warning, isNew = false, onSubmit, onCancel }: Pa
         {action}
       </button>
       <button class="button" type="button" onClick={onCancel}>
-        Cancel
+        {text('dialog.cancel')}
       </button>
     </form>
   );
 }
 
 function describeError(reason: unknown): string {
-  if (!(reason instanceof ClientError)) return GENERAL_ERROR;
-  if (reason.code === 'forbidden') return 'Wrong password.';
+  if (!(reason instanceof ClientError)) return text('failure.any');
+  if (reason.code === 'forbidden') return text('account.wrongPassword');
   return errorText(reason);
 }

@@ -1,0 +1,110 @@
+import type { ChatView } from '@parley/client';
+import { chatName, displayName } from '../ui/displayName.js';
+import { formatShort } from '../ui/format.js';
+import { Avatar, Icon } from '../ui/icons.js';
+import { text } from '../ui/texts.js';
+import { chatMenu, isMuted } from './chatActions.js';
+import { useChatPage } from './chatContext.js';
+import { GroupAvatar } from './groups/GroupAvatar.js';
+import { MenuButton, useMenu } from './Menu.js';
+
+interface Props {
+  readonly chat: ChatView;
+  readonly isOpen: boolean;
+  readonly onOpen: (roomId: string) => void;
+}
+
+/** One chat of a list, with its menu. */
+export function ChatRow({ chat, isOpen, onOpen }: Props) {
+  const page = useChatPage();
+  const label = text('chat.menu');
+  const items = () => chatMenu(chat, page);
+  const { handlers, menu } = useMenu(label, items);
+  return (
+    <li class="row">
+      <button
+        {...handlers}
+        class="chat"
+        type="button"
+        data-row
+        aria-current={isOpen ? 'true' : undefined}
+        onClick={() => onOpen(chat.roomId)}
+      >
+        <ChatLine chat={chat} isMine={chat.lastMessage?.senderId === page.me.userId} />
+      </button>
+      {menu}
+      <MenuButton label={label} class="row-menu" items={items}>
+        <Icon name="more" />
+      </MenuButton>
+    </li>
+  );
+}
+
+/** The picture of a chat: of the group, or of the other member, with a dot while they are online. */
+export function ChatAvatar({
+  chat,
+}: {
+  readonly chat: Pick<ChatView, 'other' | 'presence' | 'name' | 'roomId'>;
+}) {
+  const { other, presence, name, roomId } = chat;
+  return (
+    <span class="with-dot">
+      {other ? <Avatar user={other} /> : <GroupAvatar roomId={roomId} name={name ?? ''} />}
+      {presence.state === 'online' && <span class="dot" />}
+    </span>
+  );
+}
+
+function ChatLine({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
+  const { unread, presence, isTyping, lastActivity, pinned } = chat;
+  const muted = isMuted(chat);
+  return (
+    <>
+      <ChatAvatar chat={chat} />
+      <span class="texts">
+        <span class="top">
+          <b class="name">
+            <bdi>{chatName(chat)}</bdi>
+          </b>
+          {presence.state === 'online' && <span class="hidden-visually">, {text('presence.online')}</span>}
+          {muted && <Sign name="muted" label={text('chat.muted')} />}
+          <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
+        </span>
+        <span class="top">
+          <span class="last">
+            {isTyping ? <i>{text('chat.isTyping')}</i> : <LastMessage chat={chat} isMine={isMine} />}
+          </span>
+          {pinned && <Sign name="pin" label={text('chat.pinned')} />}
+          {unread > 0 && (
+            <span class={`unread ${muted ? 'quiet' : ''}`}>
+              {unread}
+              <span class="hidden-visually"> {text('chat.unread')}</span>
+            </span>
+          )}
+        </span>
+      </span>
+    </>
+  );
+}
+
+function Sign({ name, label }: { readonly name: 'muted' | 'pin'; readonly label: string }) {
+  return (
+    <span class="sign" title={label}>
+      <Icon name={name} />
+      <span class="hidden-visually">, {label}</span>
+    </span>
+  );
+}
+
+function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
+  const { lastMessage, other, sender } = chat;
+  if (!lastMessage) return <>{text('chat.noMessages')}</>;
+  if (lastMessage.message === null) return <>{text('chat.messageDeleted')}</>;
+  const name = !other && sender ? displayName(sender) : undefined;
+  return (
+    <>
+      {isMine ? `${text('chat.you')}: ` : name !== undefined && <bdi>{name}: </bdi>}
+      <bdi>{lastMessage.message}</bdi>
+    </>
+  );
+}

@@ -1,0 +1,44 @@
+import type { ComponentType } from 'preact';
+import { useEffect, useMemo, useState } from 'preact/hooks';
+import { text } from '../ui/texts.js';
+import type { Dialogs, DialogView } from './chatContext.js';
+
+/** The open views of the dialog, the shown one last, and what opens and closes them. */
+export function useDialogs(): { readonly dialogs: Dialogs; readonly views: readonly DialogView[] } {
+  const [views, setViews] = useState<readonly DialogView[]>([]);
+  const dialogs = useMemo<Dialogs>(
+    () => ({
+      open: (view) => setViews((before) => [...before, view]),
+      back: () => setViews((before) => before.slice(0, -1)),
+      close: () => setViews([]),
+    }),
+    [],
+  );
+  return { dialogs, views };
+}
+
+export interface DialogProps {
+  readonly views: readonly DialogView[];
+}
+
+type State = ComponentType<DialogProps> | 'loading' | 'failed';
+
+/** The dialog, whose code is loaded when it is first opened. */
+export function DialogLayer({ views }: DialogProps) {
+  const [Dialog, setDialog] = useState<State>('loading');
+  const isOpen = views.length > 0;
+  useEffect(() => {
+    if (!isOpen || typeof Dialog === 'function') return;
+    import('./people/ChatDialog.js').then(
+      (loaded) => setDialog(() => loaded.ChatDialog),
+      () => setDialog('failed'),
+    );
+  }, [isOpen, Dialog === 'failed' ? views : Dialog]);
+  if (!isOpen) return null;
+  if (typeof Dialog === 'function') return <Dialog views={views} />;
+  return Dialog === 'failed' ? (
+    <p class="toast" role="alert">
+      {text('dialog.failed')}
+    </p>
+  ) : null;
+}

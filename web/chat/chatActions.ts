@@ -1,0 +1,117 @@
+import type { ChatView, RequestInput, Store, User } from '@parley/client';
+import { chatName } from '../ui/displayName.js';
+import { text } from '../ui/texts.js';
+import type { ChatPageContext } from './chatContext.js';
+import type { MenuItem } from './Menu.js';
+import { addSeen } from './people/newFriends.js';
+
+const HOUR_MS = 60 * 60 * 1000;
+/** A chat is muted until then if it is muted without an end. */
+const ALWAYS = '9999-12-31T23:59:59.000Z';
+
+export const isMuted = ({ mutedUntil }: { readonly mutedUntil?: string }): boolean =>
+  mutedUntil !== undefined && Date.parse(mutedUntil) > Date.now();
+
+const inHours = (hours: number): string => new Date(Date.now() + hours * HOUR_MS).toISOString();
+
+type Changes = Omit<RequestInput<'change chat'>, 'roomId'>;
+
+/** Changes what the user has set of a chat. What fails is tried again by the user: the list shows that nothing changed. */
+const changeChat = (store: Store, roomId: string, changes: Changes): void => {
+  store.request('change chat', { roomId, ...changes }).catch(() => {});
+};
+
+/** The menu of a chat. */
+export function chatMenu(chat: ChatView, page: ChatPageContext): readonly MenuItem[] {
+  const { store, dialogs } = page;
+  const { roomId, other } = chat;
+  const set = (label: string, changes: Changes): MenuItem => ({
+    label,
+    run: () => changeChat(store, roomId, changes),
+  });
+  const mute = (label: string, until: () => string): MenuItem => ({
+    label,
+    run: () => changeChat(store, roomId, { mutedUntil: until() }),
+  });
+  return [
+    chat.pinned ? set(text('chat.unpin'), { pinned: false }) : set(text('chat.pin'), { pinned: true }),
+    isMuted(chat)
+      ? set(text('chat.unmute'), { mutedUntil: null })
+      : {
+          label: text('chat.mute'),
+          items: [
+            mute(text('chat.muteHour'), () => inHours(1)),
+            mute(text('chat.muteEight'), () => inHours(8)),
+            mute(text('chat.muteWeek'), () => inHours(7 * 24)),
+            mute(text('chat.muteAlways'), () => ALWAYS),
+          ],
+        },
+    chat.archived
+      ? set(text('chat.unarchive'), { archived: false })
+      : set(text('chat.archive'), { archived: true }),
+    other
+      ? { label: text('chat.profile'), run: () => dialogs.open({ name: 'profile', user: other }) }
+      : { label: text('chat.details'), run: () => dialogs.open({ name: 'group', roomId }) },
+    ...(other && !other.erased ? safetyItems(chat, page) : []),
+    ...(!other && chat.isMember ? [leaveItem(chat, page)] : []),
+  ];
+}
+
+/** What the menu of a private chat and that of a person have for safety. */
+function safetyItems(chat: ChatView, page: ChatPageContext): readonly MenuItem[] {
+  const { other, isBlocked } = chat;
+  if (!other) return [];
+  const { dialogs, store } = page;
+  const who = chatName(chat);
+  return [
+    {
+      label: text('report.action'),
+      isDanger: true,
+      run: () => dialogs.open({ name: 'report', about: { userId: other.userId }, who }),
+    },
+    isBlocked
+      ? { label: text('block.undo'), run: () => void unblock(store, other.userId).catch(() => {}) }
+      : { label: text('block.action'), isDanger: true, run: () => askToBlock(page, other.userId, who) },
+  ];
+}
+
+function leaveItem(chat: ChatView, page: ChatPageContext): MenuItem {
+  return { label: text('group.leave'), isDanger: true, run: () => askToLeave(page, chat) };
+}
+
+/** Adds a friend, whom the list of friends then does not show as new. */
+export const addFriend = ({ store, me }: ChatPageContext, user: User): Promise<User> => {
+  addSeen(me.userId, user);
+  return store.addFriend(user.userId);
+};
+
+export const unblock = (store: Store, userId: string): Promise<unknown> =>
+  store.request('block user', { userId, block: false });
+
+/** Asks whether to block somebody. */
+export const askToBlock = ({ store, dialogs }: ChatPageContext, userId: string, name: string): void =>
+  dialogs.open({
+    name: 'question',
+    question: {
+      title: text('block.title', { name }),
+      text: text('block.text'),
+      action: text('block.action'),
+      run: () => store.request('block user', { userId, block: true }),
+    },
+  });
+
+/** Asks whether to leave a group. */
+export const askToLeave = (
+  { store, dialogs }: ChatPageContext,
+  { roomId, name }: Pick<ChatView, 'roomId' | 'name'>,
+): void =>
+  dialogs.open({
+    name: 'question',
+    question: {
+      title: text('group.leaveTitle', { name: name ?? '' }),
+      text: text('group.leaveText'),
+      action: text('group.leave'),
+      run: () => store.request('leave group', { roomId }),
+      onDone: dialogs.close,
+    },
+  });
