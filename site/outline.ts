@@ -60,6 +60,7 @@ export const outline: readonly Part[] = [
       { source: 'README.md', url: '/docs/readme', name: 'Settings and commands' },
       page('small-server', 'One small server'),
       page('cluster', 'A cluster'),
+      page('moving', 'Moving to MongoDB'),
       page('operations', 'Operations'),
       page('incidents', 'Incidents'),
       page('security', 'Security'),

@@ -2,7 +2,7 @@ import type { Block } from './blocks.js';
 
 /** How the tests check a block of code. */
 export type Rule =
-  /** The test of this document alone runs it: `audit.test.ts`, `questions.test.ts`. */
+  /** The test of this document alone runs it: `audit.test.ts`, `moving.test.ts`, `questions.test.ts`. */
   | 'walk'
   /** A shell runs it against a server. */
   | 'pasted'
@@ -65,7 +65,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;
-  if (file === 'docs/audit.md' || file === 'docs/questions.md') return 'walk';
+  if (['audit', 'moving', 'questions'].some((name) => file === `docs/${name}.md`)) return 'walk';
   if (file === 'docs/small-server.md') return code.startsWith('npm ci') ? 'commands' : 'deploy';
   if (file === 'docs/cluster.md') return code.startsWith('for node') ? 'deploy' : 'commands';
   if (file === 'docs/incidents.md') return 'deploy';

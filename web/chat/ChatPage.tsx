@@ -7,11 +7,11 @@ import { Avatar, Icon, type IconName } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { useOpenRoom } from './address.js';
+import { useAlerts } from './alerts/alerts.js';
 import { ChatList, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
 import { ChatPageContext, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
-import { useNotifications } from './device.js';
 import { moveFocus } from './Menu.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
 import { useNewFriends } from './people/newFriends.js';
@@ -29,7 +29,7 @@ export function ChatPage({ store, session }: Props) {
   const [roomId, openRoom] = useOpenRoom();
   const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
-  useNotifications(snapshot, me.userId);
+  useAlerts(snapshot, me.userId);
   // If it cannot be loaded now, the first room tries again.
   useEffect(() => void loadConversation().catch(() => {}), []);
   const page = useMemo(

@@ -117,7 +117,7 @@ function MemberRow({ member, chat, onRun }: MemberRowProps) {
   const page = useChatPage();
   const { user, role } = member;
   const isMe = user.userId === page.me.userId;
-  const name = isMe ? text('group.you') : displayName(user);
+  const name = displayName(user);
   const items: readonly MenuItem[] = memberMenu(member, chat, { page, run: onRun });
   return (
     <PersonRow
