@@ -37,6 +37,9 @@ function trimmedList(language: string): string {
   );
 }
 
+/** Whether a file of the build is one of the lists. */
+export const isEmojiList = (fileName: string): boolean => /^assets\/emoji-\w+-[^/]+\.json$/.test(fileName);
+
 /** Gives `virtual:emoji-list/<language>` the address of that language's list of emoji, which is a file of the build. */
 export const emojiLists: Plugin = {
   name: 'emoji-lists',

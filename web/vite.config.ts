@@ -7,7 +7,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import MessageFormat from '@messageformat/core';
 import compileModule from '@messageformat/core/lib/compile-module.js';
 import { defineConfig, type Plugin, type Rollup } from 'vite';
-import { emojiLists } from './emojiLists.js';
+import { emojiLists, isEmojiList } from './emojiLists.js';
 
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
@@ -53,7 +53,8 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    if (found.has(name) || !file) return;
+    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
     const { importedCss = [], importedAssets = [] } = file.viteMetadata ?? {};
