@@ -7,7 +7,7 @@ import { ChatAvatar } from './ChatRow.js';
 import { addFriend } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { failureText } from './people/failureText.js';
-import { PersonRow } from './people/PersonRow.js';
+import { PersonRow, Row } from './people/PersonRow.js';
 
 /** Searches when the user has not typed for this time. */
 const TYPING_PAUSE_MS = 200;
@@ -137,24 +137,12 @@ export function peopleNamed(snapshot: Snapshot, query: string, found: readonly U
   return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()];
 }
 
-function GroupRow({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) {
-  return (
-    <li class="person">
-      <button
-        class="chat"
-        type="button"
-        data-row
-        aria-label={text('search.openChat', { name: chatName(chat) })}
-        onClick={onOpen}
-      >
-        <ChatAvatar chat={chat} />
-        <span class="texts">
-          <b class="name">
-            <bdi>{chatName(chat)}</bdi>
-          </b>
-          <span class="hint name">{text('group.count', { count: chat.members ?? 0 })}</span>
-        </span>
-      </button>
-    </li>
-  );
-}
+const GroupRow = ({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) => (
+  <Row
+    avatar={<ChatAvatar chat={chat} />}
+    name={chatName(chat)}
+    hint={text('group.count', { count: chat.members ?? 0 })}
+    label={text('search.openChat', { name: chatName(chat) })}
+    onPress={onOpen}
+  />
+);

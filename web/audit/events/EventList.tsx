@@ -1,15 +1,15 @@
 import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+import { shortId, UserName } from '../../console/userNames.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
-import type { EventRow } from '../auditApi.js';
-import { shortId, UserName } from '../consoleContext.js';
+import type { EventRow } from '../auditTypes.js';
 import { rememberEvent } from '../proof/fetchProof.js';
 import { hrefOf } from '../route.js';
 
 /** One line for each event. A click opens the event's details. */
 export function EventList({ events }: { readonly events: readonly EventRow[] }) {
   return (
-    <ol class="events">
+    <ol class="list events">
       {events.map((event) => (
         <EventLine key={`${event.partition}/${event.offset}`} event={event} />
       ))}

@@ -1,10 +1,12 @@
 import './events.css';
 import { useState } from 'preact/hooks';
+import { describeError } from '../../console/consoleApi.js';
+import { goTo } from '../../console/route.js';
 import { pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
-import { describeError, type EventRow } from '../auditApi.js';
+import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
-import { goTo, hrefOf } from '../route.js';
+import { hrefOf } from '../route.js';
 import { type EventFilter, EventFilters, filterOf } from './EventFilters.js';
 import { EventList } from './EventList.js';
 import { useLiveEvents } from './liveEvents.js';

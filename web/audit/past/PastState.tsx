@@ -1,9 +1,11 @@
 import type { Message } from '@parley/client';
+import { describeError } from '../../console/consoleApi.js';
+import { shortId, UserName } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';
-import { describeError, type PastRoom, type PastUser } from '../auditApi.js';
-import { shortId, UserName, useConsole } from '../consoleContext.js';
+import type { PastRoom, PastUser } from '../auditTypes.js';
+import { useConsole } from '../consoleContext.js';
 import { hrefOf } from '../route.js';
 
 /** The server records every query in the log, so this waits until the slider rests. */

@@ -1,10 +1,11 @@
 import './past.css';
 import { useState } from 'preact/hooks';
+import { describeError } from '../../console/consoleApi.js';
+import { replaceAddress } from '../../console/route.js';
 import { formatTimeField, formatUtcMs, parseTimeField, TIME_FIELD_HINT } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
-import { describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
-import { hrefOf, replaceAddress } from '../route.js';
+import { hrefOf } from '../route.js';
 import { type Changes, changeIndexAt, MAX_CHANGES, readChanges, type Subject } from './changes.js';
 import { RoomState, UserState } from './PastState.js';
 import { SubjectForm } from './SubjectForm.js';

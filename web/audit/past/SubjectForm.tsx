@@ -1,8 +1,9 @@
 import type { User } from '@parley/client';
 import { useRef, useState } from 'preact/hooks';
+import { goTo } from '../../console/route.js';
 import { pluralize } from '../../ui/format.js';
 import { useConsole } from '../consoleContext.js';
-import { goTo, hrefOf } from '../route.js';
+import { hrefOf } from '../route.js';
 import type { Subject } from './changes.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;

@@ -1,4 +1,5 @@
-import type { AuditApi, EventRow } from '../auditApi.js';
+import type { ConsoleApi } from '../../console/consoleApi.js';
+import type { EventRow } from '../auditTypes.js';
 
 /** More steps than this could not be told apart on a slider. */
 export const MAX_CHANGES = 20_000;
@@ -25,7 +26,7 @@ export interface Changes {
 
 /** Reads when a subject changed: the events of its stream and, for a user, the events that they caused. */
 export async function readChanges(
-  api: AuditApi,
+  api: ConsoleApi,
   { kind, id }: Subject,
   signal: AbortSignal,
 ): Promise<Changes> {
@@ -37,7 +38,7 @@ export async function readChanges(
 }
 
 async function readFiltered(
-  api: AuditApi,
+  api: ConsoleApi,
   filter: Record<string, string>,
   signal: AbortSignal,
 ): Promise<Changes> {

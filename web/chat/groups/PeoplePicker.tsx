@@ -58,7 +58,7 @@ export function PeoplePicker({ chosen, onChange, without }: Props) {
         onKeyDown={(event) => event.key === 'Enter' && event.preventDefault()}
       />
       <p class="hint" role="status">
-        {error ?? (people.length === 0 ? text('picker.none') : '')}
+        {error ?? (people.length === 0 ? text(wanted === '' ? 'picker.hint' : 'picker.none') : '')}
       </p>
       <ul class="people">
         {people.map((user) => (
