@@ -11,7 +11,7 @@ import type { AuditResource } from '../../domain/roles.js';
 import { Message, User } from '../../domain/userMessageChat.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
-import { UserListQuery } from '../administration.js';
+import { UserSearchQuery } from '../administration.js';
 import { type RequireSession, type RoleParts, requireRole, serveResource } from '../auth.js';
 import { readId, readQuery, sendLines } from '../problems.js';
 import { NoFields, pageLimit } from '../schemas.js';
@@ -81,7 +81,6 @@ export const RoomThenQuery = z.strictObject({
       description: 'A time (ISO 8601), included; or the `seq` of its last message. By default now.',
     }),
 });
-export const UserSearchQuery = UserListQuery.extend({ q: UserListQuery.shape.q.unwrap() });
 export const UserSearchAnswer = z.strictObject({
   users: z.array(User),
   next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),

@@ -1,3 +1,4 @@
+import { UserSearchQuery } from '../administration.js';
 import {
   EventAnswer,
   EventQuery,
@@ -6,7 +7,6 @@ import {
   RoomThenAnswer,
   RoomThenQuery,
   UserSearchAnswer,
-  UserSearchQuery,
   UserThenAnswer,
   UserThenQuery,
 } from '../audit/auditEvents.js';
