@@ -15,7 +15,7 @@ import { DialogLayer, useDialogs } from './DialogLayer.js';
 import { moveFocus } from './Menu.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
 import { useNewFriends } from './people/newFriends.js';
-import { RoomPane } from './RoomPane.js';
+import { loadConversation, RoomPane } from './RoomPane.js';
 import './side.css';
 
 interface Props {
@@ -30,6 +30,8 @@ export function ChatPage({ store, session }: Props) {
   const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
   useAlerts(snapshot, me.userId);
+  // If it cannot be loaded now, the first room tries again.
+  useEffect(() => void loadConversation().catch(() => {}), []);
   const actions = useMemo(() => ({ store, session, dialogs, openRoom }), [store, session, dialogs, openRoom]);
   const page = useMemo(() => ({ ...actions, snapshot, me }), [actions, snapshot, me]);
   return (
