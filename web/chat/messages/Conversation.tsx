@@ -81,7 +81,7 @@ export function Conversation({ store, room, view, me, instead }: Props) {
       case 'report':
         return dialogs.open({
           ...{ name: 'report', who: nameOf(talk, message.senderId) },
-          about: { roomId, messageIds: [messageId] },
+          about: { roomId, messageIds: [messageId], userId: message.senderId },
         });
       case 'menu':
       case 'react':
