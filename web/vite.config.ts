@@ -7,6 +7,7 @@ import { brotliCompress, constants, gzip } from 'node:zlib';
 import MessageFormat from '@messageformat/core';
 import compileModule from '@messageformat/core/lib/compile-module.js';
 import { defineConfig, type Plugin, type Rollup } from 'vite';
+import { emojiLists, isEmojiList } from './emojiLists.js';
 
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
@@ -52,7 +53,8 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    if (found.has(name) || !file) return;
+    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
     const { importedCss = [], importedAssets = [] } = file.viteMetadata ?? {};
@@ -114,7 +116,7 @@ const messages: Plugin = {
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
-  plugins: [messages, keptFiles, precompress],
+  plugins: [messages, emojiLists, keptFiles, precompress],
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {

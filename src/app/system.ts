@@ -182,7 +182,7 @@ const administrationOf = (
     commands: membership.commands,
     queries: reads.queries,
     announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
-    erase: (userId, username) => erasures.erase(userId, username),
+    erase: (userId, username, via) => erasures.erase(userId, username, via),
   });
 
 const moderationOf = (

@@ -40,7 +40,7 @@ export interface AdministrationParts {
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
   /** See `Erasures.erase`. */
-  readonly erase: (userId: UserId, username: string) => Promise<void>;
+  readonly erase: (userId: UserId, username: string, via?: KeyId) => Promise<void>;
 }
 
 /** A user as admins see them. */
@@ -67,7 +67,12 @@ export class UserAdministration {
 
   /** The same, for decisions that come through a server key, whose id each event names. */
   through(key: KeyId): UserAdministration {
-    return new UserAdministration({ ...this.#parts, commands: routerVia(this.#parts.commands, key) });
+    const { commands, erase } = this.#parts;
+    return new UserAdministration({
+      ...this.#parts,
+      commands: routerVia(commands, key),
+      erase: (userId, username) => erase(userId, username, key),
+    });
   }
 
   /**
@@ -258,21 +263,17 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
     }),
   });
 
+  const decide = (verb: 'suspend' | 'restore') =>
+    moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration[verb](session.userId, userId, reason);
+      ctx.status = 204;
+    });
   serveResource(router, '/admin/users/:userId/suspension', {
-    PUT: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.suspend(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
-    DELETE: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.restore(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
+    PUT: decide('suspend'),
+    DELETE: decide('restore'),
   });
 
   serveResource(router, '/admin/users/:userId/password', {

@@ -188,11 +188,11 @@ function createClaimTable(db: Db): ClaimTable {
 function createErasureTable(db: Db): ErasureTable {
   const erasures = db.collection<Keyed<Omit<ErasureRow, 'owner'>>>('erasures');
   return {
-    async insertErasure({ owner, claim }) {
-      await insertRow(erasures, { _id: owner, claim });
+    async insertErasure({ owner, ...row }) {
+      await insertRow(erasures, { _id: owner, ...row });
     },
     async listErasures() {
-      return (await erasures.find().toArray()).map(({ _id, claim }) => ({ owner: _id, claim }));
+      return (await erasures.find().toArray()).map(({ _id, ...row }) => ({ owner: _id, ...row }));
     },
     async removeErasure(owner) {
       await erasures.deleteOne({ _id: owner });

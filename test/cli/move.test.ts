@@ -11,8 +11,11 @@ import { MongoClient } from 'mongodb';
 import { openDataDir } from '../../src/app/dataDir.js';
 import { fateOf, type MoveStep, moveSystem } from '../../src/app/moveSystem.js';
 import { readConfig } from '../../src/base/settings.js';
+import { openCluster } from '../../src/cluster/openCluster.js';
 import { checkPartitionChain } from '../../src/log/checkLog.js';
+import { buildCommit, type Head } from '../../src/log/commit.js';
 import { openMongoLog } from '../../src/log/mongoLog.js';
+import { COMMITS } from '../../src/log/mongoLogMeta.js';
 import { type Engine, logFileOf, readFileOf } from '../../src/projections/store/engine.js';
 import { vaultFileOf } from '../../src/vault/openVault.js';
 import { TABLES_OF_THE_FILE, VAULT_TABLES } from '../../src/vault/vaultTables.js';
@@ -397,13 +400,13 @@ describe('parley move that is cut off', function () {
     }
   }
 
-  async function endsOf(url: string): Promise<string[]> {
+  async function headsOf(url: string): Promise<Head[]> {
     const log = await openMongoLog({ url });
     try {
       const heads = Array.from({ length: log.partitions }, (_, partition) =>
         checkPartitionChain(log, partition),
       );
-      return (await Promise.all(heads)).map(({ hash }) => hash);
+      return await Promise.all(heads);
     } finally {
       await log.close();
     }
@@ -442,10 +445,43 @@ describe('parley move that is cut off', function () {
     const url = await freshDatabase();
     const there = { DATA_DIR: directoryWithKeyOf(dataDir), MONGO_URL: url };
     await crashAtEachStep({ DATA_DIR: dataDir }, { kind: 'mongodb', url }, there);
-    const ends = await endsOf(url);
     const back = directoryWithKeyOf(dataDir);
+    const heads = await headsOf(url);
     await crashAtEachStep(there, { kind: 'sqlite', dataDir: back }, { DATA_DIR: back });
-    expect(ends).to.have.length(2);
+    // A node that was paused during the move still has its head and its lease.
+    const log = await openMongoLog({ url });
+    const cluster = await openCluster(url, { node: randomUUID(), capabilities: [] }, log.partitions);
+    try {
+      for (const head of heads) {
+        const recordedAt = new Date().toISOString();
+        const late = buildCommit({ head, id: randomUUID(), epoch: head.epoch, recordedAt, leaves: [] });
+        expect((await log.append(late.commit)).kind).to.equal('lost');
+        expect(await cluster.leases.acquire(head.partition)).to.equal(undefined);
+      }
+    } finally {
+      await cluster.close();
+      await log.close();
+    }
+  });
+
+  it('finds a copy that was altered, and leaves the source as it is', async () => {
+    const config = readConfig({ DATA_DIR: copyOfOrigin() });
+    const url = await freshDatabase();
+    const to: Engine = { kind: 'mongodb', url };
+    expect(await rejection(moveSystem(config, to, crashAt('log copied')))).to.equal(CRASH);
+    const client = await new MongoClient(url).connect();
+    try {
+      const commits = client.db().collection(COMMITS);
+      const altered = await commits.findOneAndUpdate(
+        { $expr: { $lt: ['$firstOffset', '$size'] } },
+        { $inc: { epoch: 1 } },
+      );
+      expect(altered).to.not.equal(null);
+    } finally {
+      await client.close();
+    }
+    expect(String(await rejection(moveSystem(config, to)))).to.match(/has a wrong (?:epoch|hash)/);
+    expect(await starts({ DATA_DIR: config.DATA_DIR })).to.equal(true);
   });
 
   it('takes over what the source did meanwhile: messages, and keys that it destroyed', async () => {

@@ -1,6 +1,6 @@
 import type { Store } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon, type IconName } from '../ui/icons.js';
@@ -10,12 +10,12 @@ import { useOpenRoom } from './address.js';
 import { useAlerts } from './alerts/alerts.js';
 import { ChatList, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
-import { ChatPageContext, useChatPage } from './chatContext.js';
+import { ChatActionsContext, ChatPageContext, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
 import { moveFocus } from './Menu.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
 import { useNewFriends } from './people/newFriends.js';
-import { RoomPane } from './RoomPane.js';
+import { loadConversation, RoomPane } from './RoomPane.js';
 import './side.css';
 
 interface Props {
@@ -30,30 +30,32 @@ export function ChatPage({ store, session }: Props) {
   const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
   useAlerts(snapshot, me.userId);
-  const page = useMemo(
-    () => ({ store, session, snapshot, me, dialogs, openRoom }),
-    [store, session, snapshot, me, dialogs],
-  );
+  // If it cannot be loaded now, the first room tries again.
+  useEffect(() => void loadConversation().catch(() => {}), []);
+  const actions = useMemo(() => ({ store, session, dialogs, openRoom }), [store, session, dialogs, openRoom]);
+  const page = useMemo(() => ({ ...actions, snapshot, me }), [actions, snapshot, me]);
   return (
-    <ChatPageContext.Provider value={page}>
-      <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
-        <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
-        <Side openRoomId={roomId} />
-        <div class="main">
-          {roomId === undefined ? (
-            <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
-          ) : (
-            <RoomPane
-              key={roomId}
-              roomId={roomId}
-              chat={allChats(snapshot).find((chat) => chat.roomId === roomId)}
-              onBack={() => openRoom(undefined)}
-            />
-          )}
-        </div>
-        <DialogLayer views={views} />
-      </main>
-    </ChatPageContext.Provider>
+    <ChatActionsContext.Provider value={actions}>
+      <ChatPageContext.Provider value={page}>
+        <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
+          <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
+          <Side openRoomId={roomId} />
+          <div class="main">
+            {roomId === undefined ? (
+              <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
+            ) : (
+              <RoomPane
+                key={roomId}
+                roomId={roomId}
+                chat={allChats(snapshot).find((chat) => chat.roomId === roomId)}
+                onBack={() => openRoom(undefined)}
+              />
+            )}
+          </div>
+          <DialogLayer views={views} />
+        </main>
+      </ChatPageContext.Provider>
+    </ChatActionsContext.Provider>
   );
 }
 
@@ -74,10 +76,13 @@ function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
     if (search.current?.offsetParent === null) openRoom(undefined);
     requestAnimationFrame(() => search.current?.select());
   });
-  const open = (id: string): void => {
-    setQuery('');
-    openRoom(id);
-  };
+  const open = useCallback(
+    (id: string): void => {
+      setQuery('');
+      openRoom(id);
+    },
+    [openRoom],
+  );
   return (
     <section
       class="side"

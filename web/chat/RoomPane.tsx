@@ -4,13 +4,17 @@ import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Icon } from '../ui/icons.js';
+import { lazily } from '../ui/lazily.js';
 import { text } from '../ui/texts.js';
 import { ChatAvatar } from './ChatRow.js';
 import { chatMenu, unblock } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { MenuButton } from './Menu.js';
-import { Conversation } from './messages/Conversation.js';
 import { RequestBar } from './people/RequestBar.js';
+
+/** The code of an open room: not needed for the sign-in, and loaded before somebody opens the first room. */
+export const loadConversation = async () => (await import('./messages/Conversation.js')).Conversation;
+const Conversation = lazily(loadConversation);
 
 interface Props {
   readonly roomId: string;

@@ -3,6 +3,7 @@ import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { within } from '../ui/browser.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
+import { forgetDrafts } from './messages/drafts.js';
 
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
@@ -31,7 +32,8 @@ export async function openDevice(session: Session): Promise<Store> {
   });
 }
 
-/** Deletes the user's unsent messages from this browser. */
+/** Deletes the user's unsent messages and drafts from this browser. */
 export async function deleteDevice(session: Session): Promise<void> {
+  forgetDrafts(session.user.userId);
   await within(DATABASE_WAIT_MS, deleteDeviceStore(storeNameOf(session))).catch(console.error);
 }

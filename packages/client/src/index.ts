@@ -30,6 +30,8 @@ export type {
   ChatInfo,
   ChatView,
   Entry,
+  GroupChange,
+  Happening,
   HistoryState,
   Presence,
   ReportInput,

@@ -76,6 +76,7 @@ function Members({ chat }: { readonly chat: ChatView }) {
   const action = useAction();
   const [query, setQuery] = useState('');
   const run = (request: () => Promise<unknown>): void => void action.run(request, refresh);
+  const isOnlyOwner = members?.filter(({ role }) => role === 'owner').length === 1;
   const shown = members?.filter(({ user }) => contains(query.trim(), user.username, user.displayName));
   return (
     <>
@@ -97,7 +98,7 @@ function Members({ chat }: { readonly chat: ChatView }) {
       {shown ? (
         <ul class="people" aria-label={text('group.membersTitle')}>
           {shown.map((member) => (
-            <MemberRow key={member.user.userId} member={member} chat={chat} onRun={run} />
+            <MemberRow key={member.user.userId} {...{ member, chat, isOnlyOwner }} onRun={run} />
           ))}
         </ul>
       ) : (
@@ -110,15 +111,16 @@ function Members({ chat }: { readonly chat: ChatView }) {
 interface MemberRowProps {
   readonly member: Member;
   readonly chat: ChatView;
+  readonly isOnlyOwner: boolean;
   readonly onRun: (request: () => Promise<unknown>) => void;
 }
 
-function MemberRow({ member, chat, onRun }: MemberRowProps) {
+function MemberRow({ member, chat, isOnlyOwner, onRun }: MemberRowProps) {
   const page = useChatPage();
   const { user, role } = member;
   const isMe = user.userId === page.me.userId;
   const name = displayName(user);
-  const items: readonly MenuItem[] = memberMenu(member, chat, { page, run: onRun });
+  const items: readonly MenuItem[] = memberMenu(member, chat, { page, isOnlyOwner, run: onRun });
   return (
     <PersonRow
       user={user}

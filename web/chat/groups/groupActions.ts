@@ -7,6 +7,8 @@ import { fetchMembers, type Member } from './members.js';
 
 interface Acting {
   readonly page: ChatPageContext;
+  /** Whether the group has one owner. */
+  readonly isOnlyOwner: boolean;
   /** Sends a request, and shows its failure or the members as they are then. */
   readonly run: (request: () => Promise<unknown>) => void;
 }
@@ -15,7 +17,7 @@ interface Acting {
 export function memberMenu(
   { user, role }: Member,
   chat: ChatView,
-  { page, run }: Acting,
+  { page, isOnlyOwner, run }: Acting,
 ): readonly MenuItem[] {
   const { store, dialogs, me } = page;
   const { roomId } = chat;
@@ -36,6 +38,8 @@ export function memberMenu(
     run: () => dialogs.open({ name: 'question', question: { ...question, action: label, run: request } }),
   });
   const isOwner = chat.role === 'owner';
+  // There is always an owner: who is the only one can only leave.
+  if (isMe && isOnlyOwner) return [];
   const canRemove = !isMe && (isOwner || (chat.role === 'admin' && role !== 'owner'));
   return [
     ...(isOwner && role !== 'admin' ? [setRole(text('role.makeAdmin'), 'admin')] : []),

@@ -238,6 +238,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       isMember: isMember(room),
       entries: [...stored, ...unsentIn(state, room)],
       history: historyOf(room, messages[0]),
+      happenings: room.happenings,
       myMark: myMark(state, room),
       otherMark: mark,
     };

@@ -1,6 +1,6 @@
 import type { EntryOf, OutboxEntry } from '../outbox.js';
 import type { ClientError, ClientState, Message, Preferences, User } from '../types.js';
-import type { ChatInfo, Presence } from './storeTypes.js';
+import type { ChatInfo, Happening, Presence } from './storeTypes.js';
 
 export interface RoomState {
   readonly roomId: string;
@@ -21,6 +21,8 @@ export interface RoomState {
   readonly marks: ReadonlyMap<string, number>;
   /** This user's mark on this device, which the server may not have yet. */
   readonly wishedMark: number;
+  /** What this device was told of the group's members and settings, in order. */
+  readonly happenings: readonly Happening[];
   /** Members who are typing. */
   readonly typing: ReadonlySet<string>;
   /** Whether its history is shown. */
@@ -95,6 +97,7 @@ function emptyRoom(roomId: string): RoomState {
     known: [],
     marks: new Map(),
     wishedMark: 0,
+    happenings: [],
     typing: new Set(),
     isOpen: false,
     pages: 'none',
@@ -326,10 +329,12 @@ export function rerunIfCalled(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Runs one at a time: a call during a run joins it. */
-export function singleFlight(run: () => Promise<void>): () => Promise<void> {
+export function singleFlight<A extends unknown[]>(
+  run: (...args: A) => Promise<void>,
+): (...args: A) => Promise<void> {
   let current: Promise<void> | undefined;
-  return () => {
-    current ??= run().finally(() => {
+  return (...args) => {
+    current ??= run(...args).finally(() => {
       current = undefined;
     });
     return current;
