@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
 import { messageOf } from '../base/errors.js';
@@ -81,7 +81,7 @@ const partsOf = (dir: string, masterKey: Buffer | undefined): string[] => [
 ];
 
 const namesOf = (dir: string, files: readonly string[]): string =>
-  files.map((file) => file.slice(dir.length).replace(/^\W/, '')).join(' and ');
+  files.map((file) => relative(dir, file)).join(' and ');
 
 /**
  * Throws `DataDirMismatch` or `LogMismatch` unless a start with these settings may write to the directory. Changes

@@ -57,7 +57,7 @@ export const VAULT_TABLES: readonly VaultTable[] = [
       holdId({ roomId: String(roomId), seq: Number(seq), report: String(report) }),
   },
   keyed('claims', 'id', { sealed: 'text', registered: 'flag' }),
-  keyed('erasures', 'owner', { claim: 'text' }),
+  keyed('erasures', 'owner', { claim: 'text', via: 'text' }),
   {
     name: 'signing_keys',
     columns: { number: 'number', sealed: 'text' },
