@@ -85,8 +85,8 @@ describe('The style sheets of the pages', () => {
     expect(sheets).to.include('ui/controls.css');
     const physical =
       /(?:^|[\s;{])(?:[a-z-]+-)?(?:left|right)(?:-[a-z]+)?\s*:|text-align:\s*(?:left|right)|float:/;
+    // Except what a script has measured.
     for (const sheet of sheets)
-      // Except what a script has measured.
       for (const [i, line] of readFileSync(`${web}${sheet}`, 'utf8').split('\n').entries())
         expect(physical.test(line) && !line.includes('left: var(--x'), `${sheet}:${i + 1}: ${line}`).to.equal(
           false,
