@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { Moved } from '../app/moveSystem.js';
+import type { Moved, MoveStep } from '../app/moveSystem.js';
 import { engineOf } from '../app/openStores.js';
+import { messageOf } from '../base/errors.js';
 import { ConfigError, readConfig } from '../base/settings.js';
 import type { Engine } from '../projections/store/engine.js';
 import { exitWhenInterrupted, printLine, startProgressBar } from './commandLine.js';
@@ -39,10 +40,25 @@ export function addMove(program: Command, env: NodeJS.ProcessEnv): void {
       const bar = startProgressBar();
       const { onProgress } = bar;
       const { moveSystem } = await import('../app/moveSystem.js');
-      const moved = await moveSystem(config, to, { onProgress }).finally(() => bar.stop());
+      let step: MoveStep | undefined;
+      const onStep = (done: MoveStep): void => {
+        step = done;
+      };
+      const moved = await moveSystem(config, to, { onProgress, onStep })
+        .catch((cause: unknown) => {
+          // Before the first step nothing was changed.
+          if (step === undefined) throw cause;
+          throw new Error(`${messageOf(cause)}; ${whereItIs(step)}`, { cause });
+        })
+        .finally(() => bar.stop());
       for (const line of linesOf(moved, to)) printLine(line);
     });
 }
+
+const whereItIs = (step: MoveStep): string =>
+  step === 'source marked'
+    ? 'everything is copied, and the same command finishes the move'
+    : 'the system is where it was, and the same command goes on with the copy';
 
 function linesOf({ from, to: place, copied }: Moved, to: Engine): string[] {
   const whatIsThere = copied

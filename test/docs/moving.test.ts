@@ -1,14 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
+import { commandLine, serverProgram } from '../support/program.js';
 import { tempDir } from '../support/tempDir.js';
 import { allBlocks } from './blocks.js';
-
-const built = (path: string) => fileURLToPath(new URL(`../../src/${path}`, import.meta.url));
 
 describe('The commands of docs/moving.md', function () {
   this.timeout(180_000);
@@ -19,11 +17,11 @@ describe('The commands of docs/moving.md', function () {
   /** Settings and programs of the small server, in a directory. */
   const prelude = `
 settings() { echo "DATA_DIR=${root}/var/lib/parley"; cat ${root}/etc/parley.env; }
-parley() { env -i PATH="$PATH" BCRYPT_COST=4 $(settings) node '${built('cli/bin.js')}' "$@"; }
+parley() { env -i PATH="$PATH" BCRYPT_COST=4 $(settings) node '${commandLine}' "$@"; }
 systemctl() {
   case "$*" in
     'start parley')
-      env -i PATH="$PATH" BCRYPT_COST=4 PORT=0 $(settings) node '${built('app/main.js')}' >${root}/log 2>&1 &
+      env -i PATH="$PATH" BCRYPT_COST=4 PORT=0 $(settings) node '${serverProgram}' >${root}/log 2>&1 &
       echo $! >${root}/pid
       until grep -q 'listening on' ${root}/log; do kill -0 "$(cat ${root}/pid)"; sleep 0.05; done ;;
     'stop parley')

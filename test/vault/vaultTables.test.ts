@@ -1,3 +1,4 @@
+import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { openMongoRows } from '../../src/vault/mongoVaultRows.js';
@@ -5,6 +6,7 @@ import { openSqliteVaultStore, vaultFileOf } from '../../src/vault/openVault.js'
 import {
   openFileRows,
   rowText,
+  TABLES_OF_THE_FILE,
   VAULT_TABLES,
   type VaultRow,
   type VaultRows,
@@ -25,7 +27,7 @@ const values = {
 } as const;
 
 /** The columns that may be null. */
-const OPTIONAL = new Set(['own', 'roots', 'sealed of claims', 'revokedAt', 'endedAt', 'issued']);
+const OPTIONAL = new Set(['own', 'roots', 'sealed of claims', 'revokedAt', 'endedAt', 'issued', 'via']);
 
 function rowsOf(table: VaultTable): fc.Arbitrary<VaultRow[]> {
   const columns = Object.entries(table.columns).map(([column, kind]) => {
@@ -104,5 +106,28 @@ describe('rows of the vault that go from one engine to the other', function () {
     expect(await vault.page(table, undefined)).to.have.length(4);
     expect(await allOf(vault, table)).to.have.length(20);
     await vault.close();
+  });
+});
+
+describe('the tables of the vault that parley move copies', () => {
+  it('are all that the embedded vault has, but those of the file itself, with all their columns', async () => {
+    const dataDir = tempDir();
+    await openSqliteVaultStore(dataDir).close();
+    const db = new DatabaseSync(vaultFileOf(dataDir), { readOnly: true });
+    const namesIn = (statement: string): string[] =>
+      db
+        .prepare(statement)
+        .all()
+        .map(({ name }: { name: string }) => name);
+    try {
+      const tables = namesIn(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+      );
+      expect([...VAULT_TABLES.map(({ name }) => name), ...TABLES_OF_THE_FILE]).to.have.members(tables);
+      for (const { name, columns } of VAULT_TABLES)
+        expect(Object.keys(columns), name).to.deep.equal(namesIn(`PRAGMA table_info(${name})`));
+    } finally {
+      db.close();
+    }
   });
 });

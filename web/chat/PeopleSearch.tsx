@@ -128,13 +128,16 @@ export const contains = (query: string, ...names: readonly (string | null | unde
 const groupsNamed = (snapshot: Snapshot, query: string): readonly ChatView[] =>
   allChats(snapshot).filter(({ other, name }) => !other && contains(query, name));
 
+/** More names are not looked through: the search makes them fewer. */
+const MOST_PEOPLE = 100;
+
 /** Partners of chats and friends, then what the server has found, each once. */
 export function peopleNamed(snapshot: Snapshot, query: string, found: readonly User[] = []): readonly User[] {
   const partners = allChats(snapshot).flatMap(({ other }) => other ?? []);
   const known = [...partners, ...snapshot.friends].filter(({ username, displayName: shown }) =>
     contains(query, username, shown),
   );
-  return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()];
+  return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()].slice(0, MOST_PEOPLE);
 }
 
 const GroupRow = ({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) => (
