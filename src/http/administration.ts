@@ -192,19 +192,20 @@ export class UserAdministration {
 
 /** Moderators suspend users, and admins manage them. Each look and each decision is in the log. */
 
+const namePart = z
+  .string()
+  .refine(
+    (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
+    `must have 1–${SEARCH_CHARACTERS} characters`,
+  );
+const aboutPart = {
+  minLength: 1,
+  maxLength: SEARCH_CHARACTERS,
+  description: 'Any part of a user name or display name, taken literally, without regard to case.',
+};
+
 export const UserListQuery = z.strictObject({
-  q: z
-    .string()
-    .refine(
-      (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
-      `must have 1–${SEARCH_CHARACTERS} characters`,
-    )
-    .exactOptional()
-    .meta({
-      minLength: 1,
-      maxLength: SEARCH_CHARACTERS,
-      description: 'Any part of a user name or display name, taken literally, without regard to case.',
-    }),
+  q: namePart.exactOptional().meta(aboutPart),
   limit: pageLimit(PAGE_ROWS),
   next: z
     .string()
@@ -212,6 +213,9 @@ export const UserListQuery = z.strictObject({
     .exactOptional()
     .meta({ description: 'The `next` of the page before.' }),
 });
+
+/** A search by name: as `UserListQuery`, but `q` must be there. */
+export const UserSearchQuery = UserListQuery.extend({ q: namePart.meta(aboutPart) });
 
 export const UserListAnswer = z.strictObject({
   users: z.array(

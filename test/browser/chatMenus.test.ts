@@ -114,4 +114,45 @@ describe('Chats in the list of the web chat', function () {
     await keyboard.press('Enter');
     await ann.sees('Hello');
   });
+
+  it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
+    const { keyboard } = ann.page;
+    const focused = (): Promise<string> =>
+      ann.page.evaluate<string>(
+        'document.activeElement.ariaLabel ?? document.activeElement.textContent ?? document.activeElement.id',
+      );
+    const tabTo = async (what: string): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        if ((await focused()) === what) return;
+        await keyboard.press('Tab');
+      }
+      throw new Error(`the keyboard does not lead to ${what}`);
+    };
+    await tabTo('New group');
+    await keyboard.press('Enter');
+    await ann.page.locator('#group-name:focus').waitFor();
+    await keyboard.type('Keys only');
+    await tabTo('Search people');
+    await keyboard.type(bob.name);
+    await ann.page.getByRole('checkbox', { name: bob.name }).waitFor();
+    await keyboard.press('ArrowDown');
+    await keyboard.press('Space');
+    await ann.page.getByRole('button', { name: `Do not add ${bob.name}` }).waitFor();
+    await tabTo('Create group');
+    await keyboard.press('Enter');
+    await bob.chat('Keys only').waitFor();
+    await ann.chat('Keys only').focus();
+    await keyboard.press('Shift+F10');
+    await menuItem(ann.page, 'Pin').waitFor();
+    await keyboard.press('Escape');
+    expect(await focused(), 'behind a menu').to.contain('Keys only');
+    await keyboard.press('Shift+F10');
+    await menuItem(ann.page, 'Group details').focus();
+    await keyboard.press('Enter');
+    await ann.page.getByRole('list', { name: 'Members' }).waitFor();
+    await keyboard.press('Escape');
+    await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect(await focused(), 'behind a dialog').to.contain('Keys only');
+  });
 });

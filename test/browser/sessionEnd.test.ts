@@ -116,6 +116,8 @@ describe('The end of a session in a browser', function () {
         await page.getByRole('button', { name: 'Sign out' }).click();
       },
       async () => {
+        // Otherwise an answer to a request from before could end it first.
+        await page.waitForLoadState('networkidle');
         await new Rest(world.server.url).signOut(await page.evaluate<string>(TOKEN));
         await page.getByRole('button', { name: 'Search', exact: true }).click();
       },

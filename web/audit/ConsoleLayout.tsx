@@ -8,6 +8,8 @@ import { OpenAlarms } from './Alarms.js';
 import { ConsoleContext, type ConsoleServices } from './consoleContext.js';
 import { EventsView } from './events/EventsView.js';
 import { HeadsView } from './heads/HeadsView.js';
+import { MessageView } from './message/MessageView.js';
+import { NameSearch } from './names.js';
 import { PastView } from './past/PastView.js';
 import { ProofView } from './proof/ProofView.js';
 import { type View, views } from './route.js';
@@ -16,16 +18,26 @@ import { Witness } from './witness/witness.js';
 const titles: Readonly<Record<View, string>> = {
   events: 'Events',
   past: 'Point in time',
+  message: 'Message',
   proof: 'Proof',
   heads: 'Signed heads',
 };
-const components = { events: EventsView, past: PastView, proof: ProofView, heads: HeadsView } as const;
+const components = {
+  events: EventsView,
+  past: PastView,
+  message: MessageView,
+  proof: ProofView,
+  heads: HeadsView,
+} as const;
 
 /** The header, the alarms and the open view. The witness checks the signed heads whichever view is open. */
 export function ConsoleLayout({ visitor }: { readonly visitor: Visitor }) {
   const { api } = visitor;
   const { view, query } = useRoute(views);
-  const services: ConsoleServices = useMemo(() => ({ api, witness: new Witness(api) }), [api]);
+  const services: ConsoleServices = useMemo(
+    () => ({ api, names: new NameSearch(api), witness: new Witness(api) }),
+    [api],
+  );
   const users = useMemo(() => new UserCache(api), [api]);
   useEffect(() => {
     services.witness.start();

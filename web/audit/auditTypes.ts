@@ -25,8 +25,11 @@ export interface PastRoom {
 
 interface RoomInfo {
   readonly roomId: string;
+  readonly roomType: 'PRIVATE' | 'GROUP';
   readonly memberIds: readonly string[];
   readonly createdAt: string;
+  /** Of a group; null when it is erased. */
+  readonly name?: string | null;
 }
 
 /** A user at a point in time. */

@@ -7,7 +7,7 @@ import { errorText } from '../../ui/errorText.js';
 import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
-import { useChatPage } from '../chatContext.js';
+import { useChatActions } from '../chatContext.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
@@ -59,7 +59,7 @@ export function Conversation({ store, room, view, me, instead }: Props) {
   // Until the chat is known, the room in the address may be one of other users.
   const canWrite = to !== undefined && notice === undefined && instead === undefined;
   const viewer = useMemo(() => ({ me, canWrite }), [me, canWrite]);
-  const { dialogs } = useChatPage();
+  const { dialogs } = useChatActions();
   const unread = useUnreadLine(view, me.userId);
 
   const attempt = (change: Promise<unknown>): void => {

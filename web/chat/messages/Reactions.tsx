@@ -13,7 +13,7 @@ export function Reactions({ message }: { readonly message: Message }) {
         const isMine = userIds.includes(viewer.me.userId);
         const names = userIds.map((userId) => nameOf(talk, userId));
         const who = text('messages.reacted', {
-          ...{ emoji, names: names.join(', '), others: count - names.length },
+          ...{ emoji, count, names: names.join(', '), others: count - names.length },
         });
         return (
           <li key={emoji}>

@@ -1,4 +1,5 @@
 import { readJson, removeStored, writeText } from '../../ui/browserStore.js';
+import { loadSession } from '../../ui/session.js';
 
 /** Texts that were not sent yet, by room, of one user. They survive a reload, and go with the sign-out. */
 
@@ -18,6 +19,8 @@ export const draftOf = (userId: string, roomId: string): string => load(userId).
 
 /** Keeps the draft of a room; an empty one is forgotten. */
 export function saveDraft(userId: string, roomId: string, text: string): void {
+  // A page that goes because of the sign-out must not bring back what was forgotten.
+  if (loadSession()?.user.userId !== userId) return;
   // Read again each time: another tab writes the drafts of other rooms.
   const drafts = load(userId);
   if ((drafts.get(roomId) ?? '') === text) return;

@@ -26,11 +26,10 @@ export function ChatDialog({ views }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const view = views.at(-1);
   useLayoutEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
+    const { current } = dialog;
+    current?.showModal();
+    // Leads the focus back to where it was.
+    return () => current?.close();
   }, []);
   // The press that opened a view has removed itself with the view before.
   useLayoutEffect(() => {
