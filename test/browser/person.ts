@@ -62,7 +62,8 @@ export class Person {
   async open(name: string): Promise<void> {
     await this.search.fill(name);
     await this.page.getByRole('button', { name: `${name}: open chat` }).click();
-    await this.composer.waitFor();
+    // Not that of the room before.
+    await this.page.getByRole('textbox', { name: `Message to ${name}` }).waitFor();
   }
 
   async say(text: string): Promise<void> {
