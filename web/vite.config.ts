@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import MessageFormat from '@messageformat/core';
 import compileModule from '@messageformat/core/lib/compile-module.js';
+import { parse, type Token } from '@messageformat/parser';
 import { defineConfig, type Plugin, type Rollup } from 'vite';
 import { emojiLists, isEmojiList } from './emojiLists.js';
 
@@ -96,6 +97,32 @@ const keptFiles: Plugin = {
   },
 };
 
+const rightToLeft: ReadonlySet<string> = new Set(['ar']);
+
+/** Keeps each value of a message together within text of the other direction, by Unicode's FSI and PDI. */
+function isolateValues(message: string): string {
+  const places: { readonly at: number; readonly to: number }[] = [];
+  const visit = (tokens: readonly Token[]): void => {
+    for (const token of tokens) {
+      if (token.type === 'argument')
+        places.push({ at: token.ctx.offset, to: token.ctx.offset + token.ctx.text.length });
+      if ('cases' in token) for (const { tokens: inner } of token.cases) visit(inner);
+    }
+  };
+  visit(parse(message));
+  return places.reduceRight(
+    (text, { at, to }) => `${text.slice(0, at)}\u2068${text.slice(at, to)}\u2069${text.slice(to)}`,
+    message,
+  );
+}
+
+function compileTexts(json: string, language: string): string {
+  const messages: Record<string, string> = JSON.parse(json);
+  if (rightToLeft.has(language))
+    for (const [name, message] of Object.entries(messages)) messages[name] = isolateValues(message);
+  return compileModule(new MessageFormat(language), messages);
+}
+
 /**
  * Compiles the messages of each language to functions, so that the pages load no parser. A message is in the format
  * of ICU: https://unicode-org.github.io/icu/userguide/format_parse/messages/.
@@ -106,7 +133,7 @@ const messages: Plugin = {
   transform: {
     filter: { id: /\/texts\/[a-z]+\.json$/ },
     handler: (json, id) => ({
-      code: compileModule(new MessageFormat(basename(id, '.json')), JSON.parse(json)),
+      code: compileTexts(json, basename(id, '.json')),
       map: null,
       moduleType: 'js',
     }),
