@@ -16,4 +16,4 @@ if [ -f /etc/parley.env ]; then
     export "${line%%=*}=$value"
   done </etc/parley.env
 fi
-exec runuser -u parley -- /opt/parley/dist/src/cli/bin.js "$@"
+exec runuser -u parley -- /opt/parley/dist/server/lib/bin.js "$@"

@@ -16,6 +16,7 @@ class BrokenLink extends Error {
 const elsewhere: ReadonlySet<string> = new Set([
   '/',
   '/audit',
+  '/admin',
   '/docs/rest',
   '/openapi.json',
   '/asyncapi.json',

@@ -33,13 +33,22 @@ const page = (file: string, name: string): Written => ({
 
 /** The list of all pages in reading order. */
 export const outline: readonly Part[] = [
-  { heading: 'Start', pages: [page('index', 'Five minutes'), page('concepts', 'Concepts')] },
+  {
+    heading: 'Start',
+    pages: [
+      page('index', 'Five minutes'),
+      page('concepts', 'Concepts'),
+      page('questions', 'Questions'),
+      page('comparison', 'Comparison'),
+    ],
+  },
   {
     heading: 'Build a client',
     pages: [
       { made: 'protocol', url: '/docs/protocol', name: 'The contract' },
       page('client', 'Client guide'),
       { made: 'reference', url: '/docs/reference', name: 'Client reference' },
+      page('tutorial', 'Tutorial'),
       page('host', 'The host application'),
       page('porting', 'Porting from Socket.IO'),
       page('webhooks', 'Events for the host'),
@@ -51,6 +60,7 @@ export const outline: readonly Part[] = [
       { source: 'README.md', url: '/docs/readme', name: 'Settings and commands' },
       page('small-server', 'One small server'),
       page('cluster', 'A cluster'),
+      page('moving', 'Moving to MongoDB'),
       page('operations', 'Operations'),
       page('incidents', 'Incidents'),
       page('security', 'Security'),

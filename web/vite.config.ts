@@ -1,10 +1,14 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { brotliCompress, constants, gzip } from 'node:zlib';
 import MessageFormat from '@messageformat/core';
 import compileModule from '@messageformat/core/lib/compile-module.js';
-import { defineConfig, type Plugin } from 'vite';
+import { parse, type Token } from '@messageformat/parser';
+import { defineConfig, type Plugin, type Rollup } from 'vite';
+import { emojiLists, isEmojiList } from './emojiLists.js';
 
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
@@ -41,6 +45,84 @@ const precompress: Plugin = {
   },
 };
 
+const WORKER = 'serviceWorker.js';
+/** Files of `public` that the chat needs without a network. */
+const PUBLIC_FILES = ['icon.svg', 'icon-unread.svg', 'icon-192.png', 'manifest.webmanifest'] as const;
+
+/** All files that the chat may load, by the names that the build has given to them. */
+function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
+  const found = new Set<string>();
+  const visit = (name: string): void => {
+    const file = bundle[name];
+    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    if (found.has(name) || !file || isEmojiList(name)) return;
+    found.add(name);
+    if (file.type !== 'chunk') return;
+    const { importedCss = [], importedAssets = [] } = file.viteMetadata ?? {};
+    for (const next of [...file.imports, ...file.dynamicImports, ...importedCss, ...importedAssets])
+      visit(next);
+  };
+  for (const { fileName, ...file } of Object.values(bundle))
+    if (file.type === 'chunk' && file.facadeModuleId === resolve('index.html')) visit(fileName);
+  return found;
+}
+
+const sha256 = (content: string | Uint8Array): string =>
+  createHash('sha256').update(content).digest('base64');
+
+/** Tells the service worker which files belong to this build. */
+const keptFiles: Plugin = {
+  name: 'kept-files',
+  apply: 'build',
+  enforce: 'post',
+  generateBundle: {
+    order: 'post',
+    handler(_, bundle) {
+      const [worker, page] = [bundle[WORKER], bundle['index.html']];
+      if (worker?.type !== 'chunk' || page?.type !== 'asset')
+        throw new Error('the chat or its worker is not built');
+      const named = PUBLIC_FILES.map(
+        (name) => [`/${name}`, readFileSync(resolve(`public/${name}`))] as const,
+      );
+      const files = [
+        ...[...filesOfChat(bundle)].sort().map((name) => [`/${name}`]),
+        ...[['/', page.source] as const, ...named].map(([path, content]) => [
+          path,
+          `sha256-${sha256(content)}`,
+        ]),
+      ];
+      const build = sha256(JSON.stringify(files) + worker.code).slice(0, 16);
+      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files })};\n${worker.code}`;
+    },
+  },
+};
+
+const rightToLeft: ReadonlySet<string> = new Set(['ar']);
+
+/** Keeps each value of a message together within text of the other direction, by Unicode's FSI and PDI. */
+function isolateValues(message: string): string {
+  const places: { readonly at: number; readonly to: number }[] = [];
+  const visit = (tokens: readonly Token[]): void => {
+    for (const token of tokens) {
+      if (token.type === 'argument')
+        places.push({ at: token.ctx.offset, to: token.ctx.offset + token.ctx.text.length });
+      if ('cases' in token) for (const { tokens: inner } of token.cases) visit(inner);
+    }
+  };
+  visit(parse(message));
+  return places.reduceRight(
+    (text, { at, to }) => `${text.slice(0, at)}\u2068${text.slice(at, to)}\u2069${text.slice(to)}`,
+    message,
+  );
+}
+
+function compileTexts(json: string, language: string): string {
+  const messages: Record<string, string> = JSON.parse(json);
+  if (rightToLeft.has(language))
+    for (const [name, message] of Object.entries(messages)) messages[name] = isolateValues(message);
+  return compileModule(new MessageFormat(language), messages);
+}
+
 /**
  * Compiles the messages of each language to functions, so that the pages load no parser. A message is in the format
  * of ICU: https://unicode-org.github.io/icu/userguide/format_parse/messages/.
@@ -51,17 +133,17 @@ const messages: Plugin = {
   transform: {
     filter: { id: /\/texts\/[a-z]+\.json$/ },
     handler: (json, id) => ({
-      code: compileModule(new MessageFormat(basename(id, '.json')), JSON.parse(json)),
+      code: compileTexts(json, basename(id, '.json')),
       map: null,
       moduleType: 'js',
     }),
   },
 };
 
-/** Builds the chat and the audit console; each page loads only its own code and what both share. */
+/** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
-  plugins: [messages, precompress],
+  plugins: [messages, emojiLists, keptFiles, precompress],
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {
@@ -75,6 +157,17 @@ export default defineConfig({
     // The content security policy allows only scripts and styles from this server: nothing may be inlined.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: { index: resolve('index.html'), audit: resolve('audit.html') } },
+    rolldownOptions: {
+      input: {
+        index: resolve('index.html'),
+        audit: resolve('audit.html'),
+        admin: resolve('admin.html'),
+        worker: resolve('worker/serviceWorker.ts'),
+      },
+      output: {
+        // Browsers ask for the worker by this name for ever.
+        entryFileNames: ({ name }) => (name === 'worker' ? WORKER : 'assets/[name]-[hash].js'),
+      },
+    },
   },
 });

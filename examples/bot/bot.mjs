@@ -27,7 +27,8 @@ function answerId(messageId) {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5');
 }
 
-async function hear({ actor, data: { roomId, messageId, text: said } }) {
+async function hear({ actor, data: { roomId, messageId, seq, text: said } }) {
+  console.log(`heard message ${seq} of room ${roomId}`);
   if (actor === bot.userId || said === null) return;
   const message = `You said: ${said}`;
   const body = { senderId: bot.userId, message, replyTo: messageId };

@@ -25,6 +25,7 @@ import { readRange } from '../log/checkLog.js';
 import { copyLogFile, type LogEnd, readLogEnd } from '../log/logFile.js';
 import { logFileOf } from '../projections/store/engine.js';
 import { copyVaultFile, vaultFileOf } from '../vault/openVault.js';
+import { findMoved } from './dataDir.js';
 import { engineOf } from './openStores.js';
 
 /** The back-up cannot be made, or is none. The message says what to do. Nothing was written, or what was is removed. */
@@ -71,7 +72,7 @@ const contentsOf = (ends: LogEnd['ends']): BackupContents => ({
 });
 
 /** Makes an empty file that only its owner may read. */
-const createPrivate = (file: string): void => closeSync(openSync(file, 'wx', 0o600));
+export const createPrivate = (file: string): void => closeSync(openSync(file, 'wx', 0o600));
 
 /** The names in a directory; none if it does not exist. Throws `BackupError` for something else of this name. */
 export function namesIn(dir: string): string[] {
@@ -93,6 +94,11 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
   if (MONGO_URL !== undefined)
     throw new BackupError(
       'MONGO_URL is set: back up the database with its own tools; parley backup <dir> copies an embedded system',
+    );
+  const moved = findMoved(DATA_DIR);
+  if (moved)
+    throw new BackupError(
+      `the system in DATA_DIR (${resolve(DATA_DIR)}) was moved to ${moved.place}: back that database up with its own tools`,
     );
   if (!existsSync(logFileOf(DATA_DIR)) || !existsSync(vaultFileOf(DATA_DIR)))
     throw new BackupError(`DATA_DIR (${resolve(DATA_DIR)}) holds no embedded system to back up`);

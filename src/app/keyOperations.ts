@@ -4,7 +4,7 @@ import { Id, label, Time } from '../domain/fields.js';
 import { KEY_SCOPES } from '../domain/hostKeys.js';
 import { KEY_NAME_CODE_POINTS } from '../domain/limits.js';
 import type { KeyAdministration } from '../host/keyAdministration.js';
-import { retry } from './userOperations.js';
+import { type OperatorOf, retry } from './userOperations.js';
 
 /** What operators do to server keys. */
 
@@ -40,14 +40,7 @@ export const keyOperations = {
   },
 } as const;
 
-type KeyOperations = typeof keyOperations;
-type KeyOperator = {
-  readonly [N in keyof KeyOperations]: (
-    input: z.infer<KeyOperations[N]['input']>,
-  ) => Promise<z.infer<KeyOperations[N]['answer']>>;
-};
-
-export function operateKeys(administration: KeyAdministration): KeyOperator {
+export function operateKeys(administration: KeyAdministration): OperatorOf<typeof keyOperations> {
   return {
     addServerKey({ name, scopes }) {
       const keyId = randomUUID();

@@ -20,7 +20,7 @@ import type { OpenVault } from '../vault/openVault.js';
 import { keyOperations, operateKeys } from './keyOperations.js';
 import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
 import { subscriptionOperations } from './subscriptionOperations.js';
-import { findUser, operateUsers, retry, userOperations } from './userOperations.js';
+import { findUser, type OperatorOf, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {
@@ -99,9 +99,7 @@ export type OperationInput<N extends OperationName> = z.infer<Operations[N]['inp
 export type OperationAnswer<N extends OperationName> = z.infer<Operations[N]['answer']>;
 
 /** Runs operations, in this process or in another. Rejects with a `ParleyError`; `unknown`: it may have happened. */
-export type Operator = {
-  readonly [N in OperationName]: (input: OperationInput<N>) => Promise<OperationAnswer<N>>;
-};
+export type Operator = OperatorOf<Operations>;
 
 /** The socket on which the process that holds this data directory takes operations. */
 export const controlSocketOf = (dataDir: string): string => join(dataDir, 'control.sock');

@@ -38,15 +38,9 @@ import {
   readBackup,
   readErasures,
 } from './backup.js';
+import { DataDirInUse, DataDirMismatch, lockDataDir, openDataDir, restoringOf } from './dataDir.js';
 import { moveToEnd } from './eventDelivery.js';
-import {
-  DataDirInUse,
-  DataDirMismatch,
-  engineOf,
-  lockDataDir,
-  openDataDir,
-  restoringOf,
-} from './openStores.js';
+import { engineOf } from './openStores.js';
 
 /** A step that is done and durable. */
 export type RestoreStep =
@@ -210,7 +204,7 @@ async function checkChains(engine: Engine): Promise<void> {
 }
 
 /** Throws `DataDirInUse` if a node lives, or was killed so recently that it may. */
-async function checkNoServer({ MONGO_URL: url }: Config): Promise<void> {
+export async function checkNoServer({ MONGO_URL: url }: Config): Promise<void> {
   if (url === undefined) return;
   const log = await mongoLog({ url });
   const { partitions } = log;
@@ -229,7 +223,7 @@ async function checkNoServer({ MONGO_URL: url }: Config): Promise<void> {
 
 async function renewHistory(engine: Engine, history: string): Promise<void> {
   if (engine.kind === 'sqlite') return renewFileHistory(logFileOf(engine.dataDir), history);
-  const { renewMongoHistory } = await import('../log/mongoLog.js');
+  const { renewMongoHistory } = await import('../log/mongoLogMeta.js');
   await renewMongoHistory(engine.url, history);
 }
 

@@ -6,9 +6,9 @@ import { collectWhenIdle } from '../base/workerThreads.js';
 import { LogMismatch } from '../log/logMeta.js';
 import { ForeignReadModels } from '../projections/store/engine.js';
 import { MasterKeyError } from '../vault/masterKey.js';
+import { DataDirInUse, DataDirMismatch } from './dataDir.js';
 import { STOP_SIGNALS, StopSignals } from './lifecycle.js';
 import { createLogger, LogOutput, loadPrettyFormat } from './logOutput.js';
-import { DataDirInUse, DataDirMismatch } from './openStores.js';
 import { startSystem } from './system.js';
 
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Time } from '../domain/fields.js';
 import type { HostSubscriptions } from '../subscriptions/hostSubscriptions.js';
+import type { OperatorOf } from './userOperations.js';
 
 /** What operators see of the host's subscriptions. */
 
@@ -27,9 +28,11 @@ export const subscriptionOperations = {
 } as const;
 
 /** Carries the operations out. */
-export function operateSubscriptions(subscriptions: Pick<HostSubscriptions, 'list'>) {
+export function operateSubscriptions(
+  subscriptions: Pick<HostSubscriptions, 'list'>,
+): OperatorOf<typeof subscriptionOperations> {
   return {
-    async listSubscriptions(_: object): Promise<{ subscriptions: ShownSubscription[] }> {
+    async listSubscriptions() {
       const all = await subscriptions.list();
       return {
         subscriptions: all.map(({ id, url, lagEvents, lagSeconds, failing, paused }) => ({

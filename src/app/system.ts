@@ -14,11 +14,12 @@ import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
+import { DataFiles } from './dataDir.js';
 import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
 import { prepareIdentity } from './hostIdentity.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
-import { checkLogIsNewest, DataFiles, openStores, type Stores } from './openStores.js';
+import { checkLogIsNewest, openStores, type Stores } from './openStores.js';
 import { openTraces } from './openTelemetry.js';
 import { type Accepted, acceptShortened, type Operator, systemOperator } from './operator.js';
 import {
@@ -86,7 +87,7 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const node = randomUUID();
   const stores = await openStores(host, node);
   // An operator's command may be the one that accepts the log.
-  if (isServing) await checkLogIsNewest(stores);
+  if (isServing) await checkLogIsNewest(stores.engine.log, stores.vault);
   const link = await connectBus(host, stores, node);
   const reads = await startReads(host, stores, link.bus);
   const audit = prepareAudit(host, stores, reads, node);
@@ -181,7 +182,7 @@ const administrationOf = (
     commands: membership.commands,
     queries: reads.queries,
     announceEnds: (sessions) => gateway.sessionRevocation.announce(sessions),
-    erase: (userId, username) => erasures.erase(userId, username),
+    erase: (userId, username, via) => erasures.erase(userId, username, via),
   });
 
 const moderationOf = (

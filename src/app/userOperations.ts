@@ -42,17 +42,15 @@ export const userOperations = {
   },
 } as const;
 
-type UserOperations = typeof userOperations;
-type UserOperator = {
-  readonly [N in keyof UserOperations]: (
-    input: z.infer<UserOperations[N]['input']>,
-  ) => Promise<z.infer<UserOperations[N]['answer']>>;
+/** The functions that carry out operations, by their schemas. */
+export type OperatorOf<S extends Readonly<Record<string, { input: z.ZodType; answer: z.ZodType }>>> = {
+  readonly [N in keyof S]: (input: z.infer<S[N]['input']>) => Promise<z.infer<S[N]['answer']>>;
 };
 
 export function operateUsers(
   credentials: Pick<CredentialStore, 'find'>,
   administration: UserAdministration,
-): UserOperator {
+): OperatorOf<typeof userOperations> {
   return {
     listUsers: async (page) => {
       const { users, ...rest } = await administration.list(page);

@@ -4,8 +4,10 @@ import { decodeLeaf } from '../domain/codec.js';
 import type { Moment } from '../domain/commands.js';
 import type { Time } from '../domain/fields.js';
 import type { RoomId, UserId } from '../domain/ids.js';
+import type { User } from '../domain/userMessageChat.js';
 import { findLastCommit } from '../log/checkLog.js';
 import type { ContentOpener } from '../projections/models/userRows.js';
+import { type UserPageRequest, userPage } from '../projections/models/userSearch.js';
 import type { Progress } from '../projections/queryWaits.js';
 import type { RowReader } from '../projections/store/rowStore.js';
 import {
@@ -135,6 +137,12 @@ export class AuditReader {
   async user(userId: UserId, time: Time | undefined): Promise<UserSnapshot> {
     await this.#waitForAll();
     return readUserAt(this.#source, userId, time);
+  }
+
+  /** A page of users with this part in a name: see `userPage`. */
+  async findUsers(page: UserPageRequest): Promise<{ users: User[]; next?: string }> {
+    await this.#waitForAll();
+    return userPage(this.#source, page);
   }
 
   /** Waits until everything that is in the log now is folded. */

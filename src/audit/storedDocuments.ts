@@ -1,10 +1,10 @@
 import { type Db, MongoClient } from 'mongodb';
 import { META_TABLE } from '../log/logMeta.js';
-import { COMMITS } from '../log/mongoLog.js';
+import { COMMITS } from '../log/mongoLogMeta.js';
 import { openMongoRows, type RowDocument } from '../projections/store/mongoRows.js';
 import { type AnyModel, tableOf } from '../projections/store/rowStore.js';
 import type { Entry, StoredRow } from '../projections/store/sqliteReads.js';
-import type { StoredRows } from './storedRows.js';
+import { CLUSTER_COLLECTIONS, type StoredRows } from './storedRows.js';
 
 /** Opens the rows of read models in MongoDB. */
 export async function openStoredDocuments(url: string): Promise<StoredRows> {
@@ -85,9 +85,6 @@ const rowOf = ({ _id, p, o, v }: RowDocument): StoredRow => [
   o,
   v === null || v === undefined ? null : JSON.stringify(v),
 ];
-
-/** Collections of a cluster's nodes: none of them is read by a query. */
-const CLUSTER_COLLECTIONS = ['sign_in_buckets', 'leases', 'members', 'devices'];
 
 /** The collections of a database: those of the log, and of the read models as they are now. */
 interface ExpectedCollections {

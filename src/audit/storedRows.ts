@@ -24,6 +24,9 @@ export interface AuditedLog extends LogSource {
   close(): unknown;
 }
 
+/** Collections of a cluster's nodes: none of them is read by a query. */
+export const CLUSTER_COLLECTIONS: readonly string[] = ['sign_in_buckets', 'leases', 'members', 'devices'];
+
 /** The database holds no log. */
 class NoLog extends Error {
   override readonly name = 'NoLog';

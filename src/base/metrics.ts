@@ -163,7 +163,10 @@ export class Metrics {
       'events',
       'Events of the log, in the partitions of this node, that a subscription has not passed.',
     );
-    addLag('seconds', 'Since when a subscription is behind the log in a partition of this node.');
+    addLag(
+      'seconds',
+      'Age of the oldest event, in the partitions of this node, that a subscription has not passed.',
+    );
   }
 
   /** Adds a queue whose depth is exported. */

@@ -3,6 +3,7 @@ import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addKey, addSigningKey } from './keys.js';
 import { addReport, addUser } from './moderate.js';
+import { addMove } from './move.js';
 import {
   addAccept,
   addBackup,
@@ -35,7 +36,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
     .exitOverride();
   for (const add of [
     ...[addServe, addRole, addUser, addMessage, addReport, addRebuild],
-    ...[addBackup, addRestore, addAudit, addKey, addSubscription],
+    ...[addBackup, addRestore, addMove, addAudit, addKey, addSubscription],
   ])
     add(program, env);
   try {

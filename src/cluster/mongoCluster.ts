@@ -5,7 +5,8 @@ import { type Allowance, type AttemptLimit, MAX_ATTEMPT_KEYS } from '../base/rat
 import type { UserId } from '../domain/ids.js';
 import type { NodeId } from './bus.js';
 import type { Credential } from './busSeal.js';
-import { createMongoLeases } from './mongoLeases.js';
+import type { HeldLease } from './leases.js';
+import { createMongoLeases, endLeases, findMove, type MovedLog } from './mongoLeases.js';
 import { type Cluster, DEAD_AFTER_MS, type Devices, type Nodes, type Self } from './nodes.js';
 
 /** The limit of one attempt. Several attempts fit into one lease. */
@@ -181,6 +182,31 @@ export async function openMongoCluster(url: string, self: Self, partitions: numb
   } catch (error) {
     await client.close();
     throw error;
+  }
+}
+
+/** Returns where the log in this database was moved; undefined if it was not. */
+export async function findMovedLog(url: string): Promise<MovedLog | undefined> {
+  const client = createClusterClient(url);
+  try {
+    return await findMove(client.db());
+  } finally {
+    await client.close();
+  }
+}
+
+/** As `endLeases`, for the database at `url`. */
+export async function endLeasesOf(
+  url: string,
+  node: NodeId,
+  held: readonly HeldLease[],
+  moved: MovedLog,
+): Promise<boolean> {
+  const client = createClusterClient(url);
+  try {
+    return await endLeases(client.db(), node, held, moved);
+  } finally {
+    await client.close();
   }
 }
 

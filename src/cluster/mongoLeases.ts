@@ -21,7 +21,17 @@ interface LeasesDocument {
   readonly _id: 'leases';
   /** The database's time of the last update. */
   readonly at: Date;
+  /** Set once, by `parley move`. From then on the leases never expire. */
+  readonly moved?: MovedLog;
   readonly [partition: `p${number}`]: LeaseFields;
+}
+
+/** A log that was moved away: it does not start again. */
+export interface MovedLog {
+  /** The id of the log. */
+  readonly log: string;
+  /** Where it went, for people. */
+  readonly to: string;
 }
 
 const LEASES_ID = { _id: 'leases' } as const;
@@ -221,3 +231,31 @@ class MongoHeldLease implements HeldLease {
 }
 
 const validUntilOf = (sentAt: number): number => sentAt + LEASE_MS - CLOCK_MARGIN_MS;
+
+/** A lease of a log that was moved lasts until then. */
+const NEVER = new Date('9999-12-31T00:00:00Z');
+
+/**
+ * Ends the ownership of partitions for ever: no node acquires one of them again. Returns false, and changes nothing, unless
+ * these leases are those of all partitions and are still held by this node.
+ */
+export async function endLeases(
+  db: Db,
+  node: NodeId,
+  held: readonly Pick<HeldLease, 'partition' | 'epoch'>[],
+  moved: MovedLog,
+): Promise<boolean> {
+  const documents = db.collection<LeasesDocument>('leases', MAJORITY);
+  const isMine = held.map(({ partition, epoch }) => isOf(node, epoch)(`$${fieldOf(partition)}`));
+  const ends = held.map(({ partition }) => ({ [`${fieldOf(partition)}.expires`]: NEVER }));
+  const { matchedCount } = await documents.updateOne(
+    { ...LEASES_ID, $expr: { $and: isMine } },
+    { $set: Object.assign({ moved }, ...ends) },
+  );
+  return matchedCount === 1;
+}
+
+/** Returns where the log of this database was moved; undefined if it was not. */
+export async function findMove(db: Db): Promise<MovedLog | undefined> {
+  return (await db.collection<LeasesDocument>('leases', MAJORITY).findOne(LEASES_ID))?.moved;
+}

@@ -2,8 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { outcomeUnknown, ParleyError } from '../base/errors.js';
-import type { CommandRouter, Moment } from '../domain/commands.js';
-import { parseStream, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
+import { type CommandRouter, type Moment, routerVia } from '../domain/commands.js';
+import {
+  type KeyId,
+  parseStream,
+  type RoomId,
+  type StreamName,
+  streamOf,
+  type UserId,
+} from '../domain/ids.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { Queries } from '../projections/queries.js';
 import type { BegunErasure, ErasureStore, KeyStore, SessionStore } from '../vault/vault.js';
@@ -109,8 +116,10 @@ async function eraseUser(
   onDecided: () => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const { vault, rooms, queries } = parts;
-  const { userId } = erasure;
+  const { vault, queries } = parts;
+  const { userId, via } = erasure;
+  const { commands } = parts.rooms;
+  const rooms = { ...parts.rooms, commands: via === undefined ? commands : routerVia(commands, via) };
   // The erasure is decided here. No later command by or with the user is accepted.
   const { moment } = await rooms.commands.execute<'erase user'>({ kind: 'erase user', userId }, randomUUID());
   onDecided();
@@ -195,12 +204,12 @@ export class Erasures {
   }
 
   /**
-   * Erases the user of this name. Resolves when it is complete. Throws `overloaded` if nothing was done, or
+   * Erases the user of this name. `via`: the server key that has asked for it. Resolves when it is complete. Throws `overloaded` if nothing was done, or
    * `unknown` if it may still take effect. An erasure that is in the log is tried until it is complete.
    */
-  async erase(userId: UserId, username: string): Promise<void> {
+  async erase(userId: UserId, username: string, via?: KeyId): Promise<void> {
     const { erasures } = this.#deps.steps.vault;
-    const run = this.#run(await erasures.begin(userId, username));
+    const run = this.#run(await erasures.begin(userId, username, via));
     const late = new AbortController();
     try {
       await Promise.race([run.done, rejectWhenLate(late.signal)]);

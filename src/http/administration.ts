@@ -40,7 +40,7 @@ export interface AdministrationParts {
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
   readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
   /** See `Erasures.erase`. */
-  readonly erase: (userId: UserId, username: string) => Promise<void>;
+  readonly erase: (userId: UserId, username: string, via?: KeyId) => Promise<void>;
 }
 
 /** A user as admins see them. */
@@ -67,7 +67,12 @@ export class UserAdministration {
 
   /** The same, for decisions that come through a server key, whose id each event names. */
   through(key: KeyId): UserAdministration {
-    return new UserAdministration({ ...this.#parts, commands: routerVia(this.#parts.commands, key) });
+    const { commands, erase } = this.#parts;
+    return new UserAdministration({
+      ...this.#parts,
+      commands: routerVia(commands, key),
+      erase: (userId, username) => erase(userId, username, key),
+    });
   }
 
   /**
@@ -187,19 +192,20 @@ export class UserAdministration {
 
 /** Moderators suspend users, and admins manage them. Each look and each decision is in the log. */
 
+const namePart = z
+  .string()
+  .refine(
+    (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
+    `must have 1–${SEARCH_CHARACTERS} characters`,
+  );
+const aboutPart = {
+  minLength: 1,
+  maxLength: SEARCH_CHARACTERS,
+  description: 'Any part of a user name or display name, taken literally, without regard to case.',
+};
+
 export const UserListQuery = z.strictObject({
-  q: z
-    .string()
-    .refine(
-      (text) => hasLength({ min: 1, max: SEARCH_CHARACTERS }, text),
-      `must have 1–${SEARCH_CHARACTERS} characters`,
-    )
-    .exactOptional()
-    .meta({
-      minLength: 1,
-      maxLength: SEARCH_CHARACTERS,
-      description: 'Any part of a user name or display name, taken literally, without regard to case.',
-    }),
+  q: namePart.exactOptional().meta(aboutPart),
   limit: pageLimit(PAGE_ROWS),
   next: z
     .string()
@@ -207,6 +213,9 @@ export const UserListQuery = z.strictObject({
     .exactOptional()
     .meta({ description: 'The `next` of the page before.' }),
 });
+
+/** A search by name: as `UserListQuery`, but `q` must be there. */
+export const UserSearchQuery = UserListQuery.extend({ q: namePart.meta(aboutPart) });
 
 export const UserListAnswer = z.strictObject({
   users: z.array(
@@ -258,21 +267,17 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
     }),
   });
 
+  const decide = (verb: 'suspend' | 'restore') =>
+    moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration[verb](session.userId, userId, reason);
+      ctx.status = 204;
+    });
   serveResource(router, '/admin/users/:userId/suspension', {
-    PUT: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.suspend(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
-    DELETE: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration.restore(session.userId, userId, reason);
-      ctx.status = 204;
-    }),
+    PUT: decide('suspend'),
+    DELETE: decide('restore'),
   });
 
   serveResource(router, '/admin/users/:userId/password', {

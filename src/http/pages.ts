@@ -13,6 +13,8 @@ export const PAGE_POLICY = [
   // Swagger UI and the browser's own controls draw icons from data: URLs.
   "img-src 'self' data:",
   "connect-src 'self'",
+  "worker-src 'self'",
+  "manifest-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
   "frame-ancestors 'none'",

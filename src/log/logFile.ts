@@ -11,6 +11,7 @@ import {
   checkPartition,
   createTables,
   type LogMeta,
+  META_TABLE,
   openSqliteMeta,
   readSqliteMeta,
   tableOf,
@@ -220,6 +221,23 @@ export function readLogEnd(file: string): LogEnd {
         return { position, size, hash, recordedAt };
       });
       return { meta, ends };
+    } finally {
+      db.close();
+    }
+  });
+}
+
+/** Creates an empty log with this description in a file, unless it has one. The history becomes the given one. */
+export function createLogFile(file: string, meta: LogMeta): void {
+  wrapSqliteErrors(() => {
+    const db = new DatabaseSync(file, { timeout: 10_000 });
+    try {
+      db.exec(
+        `PRAGMA page_size = ${PAGE_BYTES}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; BEGIN`,
+      );
+      if (readSqliteMeta(db) === undefined) createTables(db, meta);
+      else db.prepare(`UPDATE ${META_TABLE} SET history = ?`).run(meta.history);
+      db.exec('COMMIT');
     } finally {
       db.close();
     }

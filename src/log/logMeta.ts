@@ -33,6 +33,12 @@ export const newMeta = (partitions: number): LogMeta => ({
   format: LOG_FORMAT,
 });
 
+/** The description of an open log. */
+export const metaOf = ({ id, history, partitions }: Omit<LogMeta, 'format'>): LogMeta => ({
+  ...{ id, history, partitions },
+  format: LOG_FORMAT,
+});
+
 /** The log cannot be opened as asked. The message says what to change. Nothing was written. */
 export class LogMismatch extends Error {
   override readonly name = 'LogMismatch';

@@ -1,7 +1,6 @@
-import { type Collection, type Db, type Filter, type MongoClient, MongoError } from 'mongodb';
+import { type Collection, type Filter, type MongoClient, MongoError } from 'mongodb';
 import { type Clock, systemClock } from '../base/clock.js';
 import {
-  createMongoClient,
   GroupedInserts,
   isDuplicateKey,
   isPermanentFailure,
@@ -23,18 +22,9 @@ import {
   readEach,
   StorageError,
 } from './log.js';
-import {
-  checkLogMeta,
-  checkPartition,
-  DRAFT_META_TABLE,
-  draftOfFormat,
-  type LogMeta,
-  META_TABLE,
-  newMeta,
-} from './logMeta.js';
+import { checkLogMeta, checkPartition, type LogMeta } from './logMeta.js';
+import { ATTEMPT_TIMEOUT_MS, COMMITS, checkWhole, connectMongoLog, openMongoMeta } from './mongoLogMeta.js';
 
-/** The time limit of one attempt. A write that takes longer has an unknown outcome, which is then settled. */
-const ATTEMPT_TIMEOUT_MS = 5000;
 const BACK_OFF_MS = { min: 50, max: 1000 };
 /** As many commits of the maximum size as fit one reply of the server. */
 const READ_BATCH_COMMITS = 60;
@@ -42,11 +32,6 @@ const READ_BATCH_COMMITS = 60;
 const LINGER_MS = 5;
 /** Half of what a message of the server's protocol can hold. */
 const MAX_CALL_BYTES = 8 * 1024 * 1024;
-
-/** The collection of all commits. */
-export const COMMITS = 'commits';
-/** The collection of the first partition in an earlier draft of the format. */
-const DRAFT_COMMITS = 'commits_0';
 
 /** The database of a log. */
 export interface MongoLogOptions {
@@ -58,55 +43,19 @@ export interface MongoLogOptions {
 
 /**
  * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws
- * `LogMismatch` if the log differs from the options, or the driver's error if the server does not answer.
+ * `LogMismatch` if the log differs from the options or is not whole yet, or the driver's error if the server does not answer.
  */
 export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
-  const client = connect(url);
+  const client = connectMongoLog(url);
   try {
     const meta = await openMongoMeta(client.db(), partitions ?? 8);
+    checkWhole(meta);
     checkLogMeta(meta, partitions);
     return new MongoLog(meta, client);
   } catch (error) {
     await client.close();
     throw error;
   }
-}
-
-/** Throws `LogMismatch` if the database holds a log that `openMongoLog` would refuse. Writes nothing. */
-export function checkMongoLog({ url, partitions }: MongoLogOptions): Promise<void> {
-  return withDatabase(url, async (db) => {
-    const meta = await readMongoMeta(db);
-    if (meta) checkLogMeta(meta, partitions);
-  });
-}
-
-/** Gives the log in this database a new history. Durable once resolved. No process may have the log open. */
-export function renewMongoHistory(url: string, history: string): Promise<void> {
-  return withDatabase(url, async (db) => {
-    const { matchedCount } = await metaIn(db).updateOne({ _id: 'log' }, { $set: { history } });
-    if (matchedCount === 0) throw new StorageError('the database holds no log');
-  });
-}
-
-async function withDatabase<T>(url: string, work: (db: Db) => Promise<T>): Promise<T> {
-  const client = connect(url);
-  try {
-    return await work(client.db());
-  } finally {
-    await client.close();
-  }
-}
-
-/** The driver must not retry: `#appendUntilSettled` retries, and must know of every attempt. */
-function connect(url: string): MongoClient {
-  return createMongoClient(url, {
-    retryWrites: false,
-    retryReads: false,
-    serverSelectionTimeoutMS: ATTEMPT_TIMEOUT_MS,
-    // An attempt that was given up must not be sent when a connection becomes free.
-    waitQueueTimeoutMS: ATTEMPT_TIMEOUT_MS,
-    socketTimeoutMs: ATTEMPT_TIMEOUT_MS,
-  });
 }
 
 /** The log in one MongoDB database. Commits of all partitions leave together: see `GroupedInserts`. */
@@ -323,28 +272,3 @@ export function toDocument(commit: Commit): CommitDocument {
 /** Decodes a document, which must be read with `promoteBuffers`. */
 export const fromDocument = ({ _id: { p, n }, leaves, ...fields }: CommitDocument): Commit =>
   unpack({ partition: p, position: n, ...fields, text: leaves.toString() });
-
-const metaIn = (db: Db) => db.collection<LogMeta & { _id: 'log' }>(META_TABLE, MAJORITY);
-
-/** Reads the description of the log in this database; null if there is none. Throws `LogMismatch`. */
-async function readMongoMeta(db: Db): Promise<LogMeta | null> {
-  const isDraft = await db.listCollections({ name: { $in: [DRAFT_META_TABLE, DRAFT_COMMITS] } }).hasNext();
-  if (isDraft) throw draftOfFormat('MONGO_URL');
-  return metaIn(db).findOne({ _id: 'log' });
-}
-
-/** As `readMongoMeta`. Creates a log with `partitions` if there is none. */
-export async function openMongoMeta(db: Db, partitions: number): Promise<LogMeta> {
-  const collection = metaIn(db);
-  const there = await readMongoMeta(db);
-  if (there) return there;
-  const made = { _id: 'log' as const, ...newMeta(partitions) };
-  try {
-    await collection.insertOne(made);
-    return made;
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error;
-    // Another node created the log first.
-    return openMongoMeta(db, partitions);
-  }
-}

@@ -21,6 +21,40 @@ interface Tail {
   readonly size: number;
 }
 
+/** The sizes that are remembered of a partition. They are enough for years, one a second. */
+const MOST_SIZES = 384;
+/** Sizes are forgotten if the times between those that are left are at most this share of their age. */
+const COARSENESS = 1 / 16;
+
+/** When a partition was seen to have grown. The older it is, the coarser are the times. */
+export class Growth {
+  #seen: { readonly size: number; readonly at: number }[] = [];
+
+  /** Sizes and times only grow. */
+  note(size: number, at: number): void {
+    if (this.#seen.at(-1)?.size === size) return;
+    this.#seen.push({ size, at });
+    if (this.#seen.length > MOST_SIZES) this.#thin(at);
+  }
+
+  #thin(now: number): void {
+    const kept = this.#seen.slice(-1);
+    let later = now;
+    for (let i = this.#seen.length - 2; i >= 0; i--) {
+      const [seen, older] = [this.#seen[i], this.#seen[i - 1]];
+      if (!seen || (older && later - older.at <= (now - older.at) * COARSENESS)) continue;
+      kept.push(seen);
+      later = seen.at;
+    }
+    this.#seen = kept.reverse().slice(-MOST_SIZES);
+  }
+
+  /** When it was first seen to have more than `size`; undefined if it has not. */
+  beyond(size: number): number | undefined {
+    return this.#seen.find((seen) => seen.size > size)?.at;
+  }
+}
+
 /** Sends the partitions that this node owns to all receivers. Costs one query of the vault a second while there is none. */
 export class SubscriptionSenders {
   readonly #deps: SenderDeps & { readonly store: SubscriptionStore };
@@ -29,8 +63,8 @@ export class SubscriptionSenders {
   /** By subscription, then partition. */
   readonly #senders = new Map<string, Map<number, PartitionSender>>();
   readonly #tails = new Map<number, Tail>();
-  /** When a sender was first seen behind the tail, in monotonic milliseconds. */
-  readonly #behindSince = new WeakMap<PartitionSender, number>();
+  /** By partition that this node owns. */
+  readonly #growth = new Map<number, Growth>();
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -67,14 +101,17 @@ export class SubscriptionSenders {
     return this.#senders.get(id)?.get(partition)?.size;
   }
 
-  /** How far behind each subscription is, in the partitions of this node. */
+  /**
+   * How far behind each subscription is, in the partitions of this node. The seconds are the age of the oldest event that
+   * it has not passed, or the time for which this node has sent the partition.
+   */
   *lags(): Generator<SubscriptionLag> {
     const now = this.#deps.environment.clock.now();
     for (const [subscription, senders] of this.#senders) {
       let [events, since] = [0, now];
       for (const [partition, sender] of senders) {
         events += Math.max(0, (this.#tails.get(partition)?.size ?? 0) - sender.size);
-        since = Math.min(since, this.#behindSince.get(sender) ?? now);
+        since = Math.min(since, this.#growth.get(partition)?.beyond(sender.size) ?? now);
       }
       yield { subscription, events, seconds: (now - since) / 1000 };
     }
@@ -103,9 +140,15 @@ export class SubscriptionSenders {
 
   async #noteTails(partitions: readonly number[]): Promise<void> {
     this.#tails.clear();
+    for (const partition of this.#growth.keys())
+      if (!partitions.includes(partition)) this.#growth.delete(partition);
     for (const partition of partitions) {
       const tail = await this.#deps.log.tail(partition);
-      if (tail) this.#tails.set(partition, tail);
+      if (!tail) continue;
+      this.#tails.set(partition, tail);
+      const growth = this.#growth.get(partition) ?? new Growth();
+      this.#growth.set(partition, growth);
+      growth.note(tail.size, this.#deps.environment.clock.now());
     }
   }
 
@@ -133,11 +176,7 @@ export class SubscriptionSenders {
   }
 
   #noteTail(partition: number, sender: PartitionSender): void {
-    const { position, size } = this.#tails.get(partition) ?? { position: 0, size: 0 };
-    sender.noteTail(position);
-    if (sender.size >= size) this.#behindSince.delete(sender);
-    else if (!this.#behindSince.has(sender))
-      this.#behindSince.set(sender, this.#deps.environment.clock.now());
+    sender.noteTail(this.#tails.get(partition)?.position ?? 0);
   }
 
   /** A place of an earlier history, or above the log, is of a log that was restored: it goes on from the end. */

@@ -133,12 +133,16 @@ export class PasswordHashes {
 /** Erasures in progress. As with claims, the rows show no user name. */
 export function createErasureStore(store: VaultStore, { names }: Pick<MasterKeys, 'names'>): ErasureStore {
   return {
-    async begin(userId, username) {
+    async begin(userId, username, via) {
       const claim = claimIdOf(names, username);
-      await store.insertErasure({ owner: userId, claim });
-      return { userId, claim };
+      await store.insertErasure({ owner: userId, claim, via: via ?? null });
+      return { userId, claim, ...(via === undefined ? {} : { via }) };
     },
-    list: async () => (await store.listErasures()).map(({ owner: userId, claim }) => ({ userId, claim })),
+    list: async () =>
+      (await store.listErasures()).map(({ owner: userId, claim, via }) => ({
+        ...{ userId, claim },
+        ...(via === null ? {} : { via }),
+      })),
     eraseClaim: ({ claim }) => store.eraseClaim(claim),
     end: (userId) => store.removeErasure(userId),
   };

@@ -28,7 +28,7 @@ const CALL_TIMEOUT_MS = 2 * SERVER_TIMEOUT_MS;
  * majority. A read returns what a majority holds.
  */
 export async function openMongoVaultStore(url: string): Promise<VaultStore> {
-  const { client, db } = connect(url);
+  const { client, db } = connectMongoVault(url);
   try {
     const store: VaultStore = {
       ...createSettings(db),
@@ -53,7 +53,7 @@ export async function openMongoVaultStore(url: string): Promise<VaultStore> {
 
 /** Whether the vault in this database was created. Writes nothing. */
 export async function hasMongoVault(url: string): Promise<boolean> {
-  const { client, db } = connect(url);
+  const { client, db } = connectMongoVault(url);
   try {
     return (await db.collection('settled').findOne({})) !== null;
   } finally {
@@ -61,7 +61,8 @@ export async function hasMongoVault(url: string): Promise<boolean> {
   }
 }
 
-function connect(url: string): { client: MongoClient; db: Db } {
+/** Connects to the vault: its own database, `<database of the URL>_vault`. */
+export function connectMongoVault(url: string): { client: MongoClient; db: Db } {
   const client = createMongoClient(url, {
     serverSelectionTimeoutMS: SERVER_TIMEOUT_MS,
     waitQueueTimeoutMS: SERVER_TIMEOUT_MS,
@@ -187,11 +188,11 @@ function createClaimTable(db: Db): ClaimTable {
 function createErasureTable(db: Db): ErasureTable {
   const erasures = db.collection<Keyed<Omit<ErasureRow, 'owner'>>>('erasures');
   return {
-    async insertErasure({ owner, claim }) {
-      await insertRow(erasures, { _id: owner, claim });
+    async insertErasure({ owner, ...row }) {
+      await insertRow(erasures, { _id: owner, ...row });
     },
     async listErasures() {
-      return (await erasures.find().toArray()).map(({ _id, claim }) => ({ owner: _id, claim }));
+      return (await erasures.find().toArray()).map(({ _id, ...row }) => ({ owner: _id, ...row }));
     },
     async removeErasure(owner) {
       await erasures.deleteOne({ _id: owner });

@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { SWEEP_MS } from '../base/collections.js';
-import type { UserId, WriterInRoom } from '../domain/ids.js';
+import type { KeyId, UserId, WriterInRoom } from '../domain/ids.js';
 import type { DataKey } from './dataKeys.js';
 import type { Person, RoomKeys, Trees } from './textKeys.js';
 import type { HeadRow, RoomRow } from './vaultStore.js';
@@ -129,6 +129,8 @@ export interface CredentialStore {
 export interface BegunErasure {
   readonly userId: UserId;
   readonly claim: string;
+  /** The server key that has asked for it. Each event of the erasure names it. */
+  readonly via?: KeyId;
 }
 
 /**
@@ -136,8 +138,8 @@ export interface BegunErasure {
  * finished.
  */
 export interface ErasureStore {
-  /** May be repeated. Durable once resolved. */
-  begin(userId: UserId, username: string): Promise<BegunErasure>;
+  /** May be repeated; the first `via` is kept. Durable once resolved. */
+  begin(userId: UserId, username: string, via?: KeyId): Promise<BegunErasure>;
   list(): Promise<BegunErasure[]>;
   /** As `CredentialStore.erase`, for the claim that `begin` recorded. */
   eraseClaim(erasure: BegunErasure): Promise<void>;

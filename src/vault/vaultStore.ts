@@ -1,5 +1,5 @@
 import type { Sealed } from '../domain/fields.js';
-import type { UserId, WriterInRoom } from '../domain/ids.js';
+import type { KeyId, UserId, WriterInRoom } from '../domain/ids.js';
 
 export interface KeyRow {
   readonly owner: UserId;
@@ -33,6 +33,8 @@ export interface ErasureRow {
   readonly owner: UserId;
   /** The id of the claim to the user's name. */
   readonly claim: string;
+  /** The server key that has asked for it. */
+  readonly via: KeyId | null;
 }
 
 /** The newest signed head of a partition. */

@@ -43,7 +43,7 @@ db.exec(`
   CREATE INDEX IF NOT EXISTS holds_in_room ON holds (roomId, seq);
   CREATE INDEX IF NOT EXISTS holds_by_end ON holds (until);
   CREATE TABLE IF NOT EXISTS claims (id TEXT PRIMARY KEY, sealed TEXT, registered INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS erasures (owner TEXT PRIMARY KEY, claim TEXT NOT NULL, via TEXT) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS signing_keys (number INTEGER PRIMARY KEY, sealed TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS heads (
     partition INTEGER PRIMARY KEY, position INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL,
@@ -96,8 +96,8 @@ const statements = {
   markRegistered: db.prepare('UPDATE claims SET registered = 1 WHERE id = ?'),
   replaceClaim: db.prepare('UPDATE claims SET sealed = ? WHERE id = ? AND sealed = ?'),
   eraseClaim: db.prepare('UPDATE claims SET sealed = NULL WHERE id = ?'),
-  insertErasure: db.prepare('INSERT INTO erasures VALUES (?, ?) ON CONFLICT DO NOTHING'),
-  erasures: db.prepare('SELECT owner, claim FROM erasures'),
+  insertErasure: db.prepare('INSERT INTO erasures VALUES (?, ?, ?) ON CONFLICT DO NOTHING'),
+  erasures: db.prepare('SELECT * FROM erasures'),
   removeErasure: db.prepare('DELETE FROM erasures WHERE owner = ?'),
   insertSigningKey: db.prepare('INSERT INTO signing_keys VALUES (?, ?) ON CONFLICT DO NOTHING'),
   signingKeys: db.prepare('SELECT number, sealed FROM signing_keys'),
@@ -266,8 +266,8 @@ const sqliteVault = {
     const row = statements.claim.get(id) as { sealed: string | null } | undefined;
     overwriteSecrets(row?.sealed ? [row.sealed] : [], () => statements.eraseClaim.run(id).changes === 1);
   },
-  insertErasure({ owner, claim }: ErasureRow): void {
-    statements.insertErasure.run(owner, claim);
+  insertErasure({ owner, claim, via }: ErasureRow): void {
+    statements.insertErasure.run(owner, claim, via);
   },
   listErasures: (): ErasureRow[] => statements.erasures.all() as ErasureRow[],
   removeErasure(owner: string): void {

@@ -1,9 +1,9 @@
-import { sleep } from '../base/clock.js';
+import { type Clock, sleep } from '../base/clock.js';
 import { NotOwner } from '../base/errors.js';
 import { commitFrame } from '../cluster/bus.js';
 import { decodeLeaf, UnknownEventType } from '../domain/codec.js';
 import { buildCommit, type Head, loadHead, nextRecordedAt } from '../log/commit.js';
-import { AppendError, HoleError, StorageError } from '../log/log.js';
+import { AppendError, type Commit, type EventLog, HoleError, StorageError } from '../log/log.js';
 import { MessageIds } from './messageIds.js';
 import { StreamCache, Tail } from './streamState.js';
 import type { Lease, WriterDeps } from './writerPorts.js';
@@ -35,6 +35,13 @@ export interface TakeOverTarget {
   isWanted(): boolean;
 }
 
+/** What a fence is made with; a part of `WriterEnvironment`. */
+interface FenceEnvironment {
+  readonly clock: Clock;
+  readonly now: () => number;
+  readonly newId: () => string;
+}
+
 /** Errors that no retry can resolve. */
 const FINAL_ERRORS = [StorageError, HoleError, AppendError, UnknownEventType, NotOwner];
 
@@ -49,7 +56,8 @@ export async function takeOver(target: TakeOverTarget, deps: WriterDeps): Promis
   for (let wait = RETRY_MS.min; ; wait = Math.min(wait * 2, RETRY_MS.max)) {
     try {
       await checkSignedHead(target, deps);
-      const head = await appendFence(target, deps);
+      const { commit, head } = await appendFence(deps.storage.log, target, deps.environment);
+      deps.storage.bus.publish(commitFrame(commit, new Map()));
       const tail = await loadTail(head, deps);
       const ids = await MessageIds.load(head, tail, deps);
       return { head, lease, epoch: head.epoch, tail, streams: new StreamCache(MAX_STREAM_BYTES), ids };
@@ -74,10 +82,15 @@ async function checkSignedHead(
   }
 }
 
-async function appendFence(
+/**
+ * Appends a fence to a partition: whoever owned it before finds its next position taken. Throws `NotOwner` if the lease has
+ * expired or is not wanted, and the errors of the log.
+ */
+export async function appendFence(
+  log: EventLog,
   target: TakeOverTarget,
-  { storage: { log, bus }, environment: { clock, now, newId } }: WriterDeps,
-): Promise<Head> {
+  { clock, now, newId }: FenceEnvironment,
+): Promise<{ readonly commit: Commit; readonly head: Head }> {
   const { partition, lease } = target;
   for (let attempt = 1; attempt <= MAX_FENCE_ATTEMPTS; attempt++) {
     const last = await loadHead(log, partition);
@@ -86,11 +99,9 @@ async function appendFence(
     if (!target.isWanted() || clock.now() >= lease.validUntil) throw new NotOwner(partition);
     const epoch = Math.max(lease.epoch, last.epoch + 1);
     const recordedAt = nextRecordedAt(last, now());
-    const { commit, head } = buildCommit({ head: last, id: newId(), epoch, recordedAt, leaves: [] });
-    const outcome = await log.append(commit);
-    if (outcome.kind === 'lost') continue;
-    bus.publish(commitFrame(commit, new Map()));
-    return head;
+    const fence = buildCommit({ head: last, id: newId(), epoch, recordedAt, leaves: [] });
+    const outcome = await log.append(fence.commit);
+    if (outcome.kind === 'committed') return fence;
   }
   throw new Error(`partition ${partition} was lost to another writer ${MAX_FENCE_ATTEMPTS} times in a row`);
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Db } from 'mongodb';
-import { COMMITS } from '../../src/log/mongoLog.js';
+import { COMMITS } from '../../src/log/mongoLogMeta.js';
 import type { OpenVault } from '../../src/vault/openVault.js';
 import { isSoak } from '../support/lanes.js';
 import type { SmallLog } from './smallLog.js';

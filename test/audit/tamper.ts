@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { Binary, type Collection, MongoClient } from 'mongodb';
-import { COMMITS } from '../../src/log/mongoLog.js';
+import { COMMITS } from '../../src/log/mongoLogMeta.js';
 import type { Engine } from '../../src/projections/store/engine.js';
 import type { Checkpoint } from '../../src/projections/store/rowStore.js';
 

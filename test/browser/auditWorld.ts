@@ -43,14 +43,15 @@ export async function auditWorld(messages = 20): Promise<AuditWorld> {
   };
 }
 
-/** Opens the console with this session. */
+/** Opens the console, or another page, with this session. */
 export async function openConsole(
   page: Page,
   { server, session }: { readonly server: { readonly url: string }; readonly session: SignedIn },
   hash = '',
+  path = '/audit',
 ): Promise<void> {
   const { token, expiresAt, user } = session;
   const kept = JSON.stringify(JSON.stringify({ token, expiresAt, user }));
   await page.addInitScript(`localStorage.setItem('parley.session', ${kept})`);
-  await page.goto(`${server.url}/audit${hash}`);
+  await page.goto(`${server.url}${path}${hash}`);
 }

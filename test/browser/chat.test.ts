@@ -235,7 +235,11 @@ describe('The web chat', function () {
         static requestPermission() { throw new TypeError('not here'); }
         constructor() { tried++; throw new TypeError('Illegal constructor'); }
       };`;
-    const ann = await somebody({}, async (page) => void (await page.addInitScript(standIn)));
+    const ann = await somebody(
+      // With a service worker they can be shown on Android too.
+      { serviceWorkers: 'block' },
+      async (page) => void (await page.addInitScript(standIn)),
+    );
     const bob = await somebody();
     await bob.open(ann.name);
     await bob.say('one');

@@ -96,7 +96,7 @@ describe('The end of a conversation in the web chat', function () {
       await screenshot(ann.page, `chat-end-keyboard-${look}`);
       await ann.composer.fill('one\ntwo\nthree\nfour');
       expect(await fromEnd(), 'with a draft of four lines').to.equal(0);
-      await ann.message('message 30').getByRole('button', { name: 'Reply' }).click();
+      await ann.choose('message 30', 'Reply');
       expect(await fromEnd(), 'with a quoted message').to.equal(0);
       await ann.composer.fill('');
       await ann.page.getByRole('button', { name: 'Cancel reply' }).click();

@@ -51,6 +51,20 @@ describe('The first page', () => {
     expect(refused).to.deep.equal([]);
   });
 
+  it('has at most 60 kB of scripts and styles, compressed', async () => {
+    const { requests } = await load();
+    const files = requests.filter((path) => /\.(?:js|css)$/.test(path));
+    expect(files).to.have.length.at.least(2);
+    let bytes = 0;
+    for (const path of files) {
+      const answer = await fetch(world.server.url + path, { headers: { 'accept-encoding': 'br' } });
+      expect(answer.headers.get('content-encoding'), path).to.equal('br');
+      bytes += Number(answer.headers.get('content-length') ?? Number.NaN);
+      await answer.arrayBuffer();
+    }
+    expect(bytes).to.be.at.most(60_000);
+  });
+
   it('moves nothing while it loads', async () => {
     const { page } = await load();
     // Above 0.1 people notice (web.dev, Cumulative Layout Shift).

@@ -1,24 +1,10 @@
 import { expect } from 'chai';
-import type { BrowserContextOptions, Locator, Page } from 'playwright-core';
+import type { BrowserContextOptions, Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { Person } from './person.js';
+import { parley } from '../support/parley.js';
+import { menuItem, Person, PHONE } from './person.js';
 
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const;
-
-/** Holds a finger on an element until `until` is there. */
-async function hold(page: Page, element: Locator, until: Locator): Promise<void> {
-  const box = await element.boundingBox();
-  if (!box) throw new Error('it is not shown');
-  const touch = await page.context().newCDPSession(page);
-  const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
-  await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
-  await until.waitFor();
-  await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
-}
-
-const item = (page: Page, name: string): Locator => page.getByRole('menuitem', { name, exact: true });
-
-describe('People and chats in the web chat', function () {
+describe('People in the web chat', function () {
   this.timeout(60_000);
   const world = openWorld({ CONTACTS: 'consent' });
   const people: Person[] = [];
@@ -63,7 +49,6 @@ describe('People and chats in the web chat', function () {
     await look(ann, 'request-wide');
     await bar.getByRole('button', { name: 'Accept' }).click();
     await ann.composer.waitFor();
-    await ann.page.getByRole('button', { name: 'Back to all chats' }).click();
     await ann.chat(bob.name).waitFor();
     expect(await requestsOf(ann).count()).to.equal(0);
     await ann.say('You may');
@@ -89,91 +74,134 @@ describe('People and chats in the web chat', function () {
     await ann.sees('Hello?');
   });
 
-  it('pins, mutes and archives a chat by its menu: mouse, keyboard, long press', async () => {
-    const ann = await somebody(PHONE);
-    const [bob, carl] = [await somebody(), await somebody()];
-    for (const other of [bob, carl]) {
-      await ann.open(other.name);
-      await ann.say(`Hello, ${other.name}`);
-      await ann.sees(`Hello, ${other.name}`, 'sent');
-      await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
-    }
-    const names = (): Promise<string[]> => ann.page.locator('.row .chat b.name').allInnerTexts();
-    expect(await names()).to.deep.equal([carl.name, bob.name]);
-    await hold(ann.page, ann.chat(bob.name), item(ann.page, 'Pin'));
-    await look(ann, 'menu-phone');
-    await item(ann.page, 'Pin').tap();
-    await ann.chat(bob.name).getByText('pinned').waitFor();
-    expect(await names(), 'pinned ones come first').to.deep.equal([bob.name, carl.name]);
-    expect(new URL(ann.page.url()).hash, 'the long press has not opened the chat').to.equal('');
-
-    // The same by keyboard alone, and by mouse.
-    const { keyboard } = ann.page;
-    await ann.chat(carl.name).focus();
-    await keyboard.press('Shift+F10');
-    await item(ann.page, 'Pin').waitFor();
-    await keyboard.press('ArrowDown');
-    await keyboard.press('Enter');
-    await item(ann.page, 'For 8 hours').waitFor();
-    await keyboard.press('End');
-    await keyboard.press('Enter');
-    await ann.chat(carl.name).getByText('muted').waitFor();
-    await ann.chat(carl.name).click({ button: 'right' });
-    await item(ann.page, 'Unmute').waitFor();
-    await keyboard.press('Escape');
-    await item(ann.page, 'Unmute').waitFor({ state: 'hidden' });
-    await ann.chat(carl.name).click({ button: 'right' });
-    await item(ann.page, 'Archive').click();
-    await ann.chat(carl.name).waitFor({ state: 'hidden' });
-    // A message does not bring back what is muted.
-    await carl.chat(ann.name).or(requestsOf(carl)).first().click();
-    await inRequests(carl, ann.name).click();
-    await carl.page.getByRole('button', { name: 'Accept' }).click();
-    await carl.say('Are you there?');
-    await ann.page.getByRole('button', { name: /^Archived/ }).tap();
-    const archived = ann.page
-      .getByRole('navigation', { name: 'Archived' })
-      .getByRole('button', { name: carl.name });
-    await archived.getByText('Are you there?').waitFor();
-    await look(ann, 'archive-phone');
-    await archived.click({ button: 'right' });
-    await item(ann.page, 'Unmute').click();
-    await archived.getByText('muted').waitFor({ state: 'hidden' });
-    await carl.say('And now?');
-    await ann.page.getByText('No archived chats.').waitFor();
-    await ann.page.getByRole('button', { name: 'Back to all chats' }).tap();
-    await ann.chat(carl.name).getByText('And now?').waitFor();
-  });
-
-  it('finds chats and people by Ctrl-K beside the list, and moves in both by arrow keys', async () => {
-    const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
+  it('reports a person with a category and a note, and blocks them with it', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
     await ann.open(bob.name);
     await ann.say('Hello');
     await ann.sees('Hello', 'sent');
-    const { keyboard } = ann.page;
-    const focused = (): Promise<string> =>
-      ann.page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.innerText');
-    for (const key of ['Control+k', 'Meta+k']) {
-      await ann.composer.focus();
-      await keyboard.press(key);
-      await ann.page.locator('input[type=search]:focus').waitFor();
+    await ann.page.getByRole('button', { name: bob.name, exact: true }).click();
+    const dialog = ann.page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Report' }).click();
+    await dialog.getByRole('heading', { name: `Report ${bob.name}` }).waitFor();
+    expect(await dialog.getByRole('button', { name: 'Send report' }).isEnabled()).to.equal(false);
+    await dialog.getByLabel('Harassment or bullying').check();
+    await dialog.getByLabel('Note to the moderators').fill('He never stops');
+    await dialog.getByLabel('Block this person too').check();
+    await look(ann, 'report-wide');
+    await dialog.getByRole('button', { name: 'Send report' }).click();
+    await dialog.getByText('The moderators will look at your report.').waitFor();
+    const { out } = await parley(['report', 'list'], world.server.settings);
+    expect(out).to.contain('harassment');
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    // Back in the profile.
+    await dialog.getByRole('button', { name: 'Unblock' }).waitFor();
+    await dialog.getByRole('button', { name: 'Close' }).click();
+    await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
+  });
+
+  it('lists who is blocked, and unblocks them', async () => {
+    const [ann, bob] = [await somebody(PHONE), await somebody()];
+    await ann.open(bob.name);
+    await ann.page.getByRole('button', { name: 'Chat menu' }).last().tap();
+    await menuItem(ann.page, 'Block').tap();
+    await ann.page.getByRole('dialog').getByRole('button', { name: 'Block' }).tap();
+    await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
+    await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
+    await ann.page.getByRole('button', { name: 'Account and settings' }).tap();
+    await look(ann, 'account-phone');
+    await ann.page.getByRole('button', { name: 'Blocked people' }).tap();
+    await ann.page.getByRole('button', { name: `Unblock ${bob.name}` }).waitFor();
+    await look(ann, 'blocked-phone');
+    await ann.page.getByRole('button', { name: `Unblock ${bob.name}` }).tap();
+    await ann.page.getByText('You have not blocked anybody.').waitFor();
+    // Back leads to the settings.
+    await ann.page.getByRole('button', { name: 'Back', exact: true }).tap();
+    await ann.page.getByRole('button', { name: 'Privacy' }).waitFor();
+  });
+
+  it('changes the preferences of privacy, for all devices', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
+    const openPrivacy = async ({ page }: Person): Promise<void> => {
+      await page.getByRole('button', { name: 'Account and settings' }).click();
+      await page.getByRole('button', { name: 'Privacy' }).click();
+    };
+    await openPrivacy(ann);
+    const { page } = ann;
+    const whoWrites = page.getByRole('group', { name: 'Who may begin a chat with me' });
+    const whoInvites = page.getByRole('group', { name: 'Who may add me to groups' });
+    for (const choose of [
+      () => whoWrites.getByLabel('My contacts').check(),
+      () => whoInvites.getByLabel('Nobody').check(),
+      () => page.getByLabel('Others can find me by a part of my name').uncheck(),
+      () => page.getByLabel('Others see when I am online').uncheck(),
+      () => page.getByLabel('Others see what I have read').uncheck(),
+    ]) {
+      await choose();
+      await page.getByText('Saved.').waitFor();
     }
-    await keyboard.type(carl.name);
-    await ann.page.getByRole('button', { name: `${carl.name}: open chat` }).waitFor();
-    await ann.chat(bob.name).waitFor();
-    await look(ann, 'search-wide');
-    await keyboard.press('ArrowDown');
-    expect(await focused()).to.equal(`${carl.name}: open chat`);
-    await keyboard.press('ArrowDown');
-    expect(await focused()).to.contain(bob.name);
-    await keyboard.press('ArrowUp');
-    await keyboard.press('Enter');
-    await ann.page.getByRole('textbox', { name: `Message to ${carl.name}` }).waitFor();
-    await keyboard.press('Control+k');
-    await keyboard.type(bob.name);
-    await ann.page.getByText('1 found').waitFor();
-    // Enter takes the first.
-    await keyboard.press('Enter');
-    await ann.sees('Hello');
+    await look(ann, 'privacy-wide');
+    await page.reload();
+    await openPrivacy(ann);
+    expect(await whoWrites.getByLabel('My contacts').isChecked()).to.equal(true);
+    expect(await whoInvites.getByLabel('Nobody').isChecked()).to.equal(true);
+    for (const box of await page.getByRole('checkbox').all()) expect(await box.isChecked()).to.equal(false);
+    // Bob may not write to her.
+    await bob.open(ann.name);
+    await bob.say('Hello?');
+    await bob.sees('Hello?', 'not sent');
+  });
+
+  it('shows somebody who was added that they were', async () => {
+    const [ann, bob] = [await somebody(), await somebody(PHONE)];
+    await ann.search.fill(bob.name);
+    await ann.page.getByRole('button', { name: `Add ${bob.name} as a friend` }).click();
+    await ann.page.getByText('Friend', { exact: true }).waitFor();
+    await bob.page.getByRole('button', { name: 'Friends, 1 new' }).tap();
+    await bob.page.getByRole('button', { name: `${ann.name}, new: profile` }).waitFor();
+    await look(bob, 'friends-phone');
+    await bob.page.getByRole('button', { name: `${ann.name}, new: profile` }).tap();
+    await bob.page.getByRole('button', { name: 'Remove from friends' }).waitFor();
+    await look(bob, 'profile-phone');
+    await bob.page.getByRole('button', { name: 'Close' }).tap();
+    await bob.page.reload();
+    // It was seen; who adds is not told of their own doing.
+    for (const { page } of [ann, bob]) {
+      await page.getByRole('button', { name: 'Friends', exact: true }).click();
+      await page
+        .getByRole('button', { name: `${page === ann.page ? bob.name : ann.name}: profile` })
+        .waitFor();
+    }
+    await bob.page.getByRole('button', { name: `${ann.name}: profile` }).tap();
+    await bob.page.getByRole('button', { name: 'Remove from friends' }).tap();
+    await bob.page.getByRole('dialog').getByRole('button', { name: 'Remove from friends' }).tap();
+    await ann.page.getByText('No friends yet.').waitFor();
+  });
+
+  it('shows a changed profile to others at once, and finds it by its name', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
+    await ann.open(bob.name);
+    await ann.say('Hello');
+    await requestsOf(bob).click();
+    await inRequests(bob, ann.name).click();
+    await bob.page.getByRole('button', { name: 'Accept' }).click();
+    await ann.page.getByRole('button', { name: 'My profile' }).click();
+    const shown = `Ann Lee ${ann.name}`;
+    await ann.page.getByLabel('Display name').fill(shown);
+    await ann.page.getByLabel('Status').fill('At the sea');
+    await ann.page.getByLabel('About').fill('x'.repeat(501));
+    await ann.page.getByText('1 character too long.').waitFor();
+    expect(await ann.page.getByRole('button', { name: 'Save' }).isEnabled()).to.equal(false);
+    await ann.page.getByLabel('About').fill('I like tea.\nAnd boats.');
+    await ann.page.getByRole('button', { name: 'Save' }).click();
+    await ann.page.getByText('Saved.').waitFor();
+    await look(ann, 'my-profile-wide');
+    await bob.chat(shown).waitFor();
+    await bob.page.getByRole('button', { name: shown, exact: true }).click();
+    for (const text of ['At the sea', 'And boats.', `@${ann.name}`])
+      await bob.page.getByRole('dialog').getByText(text).waitFor();
+    await look(bob, 'profile-wide');
+    const carl = await somebody();
+    await carl.search.fill(shown);
+    await carl.page.getByRole('button', { name: `${shown}: open chat` }).waitFor();
   });
 });

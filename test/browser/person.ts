@@ -10,6 +10,7 @@ export class Person {
     readonly name: string,
     /** Requests to other hosts and violations of the content security policy. Tests expect none. */
     readonly strangers: readonly string[],
+    private readonly isTouch: boolean,
   ) {}
 
   static readonly password = 'correct horse 1';
@@ -24,7 +25,12 @@ export class Person {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(20_000);
     const page = await context.newPage();
-    const person = new Person(page, `${++names % 2 === 1 ? 'ada' : 'ben'}-${names}`, strangers(page));
+    const person = new Person(
+      page,
+      `${++names % 2 === 1 ? 'ada' : 'ben'}-${names}`,
+      strangers(page),
+      options.hasTouch ?? false,
+    );
     await prepare(page);
     await page.goto(url);
     await page.getByLabel('User name').fill(person.name);
@@ -56,7 +62,8 @@ export class Person {
   async open(name: string): Promise<void> {
     await this.search.fill(name);
     await this.page.getByRole('button', { name: `${name}: open chat` }).click();
-    await this.composer.waitFor();
+    // Not that of the room before.
+    await this.page.getByRole('textbox', { name: `Message to ${name}` }).waitFor();
   }
 
   async say(text: string): Promise<void> {
@@ -75,7 +82,52 @@ export class Person {
         .waitFor();
   }
 
+  /** Opens the options of a message: by its button, or with a finger that rests on it. */
+  async openOptions(text: string): Promise<Locator> {
+    const message = this.message(text).last();
+    if (this.isTouch) await this.#longPress(message);
+    else await message.getByRole('button', { name: 'Message options' }).click();
+    const options = this.page.getByRole('dialog', { name: 'Message options' });
+    await options.waitFor();
+    return options;
+  }
+
+  /** Chooses one of the options of a message. */
+  async choose(text: string, option: string): Promise<void> {
+    await (await this.openOptions(text)).getByRole('button', { name: option, exact: true }).click();
+  }
+
+  async #longPress(element: Locator): Promise<void> {
+    await element.scrollIntoViewIfNeeded();
+    const box = await element.boundingBox();
+    if (!box) throw new Error('the element is not in the page');
+    const devTools = await this.page.context().newCDPSession(this.page);
+    const touchPoints = [{ x: box.x + 16, y: box.y + 12 }];
+    await devTools.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
+    await this.page.getByRole('dialog').waitFor();
+    await devTools.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+    await devTools.detach();
+  }
+
   close(): Promise<void> {
     return this.page.context().close();
   }
 }
+
+/** A small screen that is touched. */
+export const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true } as const;
+
+/** Holds a finger on an element until `until` is there. */
+export async function hold(page: Page, element: Locator, until: Locator): Promise<void> {
+  const box = await element.boundingBox();
+  if (!box) throw new Error('it is not shown');
+  const touch = await page.context().newCDPSession(page);
+  const touchPoints = [{ x: box.x + box.width / 2, y: box.y + box.height / 2 }];
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints });
+  await until.waitFor();
+  await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
+}
+
+/** A line of an open menu. */
+export const menuItem = (page: Page, name: string): Locator =>
+  page.getByRole('menuitem', { name, exact: true });

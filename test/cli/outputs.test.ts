@@ -97,6 +97,7 @@ describe('A command that cannot write what it was asked for', function () {
     rebuild: () => ['users'],
     backup: () => [join(tempDir(), 'backup')],
     restore: undefined,
+    move: undefined,
     'audit verify': () => [],
     'audit check-log': () => [],
     'audit replay': () => [],

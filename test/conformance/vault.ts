@@ -444,6 +444,24 @@ export const vaultPromises: Readonly<Record<string, (open: OpenAgain) => Promise
     expect(newest).not.to.equal(older[0]);
   },
 
+  async 'an erasure that has begun is listed until its end, with the first key that has asked for it'(open) {
+    const [here, there] = [(await open()).erasures, (await open()).erasures];
+    const [byKey, byUser] = [randomUUID(), randomUUID()];
+    const begun = await here.begin(byKey, byKey, 'a key');
+    await there.begin(byKey, byKey);
+    const own = await there.begin(byUser, byUser);
+    expect([begun.via, own]).to.deep.equal(['a key', { userId: byUser, claim: own.claim }]);
+    const listed = (await (await open()).erasures.list()).filter(
+      ({ userId }) => userId === byKey || userId === byUser,
+    );
+    expect(listed).to.have.deep.members([begun, own]);
+    await here.end(byKey);
+    await there.end(byUser);
+    expect(await here.list())
+      .to.not.deep.include(begun)
+      .and.not.deep.include(own);
+  },
+
   async 'a subscription is made once, and changed by who has read its present version'(open) {
     const [here, there] = [(await open()).subscriptions, (await open()).subscriptions];
     const made = subscriptionOf('a');

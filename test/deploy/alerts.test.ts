@@ -7,7 +7,9 @@ import { ruleOf } from '../docs/rules.js';
 import { talk } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/freePort.js';
+import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
+import { EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 import { repository } from './dockerfile.js';
@@ -99,6 +101,11 @@ const cases: Readonly<Record<string, Case>> = {
     silent: { [answered('429')]: '0+10x60', [answered('200')]: '0+300x60' },
   },
   ParleySlowReaders: constant(gauge('parley_bytes_waiting'), String(2 ** 27), String(2 ** 26)),
+  ParleySubscriptionLags: constant(
+    `parley_subscription_lag_seconds{${NODE},subscription="crm"}`,
+    '601',
+    '600',
+  ),
   ParleyEventLoopSlow: constant(gauge('nodejs_eventloop_lag_p99_seconds'), '0.3', '0.11'),
   ParleyDiskFull: constant(gauge('parley_disk_free_bytes'), String(2 ** 30), String(2 ** 31)),
   ParleyClockBehind: constant(gauge('parley_clock_behind'), '1', '0'),
@@ -163,7 +170,7 @@ describe('the alerts and the dashboard of deploy/', function () {
     let prometheus: Program | undefined;
     let metricsHost: string;
     before(async () => {
-      const env = { METRICS_PORT: '0', AUTH_RATE_LIMIT: '60:10' };
+      const env = { METRICS_PORT: '0', AUTH_RATE_LIMIT: '60:10', ...EGRESS };
       node = await startServer({ engine: 'sqlite', env });
       metricsHost = /metrics are at http:\/\/([^"/]+)/.exec(node.log)?.[1] ?? '';
     });
@@ -174,6 +181,8 @@ describe('the alerts and the dashboard of deploy/', function () {
 
     it('ask for metrics that a node has', async () => {
       await talk(node);
+      const [host, receiver] = [await HostServer.of(node), await Receiver.start()];
+      await host.subscribe('crm', { url: receiver.url });
       const exported = new Set<string>();
       await eventually('the first garbage was collected', async () => {
         const { text } = await ask(`http://${metricsHost}`, 'GET /metrics');
@@ -183,6 +192,8 @@ describe('the alerts and the dashboard of deploy/', function () {
       const asked = [...new Set([rules, ...queries].flatMap(metricsIn))];
       expect(asked).to.have.length.above(15);
       for (const name of asked) expect([...exported], name).to.include(name);
+      await host.ask('DELETE /server/subscriptions/crm');
+      await receiver.close();
     });
 
     it('lead to a page whose commands run', () => {
@@ -200,10 +211,13 @@ describe('the alerts and the dashboard of deploy/', function () {
         .and.to.match(/^parley_ready 1$/m);
     });
 
-    it('fire in Prometheus when passwords are guessed, a file is lost and the node dies', async () => {
+    it('fire in Prometheus when passwords are guessed, a receiver is away, a file is lost and the node dies', async () => {
       const [dir, port] = [tempDir(), await freePort()];
       // The same rules, but for the times, which a test does not wait for.
-      const hurried = rules.replaceAll(/^( +for:) .*$/gm, '$1 0s').replaceAll(/\[\d+m\]/g, '[5s]');
+      const hurried = rules
+        .replaceAll(/^( +for:) .*$/gm, '$1 0s')
+        .replaceAll(/\[\d+m\]/g, '[5s]')
+        .replace('lag_seconds) > 600', 'lag_seconds) > 2');
       writeFileSync(join(dir, 'alerts.yaml'), hurried);
       const config = read('deploy/prometheus/prometheus.yaml')
         .replaceAll('15s', '1s')
@@ -231,6 +245,11 @@ describe('the alerts and the dashboard of deploy/', function () {
         for (let n = 0; n < 20; n++) await ask(node.url, 'POST /user/signin', { json });
         return (await firing()).includes('ParleyGuessing');
       });
+      const host = await HostServer.of(node);
+      await host.subscribe('crm', { url: `http://127.0.0.1:${await freePort()}/`, from: 'start' });
+      await eventually('ParleySubscriptionLags', async () =>
+        (await firing()).includes('ParleySubscriptionLags'),
+      );
       rmSync(join(node.dataDir, 'vault.db'));
       await eventually('ParleyNotReady', async () => (await firing()).includes('ParleyNotReady'));
       await node.kill();

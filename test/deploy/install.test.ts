@@ -214,7 +214,7 @@ describe('An installation from the package', function () {
     const file = machine.at('etc/parley.env');
     const before = readFileSync(file, 'utf8');
     writeFileSync(file, `# a comment\n\nMONGO_URL=${mongo}\nLOG_ORIGIN="two words"`);
-    const bin = machine.at('opt/parley/dist/src/cli/bin.js');
+    const bin = machine.at('opt/parley/dist/server/lib/bin.js');
     const kept = readFileSync(bin, 'utf8');
     writeFileSync(bin, '#!/bin/sh\necho "$MONGO_URL|$LOG_ORIGIN|$DATA_DIR|$*"\n');
     expect(machine.run('parley user list')).to.equal(

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { readConfig } from '../../src/base/settings.js';
 import { allBlocks } from '../docs/blocks.js';
+import { natsServerBinary } from '../support/nats.js';
 import { tempDir } from '../support/tempDir.js';
 import { readDockerfile, repository } from './dockerfile.js';
 
@@ -86,6 +87,17 @@ describe('the manifests for Kubernetes', () => {
     const config = readConfig({ ...given, MASTER_KEY: Buffer.alloc(32, 7).toString('base64') });
     expect(config.NATS_URL).to.have.length(3);
     expect(config).to.include({ TRUST_PROXY: 1, MONGO_URL: given.MONGO_URL });
+  });
+
+  it('have servers of NATS whose configuration nats-server takes', function () {
+    const binary = natsServerBinary();
+    if (binary === undefined) this.skip();
+    for (const file of ['nats.conf', 'nats-cluster.conf']) {
+      const asked = spawnSync(binary, ['-t', '-c', join(repository, 'deploy', file)], {
+        encoding: 'utf8',
+      });
+      expect(asked.stderr).to.include('is valid');
+    }
   });
 
   it('ask for life and readiness where the nodes answer, and give them the time that they need', () => {

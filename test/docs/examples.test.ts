@@ -4,12 +4,14 @@ import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
+import { ZodObject } from 'zod';
 import { commitLine } from '../../src/audit/verify/exportBundle.js';
 import { readHead } from '../../src/audit/verify/verify.js';
 import { readConfig } from '../../src/base/settings.js';
 import { newSigningSecret, signedHeaders } from '../../src/base/webhooks.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { type RequestName, requests } from '../../src/domain/contract.js';
+import { declaredEvents } from '../../src/domain/features.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
 import { buildCommit, emptyHead } from '../../src/log/commit.js';
@@ -134,6 +136,16 @@ describe('The code in the documentation', function () {
         expect(found).to.deep.include({ size: 1, partition: 3, commit: { position: 1, hash: commit.hash } });
       }
     });
+
+  it('of docs/log-format.md stands beside a table with each type of event and each of its fields', () => {
+    const lines = readFileSync(`${repository}/docs/log-format.md`, 'utf8').split('\n');
+    const rows = lines.filter((line) => line.startsWith('| `'));
+    for (const { type, data } of declaredEvents) {
+      const row = rows.find((line) => line.split('|')[1]?.includes(`\`${type}\``)) ?? '';
+      if (!(data instanceof ZodObject)) throw new Error(`the data of ${type} is no object`);
+      for (const field of Object.keys(data.shape)) expect(row, `${type}.${field}`).to.include(`\`${field}\``);
+    }
+  });
 
   for (const block of under('delivery'))
     it(`at ${placeOf(block)} has the headers that are sent, and a body of JSON`, () => {

@@ -2,12 +2,14 @@ import type { Block } from './blocks.js';
 
 /** How the tests check a block of code. */
 export type Rule =
-  /** The test of docs/audit.md runs it. */
+  /** The test of this document alone runs it: `audit.test.ts`, `moving.test.ts`, `questions.test.ts`. */
   | 'walk'
   /** A shell runs it against a server. */
   | 'pasted'
   /** A test of `test/deploy` runs it. */
   | 'deploy'
+  /** `test/docs/tutorial.test.ts` runs it, or writes it into the file that it names. */
+  | 'tutorial'
   /** It is part of a program that is compiled and run. */
   | 'program'
   /** It is JSON of the named shape. */
@@ -48,6 +50,7 @@ const notRun: Readonly<Record<string, string>> = {
 /** Returns the rule of a block, or undefined if it has none. */
 export function ruleOf({ file, info, code }: Block): Rule | undefined {
   const [language, what] = info.split(' ');
+  if (file === 'docs/tutorial.md') return what === undefined ? undefined : 'tutorial';
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
@@ -62,7 +65,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   // Key rotation and the acceptance of a restored log would change the results of the other commands.
   if (info === 'text' && file === 'docs/audit.md') return 'commands';
   if (info !== 'sh') return undefined;
-  if (file === 'docs/audit.md') return 'walk';
+  if (['audit', 'moving', 'questions'].some((name) => file === `docs/${name}.md`)) return 'walk';
   if (file === 'docs/small-server.md') return code.startsWith('npm ci') ? 'commands' : 'deploy';
   if (file === 'docs/cluster.md') return code.startsWith('for node') ? 'deploy' : 'commands';
   if (file === 'docs/incidents.md') return 'deploy';

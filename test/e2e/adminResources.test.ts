@@ -7,7 +7,7 @@ import { EGRESS, Receiver } from '../support/receiver.js';
 import { Newcomer } from './newcomer.js';
 
 for (const engine of allKinds) {
-  describe(`what the page of admins reads (${engine})`, function () {
+  describe(`what the pages of admins and auditors read (${engine})`, function () {
     this.timeout(60_000);
     let server: Running;
     let [moderator, admin, auditor]: Newcomer[] = [];
@@ -77,6 +77,23 @@ for (const engine of allKinds) {
       expect(await second.device.closed).to.equal(4401);
       expect((await on(user, `GET /user/${user.userId}`)).status).to.equal(401);
       expect((await on(admin, `GET ${path}`)).body.sessions).to.deep.equal([]);
+    });
+
+    it('finds users by name for auditors, whoever they have blocked, and records it', async () => {
+      const user = await Newcomer.at(server);
+      const device = await user.device();
+      await device.request('block user', { userId: auditor?.userId ?? '', block: true });
+      await device.close();
+      const { username = '' } = user.user;
+      const path = `/audit/users?q=${username?.slice(1)}`;
+      const { status, body } = await on(auditor, `GET ${path}`);
+      expect(status).to.equal(200);
+      expect(body.users).to.deep.equal([user.user]);
+      expect(await readsOf(auditor)).to.deep.include({
+        ...{ userId: auditor?.userId, resource: 'user', query: { q: username?.slice(1) } },
+      });
+      for (const who of [user, moderator, admin]) expect((await on(who, `GET ${path}`)).status).to.equal(403);
+      expect((await on(auditor, 'GET /audit/users')).status).to.equal(400);
     });
 
     it('shows the subscriptions of the host, and lets one go on from another place', async () => {

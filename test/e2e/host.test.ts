@@ -247,6 +247,8 @@ for (const engine of allKinds) {
         expect(decided.map(({ data, via }) => [data.by, via])).to.deep.equal(
           Array(5).fill(['system', keyId]),
         );
+        const erased = events.filter(({ type }) => type === 'UserErased');
+        expect(erased.map(({ actor, via }) => [actor, via])).to.deep.equal([[made.userId, keyId]]);
       });
 
       it('who hold a role are for the command line alone', async () => {

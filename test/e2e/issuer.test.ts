@@ -1,10 +1,8 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { Provider } from 'oidc-provider';
 import { ask } from '../support/http.js';
 import { RawSocket } from '../support/rawSocket.js';
+import { type RealIssuer, startRealIssuer } from '../support/realIssuer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
 const REDIRECT_URI = 'http://127.0.0.1:1/signed-in';
@@ -36,56 +34,19 @@ class Browser {
   }
 }
 
-function withoutDispatcher(options: RequestInit): RequestInit {
-  const { dispatcher: _, ...rest } = options as RequestInit & { readonly dispatcher?: unknown }; // Node's own field.
-  return rest;
-}
-
 describe('an issuer of another maker (oidc-provider)', function () {
   this.timeout(60_000);
-  let issuer: Server;
-  let url: string;
+  let issuer: RealIssuer;
   let server: ServerProcess;
 
   before(async () => {
-    issuer = createServer();
-    await new Promise<void>((resolve) => issuer.listen(0, '127.0.0.1', resolve));
-    url = `http://127.0.0.1:${(issuer.address() as AddressInfo).port}`; // It listens on a port.
-    server = await startServer({
-      engine: 'sqlite',
-      env: {
-        ...{ OIDC_ISSUER: url, OIDC_AUDIENCE: 'parley', OIDC_CLIENT_ID: 'parley' },
-        ...{ EGRESS_ALLOW: '127.0.0.0/8', SIGN_UP: 'external' },
-      },
-    });
-    const provider = new Provider(url, {
-      clients: [
-        {
-          client_id: 'parley',
-          token_endpoint_auth_method: 'none',
-          application_type: 'native',
-          redirect_uris: [REDIRECT_URI],
-          backchannel_logout_uri: `${server.url}/oidc/logout`,
-          backchannel_logout_session_required: true,
-        },
-      ],
-      features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
-      conformIdTokenClaims: false,
-      claims: { openid: ['sub', 'sid'], profile: ['name', 'preferred_username'] },
-      findAccount: (_, sub) => ({
-        accountId: sub,
-        claims: () => ({ sub, name: 'Ada L.', preferred_username: `name-${sub.slice(0, 8)}` }),
-      }),
-      cookies: { keys: ['a key of this test'] },
-      // Its own refuses loopback addresses, where the server under test listens.
-      fetch: (to, options = {}) => fetch(to, withoutDispatcher(options)),
-    });
-    issuer.on('request', provider.callback());
+    issuer = await startRealIssuer();
+    server = await startServer({ engine: 'sqlite', env: { ...issuer.settings, SIGN_UP: 'external' } });
+    issuer.serve({ redirectUri: REDIRECT_URI, server: server.url });
   });
   after(async () => {
     await server?.stop();
-    issuer.closeAllConnections();
-    issuer.close();
+    issuer?.close();
   });
 
   /** Signs in at the issuer as a page does, and gives its answer to Parley. */
@@ -130,9 +91,9 @@ describe('an issuer of another maker (oidc-provider)', function () {
       await RawSocket.open(server.wsUrl, mine.token),
       await RawSocket.open(server.wsUrl, body.token),
     ];
-    const page = await own.ask(`${url}/session/end?id_token_hint=${mine.token}`);
+    const page = await own.ask(`${issuer.url}/session/end?id_token_hint=${mine.token}`);
     const [, xsrf = ''] = /name="xsrf" value="([^"]+)"/.exec(await page.text()) ?? [];
-    await own.ask(`${url}/session/end/confirm`, { xsrf, logout: 'yes' });
+    await own.ask(`${issuer.url}/session/end/confirm`, { xsrf, logout: 'yes' });
     expect(await device.closed).to.equal(4401);
     expect((await ask(server.url, `GET /user/${mine.user.userId}`, { token: mine.token })).status).to.equal(
       401,

@@ -30,7 +30,7 @@ describe('An erasure', () => {
       for (const isDone of [false, true]) {
         const fault: Fault = { call, isDone, error: new VaultUnavailable('it is away') };
         const world = await ErasureWorld.fresh();
-        const error = await rejection(world.erase(world.process(fault)));
+        const error = await rejection(world.erase(world.process(fault), 'a key'));
         expect(error, `step ${call}`).to.be.instanceOf(ParleyError).with.property('code', 'unknown');
         const next = world.process();
         next.start();
@@ -39,6 +39,7 @@ describe('An erasure', () => {
         expect(await world.state(), `cut off at step ${call}, ${isDone ? 'done' : 'not done'}`).to.deep.equal(
           done,
         );
+        expect([...world.vias], 'each command names the key that has asked').to.deep.equal(['a key']);
       }
   });
 

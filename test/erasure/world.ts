@@ -27,6 +27,8 @@ export class ErasureWorld {
   readonly rooms: readonly string[] = [randomUUID(), randomUUID()].sort();
   readonly leftRooms = new Set<string>();
   readonly announced: string[] = [];
+  /** The keys that the commands have named. */
+  readonly vias = new Set<string | undefined>();
   isErased = false;
   isEvicted = false;
   session: { token: string; session: Session } | undefined;
@@ -77,7 +79,7 @@ export class ErasureWorld {
           keys: { destroy: port((owner: string) => keys.destroy(owner)) },
           sessions: { revokeAll: port((user: string) => sessions.revokeAll(user)) },
           erasures: {
-            begin: (user, name) => erasures.begin(user, name),
+            begin: (user, name, via) => erasures.begin(user, name, via),
             list: () => erasures.list(),
             eraseClaim: port((erasure: BegunErasure) => erasures.eraseClaim(erasure)),
             end: port((user: string) => erasures.end(user)),
@@ -98,8 +100,8 @@ export class ErasureWorld {
     });
   }
 
-  erase(erasures: Erasures): Promise<void> {
-    return erasures.erase(this.userId, NAME);
+  erase(erasures: Erasures, via?: string): Promise<void> {
+    return erasures.erase(this.userId, NAME, via);
   }
 
   /** The steps that are done, and those that are left. */
@@ -118,6 +120,7 @@ export class ErasureWorld {
 
   async #execute(command: Command): Promise<unknown> {
     const moment = { partition: 0, size: 1 };
+    this.vias.add(command.via);
     if (command.kind === 'erase user') {
       const changed = !this.isErased;
       this.isErased = true;

@@ -31,8 +31,8 @@ describe('the pages', () => {
     return /<script[^>]* src="(?<path>[^"]+)"/.exec(body.toString())?.groups?.path ?? 'no script';
   };
 
-  it('are at / and /audit, without a sign-in', async () => {
-    for (const path of ['/', '/audit']) {
+  it('are at /, /audit and /admin, without a sign-in', async () => {
+    for (const path of ['/', '/audit', '/admin']) {
       const { status, headers, body } = await raw(path);
       expect(status, path).to.equal(200);
       expect(headers['content-type']).to.match(/^text\/html/);
@@ -41,7 +41,7 @@ describe('the pages', () => {
   });
 
   it('allow scripts and styles of this server only, and hold none themselves', async () => {
-    for (const path of ['/', '/audit']) {
+    for (const path of ['/', '/audit', '/admin']) {
       const { headers, body } = await raw(path);
       const policy = String(headers['content-security-policy']);
       expect(policy).to.contain("default-src 'none'").and.to.contain("script-src 'self'");

@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import { DataDirInUse, lockDataDir } from '../../src/app/openStores.js';
+import { DataDirInUse, lockDataDir } from '../../src/app/dataDir.js';
 import { start } from './child.js';
 
 describe('the lock of a data directory', () => {

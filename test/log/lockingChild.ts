@@ -1,4 +1,4 @@
-import { lockDataDir } from '../../src/app/openStores.js';
+import { lockDataDir } from '../../src/app/dataDir.js';
 
 // Runs as its own process. Holds a data directory until killed.
 lockDataDir(process.argv[2] ?? '');

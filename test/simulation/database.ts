@@ -1,5 +1,6 @@
 import { MongoNetworkError, MongoServerError } from 'mongodb';
-import { COMMITS, type CommitDocument } from '../../src/log/mongoLog.js';
+import type { CommitDocument } from '../../src/log/mongoLog.js';
+import { COMMITS } from '../../src/log/mongoLogMeta.js';
 import { type Document, keyOf, scalar } from './query.js';
 import type { World } from './world.js';
 

@@ -74,3 +74,22 @@ describe('The texts of the pages', () => {
       });
     });
 });
+
+describe('The style sheets of the pages', () => {
+  const web = fileURLToPath(new URL('../../../web/', import.meta.url));
+  const sheets = readdirSync(web, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.css'),
+  );
+
+  it('say start and end, not left and right, which differ by the direction of the text', () => {
+    expect(sheets).to.include('ui/controls.css');
+    const physical =
+      /(?:^|[\s;{])(?:[a-z-]+-)?(?:left|right)(?:-[a-z]+)?\s*:|text-align:\s*(?:left|right)|float:/;
+    // Except what a script has measured.
+    for (const sheet of sheets)
+      for (const [i, line] of readFileSync(`${web}${sheet}`, 'utf8').split('\n').entries())
+        expect(physical.test(line) && !line.includes('left: var(--x'), `${sheet}:${i + 1}: ${line}`).to.equal(
+          false,
+        );
+  });
+});

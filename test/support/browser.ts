@@ -21,8 +21,11 @@ const places = [
  *
  * @param more flags of Chromium
  */
-export async function openBrowser(more: readonly string[] = []): Promise<Browser | undefined> {
-  const executablePath = process.env.CHROMIUM ?? places.find((place) => existsSync(place));
+export async function openBrowser(
+  more: readonly string[] = [],
+  from: readonly string[] = places,
+): Promise<Browser | undefined> {
+  const executablePath = process.env.CHROMIUM ?? from.find((place) => existsSync(place));
   if (executablePath === undefined) {
     if (process.env.CI === 'true') throw new Error('CI needs a Chromium: apt-get install chromium');
     console.warn('no Chromium here (CHROMIUM names one): the tests in a browser are left out');
@@ -31,6 +34,10 @@ export async function openBrowser(more: readonly string[] = []): Promise<Browser
   // As root, in a container, Chromium has no sandbox of its own; it opens this project's pages only.
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', ...more] });
 }
+
+/** The same with notifications, which the headless shell does not have, if there is one. */
+export const openWholeBrowser = (): Promise<Browser | undefined> =>
+  openBrowser([], [...places.slice(1), ...places]);
 
 /** The two widths and the two schemes that every main view is looked at in. */
 const allLooks = [375, 1280].flatMap((width) =>

@@ -150,8 +150,8 @@ class FakeErasures implements ErasureStore {
     this.#credentials = credentials;
   }
 
-  async begin(userId: string, username: string): Promise<BegunErasure> {
-    const begun = { userId, claim: username };
+  async begin(userId: string, username: string, via?: string): Promise<BegunErasure> {
+    const begun = { userId, claim: username, ...(via === undefined ? {} : { via }) };
     this.#begun.set(userId, begun);
     return begun;
   }

@@ -1,3 +1,4 @@
+import './alarms.css';
 import { useEffect } from 'preact/hooks';
 import { downloadJson } from '../ui/browser.js';
 import { formatUtcMs } from '../ui/format.js';

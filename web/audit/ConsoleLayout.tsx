@@ -1,38 +1,44 @@
-import type { User } from '@parley/client';
 import { useEffect, useMemo } from 'preact/hooks';
+import { ConsoleFrame } from '../console/ConsoleFrame.js';
+import type { Visitor } from '../console/Gate.js';
+import { useRoute } from '../console/route.js';
+import { UserCache, UsersContext } from '../console/userNames.js';
 import { hasWebCrypto } from '../ui/browser.js';
-import { DarkThemeToggle } from '../ui/theme.js';
 import { OpenAlarms } from './Alarms.js';
-import type { AuditApi } from './auditApi.js';
-import { ConsoleContext, type ConsoleServices, UserCache } from './consoleContext.js';
+import { ConsoleContext, type ConsoleServices } from './consoleContext.js';
 import { EventsView } from './events/EventsView.js';
 import { HeadsView } from './heads/HeadsView.js';
+import { MessageView } from './message/MessageView.js';
+import { NameSearch } from './names.js';
 import { PastView } from './past/PastView.js';
 import { ProofView } from './proof/ProofView.js';
-import { hrefOf, useRoute, type View, views } from './route.js';
+import { type View, views } from './route.js';
 import { Witness } from './witness/witness.js';
 
 const titles: Readonly<Record<View, string>> = {
   events: 'Events',
   past: 'Point in time',
+  message: 'Message',
   proof: 'Proof',
   heads: 'Signed heads',
 };
-const components = { events: EventsView, past: PastView, proof: ProofView, heads: HeadsView } as const;
-
-interface Props {
-  readonly api: AuditApi;
-  readonly user: User;
-  readonly onSignOut: () => void;
-}
+const components = {
+  events: EventsView,
+  past: PastView,
+  message: MessageView,
+  proof: ProofView,
+  heads: HeadsView,
+} as const;
 
 /** The header, the alarms and the open view. The witness checks the signed heads whichever view is open. */
-export function ConsoleLayout({ api, user, onSignOut }: Props) {
-  const { view, query } = useRoute();
+export function ConsoleLayout({ visitor }: { readonly visitor: Visitor }) {
+  const { api } = visitor;
+  const { view, query } = useRoute(views);
   const services: ConsoleServices = useMemo(
-    () => ({ api, users: new UserCache(api), witness: new Witness(api) }),
+    () => ({ api, names: new NameSearch(api), witness: new Witness(api) }),
     [api],
   );
+  const users = useMemo(() => new UserCache(api), [api]);
   useEffect(() => {
     services.witness.start();
     return () => services.witness.stop();
@@ -40,40 +46,27 @@ export function ConsoleLayout({ api, user, onSignOut }: Props) {
   const OpenView = components[view];
   return (
     <ConsoleContext.Provider value={services}>
-      <header class="top">
-        <p class="brand">
-          Parley <span>audit</span>
-        </p>
-        <nav aria-label="Views">
-          <ul>
-            {views.map((each) => (
-              <li key={each}>
-                <a href={hrefOf(each)} aria-current={each === view ? 'page' : undefined}>
-                  {titles[each]}
-                </a>
-              </li>
-            ))}
-          </ul>
-        </nav>
-        <div class="row account">
-          <span class="username">{user.username}</span>
-          <DarkThemeToggle />
-          <button class="button" type="button" onClick={onSignOut}>
-            Sign out
-          </button>
-        </div>
-      </header>
-      <OpenAlarms title={`${titles[view]} · Parley audit`} />
-      {hasWebCrypto() ? null : (
-        <p class="notice wide" role="status">
-          This page cannot verify anything: browsers offer Web Crypto only over HTTPS and on localhost. Open
-          the console over HTTPS, or use <code>npx parley audit verify</code>.
-        </p>
-      )}
-      <main>
-        <h1>{titles[view]}</h1>
-        <OpenView key={view} query={query} />
-      </main>
+      <UsersContext.Provider value={users}>
+        <ConsoleFrame
+          name="audit"
+          path="/audit"
+          {...{ visitor, view }}
+          titles={views.map((each) => [each, titles[each]])}
+          above={
+            <>
+              <OpenAlarms title={`${titles[view]} · Parley audit`} />
+              {hasWebCrypto() ? null : (
+                <p class="notice wide" role="status">
+                  This page cannot verify anything: browsers offer Web Crypto only over HTTPS and on
+                  localhost. Open the console over HTTPS, or use <code>npx parley audit verify</code>.
+                </p>
+              )}
+            </>
+          }
+        >
+          <OpenView key={view} query={query} />
+        </ConsoleFrame>
+      </UsersContext.Provider>
     </ConsoleContext.Provider>
   );
 }

@@ -1,16 +1,13 @@
-import type { User } from '@parley/client';
 import { createContext } from 'preact';
-import { useContext, useEffect, useState } from 'preact/hooks';
-import { displayName } from '../ui/displayName.js';
-import type { AuditApi } from './auditApi.js';
+import { useContext } from 'preact/hooks';
+import type { ConsoleApi } from '../console/consoleApi.js';
+import type { NameSearch } from './names.js';
 import type { Witness } from './witness/witness.js';
-
-const MAX_CACHED_USERS = 2000;
 
 /** What every view of the console shares while one auditor is signed in. */
 export interface ConsoleServices {
-  readonly api: AuditApi;
-  readonly users: UserCache;
+  readonly api: ConsoleApi;
+  readonly names: NameSearch;
   readonly witness: Witness;
 }
 
@@ -20,51 +17,4 @@ export function useConsole(): ConsoleServices {
   const services = useContext(ConsoleContext);
   if (!services) throw new Error('useConsole needs a ConsoleContext around the component');
   return services;
-}
-
-/** Users by id, each requested once; removes the oldest entries first. */
-export class UserCache {
-  readonly #users = new Map<string, Promise<User | undefined>>();
-
-  constructor(private readonly api: AuditApi) {}
-
-  /** The user with this id; `undefined` if the request fails. */
-  get(userId: string): Promise<User | undefined> {
-    const cached = this.#users.get(userId);
-    if (cached) return cached;
-    const request = this.api.json<{ user: User }>(`/user/${encodeURIComponent(userId)}`).then(
-      ({ user }) => user,
-      () => {
-        // Not cached, so that the next component that shows this user asks again.
-        this.#users.delete(userId);
-        return undefined;
-      },
-    );
-    this.#users.set(userId, request);
-    const [oldest] = this.#users.keys();
-    if (this.#users.size > MAX_CACHED_USERS && oldest !== undefined) this.#users.delete(oldest);
-    return request;
-  }
-}
-
-/** The first eight characters of an id. */
-export const shortId = (id: string): string => id.slice(0, 8);
-
-/** A user's name; the short id until the name is loaded. */
-export function UserName({ id }: { readonly id: string }) {
-  const { users } = useConsole();
-  const [name, setName] = useState<string>();
-  useEffect(() => {
-    let isOver = false;
-    setName(undefined);
-    if (id !== 'system')
-      void users.get(id).then((user) => {
-        if (!isOver && user) setName(displayName(user));
-      });
-    return () => {
-      isOver = true;
-    };
-  }, [id, users]);
-  if (id === 'system') return <span>system</span>;
-  return <span title={id}>{name ?? <span class="mono">{shortId(id)}</span>}</span>;
 }

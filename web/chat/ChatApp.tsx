@@ -8,6 +8,8 @@ import { SignIn } from '../ui/SignIn.js';
 import { endSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
 import { loadTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
+import { UpdateNotice } from './app/UpdateNotice.js';
+import { checkForUpdate, checkForUpdateIfDue, reloadForNewBuild } from './app/worker.js';
 import { ChatPage } from './ChatPage.js';
 import { openDevice, rest } from './device.js';
 
@@ -52,16 +54,23 @@ function OpenDevice({ session }: DeviceProps) {
 function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Store }) {
   useEffect(() => {
     store.start();
+    let wasLost = false;
     // The server ends the connection when the user signs out on another device.
     const unsubscribe = store.subscribe(() => {
       const { connection } = store.get();
       if (connection.state === 'ended' && connection.why === 'signed_out') endSession(session);
+      // A server that was away may have a new build.
+      if (connection.state === 'live' && wasLost) checkForUpdate();
+      wasLost = connection.state === 'waiting' || (wasLost && connection.state !== 'live');
     });
     const retry = (): void => store.retry();
     const onVisibility = (): void => {
       const isVisible = document.visibilityState === 'visible';
       store.setActive(isVisible);
-      if (isVisible) retry();
+      if (isVisible) {
+        retry();
+        checkForUpdateIfDue();
+      }
     };
     onVisibility();
     document.addEventListener('visibilitychange', onVisibility);
@@ -72,9 +81,15 @@ function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Sto
       unsubscribe();
     };
   }, [store]);
-  return <ChatPage store={store} session={session} />;
+  return (
+    <>
+      <UpdateNotice />
+      <ChatPage store={store} session={session} />
+    </>
+  );
 }
 
 applyTheme();
+reloadForNewBuild();
 const root = document.getElementById('app');
 void loadTexts().then(() => root && render(<ChatApp />, root));

@@ -62,11 +62,18 @@ interface RowsProps {
 }
 
 function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
+  const { me } = useChatPage();
   return (
     <nav aria-label={label}>
       <ul>
         {chats.map((chat) => (
-          <ChatRow key={chat.roomId} chat={chat} isOpen={chat.roomId === openRoom} onOpen={onOpen} />
+          <ChatRow
+            key={chat.roomId}
+            chat={chat}
+            myUserId={me.userId}
+            isOpen={chat.roomId === openRoom}
+            onOpen={onOpen}
+          />
         ))}
       </ul>
     </nav>

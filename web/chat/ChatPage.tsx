@@ -1,21 +1,21 @@
 import type { Store } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { useSource } from '../ui/hooks.js';
 import { Avatar, Icon, type IconName } from '../ui/icons.js';
 import type { Session } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { useOpenRoom } from './address.js';
+import { useAlerts } from './alerts/alerts.js';
 import { ChatList, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
-import { ChatPageContext, useChatPage } from './chatContext.js';
+import { ChatActionsContext, ChatPageContext, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
-import { useNotifications } from './device.js';
 import { moveFocus } from './Menu.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
 import { useNewFriends } from './people/newFriends.js';
-import { RoomPane } from './RoomPane.js';
+import { loadConversation, RoomPane } from './RoomPane.js';
 import './side.css';
 
 interface Props {
@@ -29,50 +29,60 @@ export function ChatPage({ store, session }: Props) {
   const [roomId, openRoom] = useOpenRoom();
   const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
-  useNotifications(snapshot, me.userId);
-  const page = useMemo(
-    () => ({ store, session, snapshot, me, dialogs, openRoom }),
-    [store, session, snapshot, me, dialogs],
-  );
+  useAlerts(snapshot, me.userId);
+  // If it cannot be loaded now, the first room tries again.
+  useEffect(() => void loadConversation().catch(() => {}), []);
+  const actions = useMemo(() => ({ store, session, dialogs, openRoom }), [store, session, dialogs, openRoom]);
+  const page = useMemo(() => ({ ...actions, snapshot, me }), [actions, snapshot, me]);
   return (
-    <ChatPageContext.Provider value={page}>
-      <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
-        <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
-        <Side openRoomId={roomId} />
-        <div class="main">
-          {roomId === undefined ? (
-            <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
-          ) : (
-            <RoomPane
-              key={roomId}
-              roomId={roomId}
-              chat={allChats(snapshot).find((chat) => chat.roomId === roomId)}
-              onBack={() => openRoom(undefined)}
-            />
-          )}
-        </div>
-        <DialogLayer views={views} />
-      </main>
-    </ChatPageContext.Provider>
+    <ChatActionsContext.Provider value={actions}>
+      <ChatPageContext.Provider value={page}>
+        <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
+          <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
+          <Side openRoomId={roomId} />
+          <div class="main">
+            {roomId === undefined ? (
+              <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
+            ) : (
+              <RoomPane
+                key={roomId}
+                roomId={roomId}
+                chat={allChats(snapshot).find((chat) => chat.roomId === roomId)}
+                onBack={() => openRoom(undefined)}
+              />
+            )}
+          </div>
+          <DialogLayer views={views} />
+        </main>
+      </ChatPageContext.Provider>
+    </ChatActionsContext.Provider>
   );
 }
 
 /** The chats, and the search over them. */
 function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
-  const { openRoom } = useChatPage();
+  const { openRoom, snapshot } = useChatPage();
   const [query, setQuery] = useState('');
   const [list, setList] = useState<ListName>('chats');
   const search = useRef<HTMLInputElement>(null);
+  const hasRequests = snapshot.requests.length > 0;
+  useEffect(() => {
+    // The last request was answered.
+    if (!hasRequests) setList((shown) => (shown === 'requests' ? 'chats' : shown));
+  }, [hasRequests]);
   useFirstArchived();
   useSearchKey(() => {
     // In a narrow window the room covers the list.
     if (search.current?.offsetParent === null) openRoom(undefined);
     requestAnimationFrame(() => search.current?.select());
   });
-  const open = (id: string): void => {
-    setQuery('');
-    openRoom(id);
-  };
+  const open = useCallback(
+    (id: string): void => {
+      setQuery('');
+      openRoom(id);
+    },
+    [openRoom],
+  );
   return (
     <section
       class="side"
@@ -157,12 +167,14 @@ function AccountBar() {
         <span class="hidden-visually">{text('bar.chatsOf')} </span>
         <bdi>{displayName(me)}</bdi>
       </h1>
-      <BarButton name="person" label={text('bar.friends')} view="friends">
+      <BarButton
+        name="person"
+        label={text(newFriends.length > 0 ? 'bar.newFriends' : 'bar.friends', { count: newFriends.length })}
+        view="friends"
+      >
         {newFriends.length > 0 && (
-          <span class="badge">
-            <span class="hidden-visually">, </span>
+          <span class="badge" aria-hidden="true">
             {newFriends.length}
-            <span class="hidden-visually"> {text('bar.newFriends')}</span>
           </span>
         )}
       </BarButton>

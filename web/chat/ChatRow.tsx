@@ -1,24 +1,39 @@
 import type { ChatView } from '@parley/client';
+import { Component } from 'preact';
 import { chatName, displayName } from '../ui/displayName.js';
 import { formatShort } from '../ui/format.js';
 import { Avatar, Icon } from '../ui/icons.js';
 import { text } from '../ui/texts.js';
 import { chatMenu, isMuted } from './chatActions.js';
-import { useChatPage } from './chatContext.js';
+import { useChatActions } from './chatContext.js';
 import { GroupAvatar } from './groups/GroupAvatar.js';
 import { MenuButton, useMenu } from './Menu.js';
 
 interface Props {
   readonly chat: ChatView;
+  readonly myUserId: string;
   readonly isOpen: boolean;
   readonly onOpen: (roomId: string) => void;
 }
 
-/** One chat of a list, with its menu. */
-export function ChatRow({ chat, isOpen, onOpen }: Props) {
-  const page = useChatPage();
+/** One chat of a list, with its menu. Of up to 1,000 rows, only those that change are drawn again. */
+export class ChatRow extends Component<Props> {
+  override shouldComponentUpdate({ chat, myUserId, isOpen, onOpen }: Props): boolean {
+    const { props } = this;
+    return (
+      chat !== props.chat || myUserId !== props.myUserId || isOpen !== props.isOpen || onOpen !== props.onOpen
+    );
+  }
+
+  override render(props: Props) {
+    return <RowWithMenu {...props} />;
+  }
+}
+
+function RowWithMenu({ chat, myUserId, isOpen, onOpen }: Props) {
+  const actions = useChatActions();
   const label = text('chat.menu');
-  const items = () => chatMenu(chat, page);
+  const items = () => chatMenu(chat, actions);
   const { handlers, menu } = useMenu(label, items);
   return (
     <li class="row">
@@ -30,7 +45,7 @@ export function ChatRow({ chat, isOpen, onOpen }: Props) {
         aria-current={isOpen ? 'true' : undefined}
         onClick={() => onOpen(chat.roomId)}
       >
-        <ChatLine chat={chat} isMine={chat.lastMessage?.senderId === page.me.userId} />
+        <ChatLine chat={chat} isMine={chat.lastMessage?.senderId === myUserId} />
       </button>
       {menu}
       <MenuButton label={label} class="row-menu" items={items}>

@@ -1,7 +1,7 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { text } from '../ui/texts.js';
-import type { Dialogs, DialogView } from './chatContext.js';
+import { type Dialogs, type DialogView, useChatActions } from './chatContext.js';
 
 /** The open views of the dialog, the shown one last, and what opens and closes them. */
 export function useDialogs(): { readonly dialogs: Dialogs; readonly views: readonly DialogView[] } {
@@ -25,6 +25,7 @@ type State = ComponentType<DialogProps> | 'loading' | 'failed';
 
 /** The dialog, whose code is loaded when it is first opened. */
 export function DialogLayer({ views }: DialogProps) {
+  const { dialogs } = useChatActions();
   const [Dialog, setDialog] = useState<State>('loading');
   const isOpen = views.length > 0;
   useEffect(() => {
@@ -37,8 +38,11 @@ export function DialogLayer({ views }: DialogProps) {
   if (!isOpen) return null;
   if (typeof Dialog === 'function') return <Dialog views={views} />;
   return Dialog === 'failed' ? (
-    <p class="toast" role="alert">
+    <div class="toast" role="alert">
       {text('dialog.failed')}
-    </p>
+      <button class="button" type="button" onClick={dialogs.close}>
+        {text('dialog.close')}
+      </button>
+    </div>
   ) : null;
 }

@@ -26,19 +26,21 @@ function Menu({ label, items, at, onClose }: MenuProps) {
   const [inner, setInner] = useState<readonly MenuItem[]>();
   useLayoutEffect(() => {
     const before = document.activeElement;
-    menu.current?.showPopover();
+    const element = menu.current;
+    element?.showPopover();
     // Not the browser's own: that also takes the release of the long press for a press beside the menu.
     const closeOutside = ({ target }: Event): void => {
-      if (!(target instanceof Node && menu.current?.contains(target))) onClose();
+      if (!(target instanceof Node && element?.contains(target))) onClose();
     };
     document.addEventListener('pointerdown', closeOutside, true);
     addEventListener('resize', onClose);
     return () => {
       document.removeEventListener('pointerdown', closeOutside, true);
       removeEventListener('resize', onClose);
-      // The focus was on what the menu has removed: it goes back, unless something else has taken it.
-      const isLost = document.activeElement === document.body || document.activeElement === null;
-      if (isLost && before instanceof HTMLElement && before.isConnected) before.focus();
+      // Unless something else has taken the focus, it goes back.
+      const { activeElement } = document;
+      const isTaken = activeElement !== document.body && !element?.contains(activeElement);
+      if (!isTaken && before instanceof HTMLElement) before.focus();
     };
   }, []);
   useLayoutEffect(() => {

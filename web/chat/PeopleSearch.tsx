@@ -7,7 +7,7 @@ import { ChatAvatar } from './ChatRow.js';
 import { addFriend } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { failureText } from './people/failureText.js';
-import { PersonRow } from './people/PersonRow.js';
+import { PersonRow, Row } from './people/PersonRow.js';
 
 /** Searches when the user has not typed for this time. */
 const TYPING_PAUSE_MS = 200;
@@ -22,8 +22,7 @@ export function PeopleSearch({ query, onOpen }: Props) {
   const page = useChatPage();
   const { store, snapshot } = page;
   const [error, setError] = useState<string>();
-  const isTooLong = countCodePoints(query) > SEARCH_CHARACTERS;
-  const found = useFound(query, isTooLong, setError);
+  const found = useFound(query, setError);
   const groups = groupsNamed(snapshot, query);
   const people = peopleNamed(snapshot, query, found);
   const isFriend = ({ userId }: User): boolean => snapshot.friends.some((friend) => friend.userId === userId);
@@ -42,7 +41,7 @@ export function PeopleSearch({ query, onOpen }: Props) {
     );
   };
   const count = groups.length + people.length;
-  const status = isTooLong
+  const status = isTooLong(query)
     ? text('search.tooLong', { max: SEARCH_CHARACTERS })
     : (error ?? (found ? text('search.found', { count }) : text('search.searching')));
   return (
@@ -84,16 +83,17 @@ export function PeopleSearch({ query, onOpen }: Props) {
   );
 }
 
+const isTooLong = (query: string): boolean => countCodePoints(query) > SEARCH_CHARACTERS;
+
 /** What the server finds; undefined before its first answer. */
-function useFound(
+export function useFound(
   query: string,
-  isTooLong: boolean,
   onError: (text: string | undefined) => void,
 ): readonly User[] | undefined {
   const { store } = useChatPage();
   const [found, setFound] = useState<readonly User[]>();
   useEffect(() => {
-    if (isTooLong) return;
+    if (query === '' || isTooLong(query)) return;
     let isOver = false;
     const timer = setTimeout(() => {
       store.searchPeople(query).then(
@@ -111,7 +111,7 @@ function useFound(
       isOver = true;
       clearTimeout(timer);
     };
-  }, [store, query, isTooLong]);
+  }, [store, query]);
   return found;
 }
 
@@ -122,39 +122,30 @@ export const allChats = ({ chats, requests, archived }: Snapshot): readonly Chat
 ];
 
 /** Whether one of the names contains the query, without regard to case. */
-const contains = (query: string, ...names: readonly (string | null | undefined)[]): boolean =>
+export const contains = (query: string, ...names: readonly (string | null | undefined)[]): boolean =>
   names.some((name) => name?.toLowerCase().includes(query.toLowerCase()));
 
 const groupsNamed = (snapshot: Snapshot, query: string): readonly ChatView[] =>
   allChats(snapshot).filter(({ other, name }) => !other && contains(query, name));
 
+/** More names are not looked through: the search makes them fewer. */
+const MOST_PEOPLE = 100;
+
 /** Partners of chats and friends, then what the server has found, each once. */
-function peopleNamed(snapshot: Snapshot, query: string, found: readonly User[] = []): readonly User[] {
+export function peopleNamed(snapshot: Snapshot, query: string, found: readonly User[] = []): readonly User[] {
   const partners = allChats(snapshot).flatMap(({ other }) => other ?? []);
   const known = [...partners, ...snapshot.friends].filter(({ username, displayName: shown }) =>
     contains(query, username, shown),
   );
-  return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()];
+  return [...new Map([...known, ...found].map((user) => [user.userId, user])).values()].slice(0, MOST_PEOPLE);
 }
 
-function GroupRow({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) {
-  return (
-    <li class="person">
-      <button
-        class="chat"
-        type="button"
-        data-row
-        aria-label={text('search.openChat', { name: chatName(chat) })}
-        onClick={onOpen}
-      >
-        <ChatAvatar chat={chat} />
-        <span class="texts">
-          <b class="name">
-            <bdi>{chatName(chat)}</bdi>
-          </b>
-          <span class="hint name">{text('group.members', { count: chat.members ?? 0 })}</span>
-        </span>
-      </button>
-    </li>
-  );
-}
+const GroupRow = ({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: () => void }) => (
+  <Row
+    avatar={<ChatAvatar chat={chat} />}
+    name={chatName(chat)}
+    hint={text('group.count', { count: chat.members ?? 0 })}
+    label={text('search.openChat', { name: chatName(chat) })}
+    onPress={onOpen}
+  />
+);

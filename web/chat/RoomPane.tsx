@@ -4,13 +4,17 @@ import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
 import { Icon } from '../ui/icons.js';
+import { lazily } from '../ui/lazily.js';
 import { text } from '../ui/texts.js';
 import { ChatAvatar } from './ChatRow.js';
 import { chatMenu, unblock } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { MenuButton } from './Menu.js';
-import { Conversation } from './messages/Conversation.js';
 import { RequestBar } from './people/RequestBar.js';
+
+/** The code of an open room: not needed for the sign-in, and loaded before somebody opens the first room. */
+export const loadConversation = async () => (await import('./messages/Conversation.js')).Conversation;
+const Conversation = lazily(loadConversation);
 
 interface Props {
   readonly roomId: string;
@@ -89,7 +93,7 @@ function subtitle({ other, typing, chat: info }: RoomView, chat: ChatView | unde
   if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
   const [first] = typing;
   if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });
-  return info ? text('group.members', { count: info.members ?? 0 }) : '';
+  return info ? text('group.count', { count: info.members ?? 0 }) : '';
 }
 
 /** What stands in place of the message field until this user has decided about the other. */

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useState } from 'preact/hooks';
 
 const PREFIX = '#room=';
 const roomInAddress = (): string | undefined =>
@@ -15,13 +15,13 @@ export function useOpenRoom(): readonly [string | undefined, (roomId: string | u
     addEventListener('popstate', update);
     return () => removeEventListener('popstate', update);
   }, []);
-  const openRoom = (roomId: string | undefined): void => {
+  const openRoom = useCallback((roomId: string | undefined): void => {
     const before = roomInAddress();
     if (roomId === before) return;
     const address = roomId === undefined ? location.pathname + location.search : PREFIX + roomId;
     if (roomId !== undefined && before === undefined) history.pushState(null, '', address);
     else history.replaceState(null, '', address);
     setOpenRoomId(roomId);
-  };
+  }, []);
   return [openRoomId, openRoom];
 }

@@ -1,7 +1,7 @@
 import type { ChatView, RequestInput, Store, User } from '@parley/client';
 import { chatName } from '../ui/displayName.js';
 import { text } from '../ui/texts.js';
-import type { ChatPageContext } from './chatContext.js';
+import type { ChatActions } from './chatContext.js';
 import type { MenuItem } from './Menu.js';
 import { addSeen } from './people/newFriends.js';
 
@@ -22,8 +22,8 @@ const changeChat = (store: Store, roomId: string, changes: Changes): void => {
 };
 
 /** The menu of a chat. */
-export function chatMenu(chat: ChatView, page: ChatPageContext): readonly MenuItem[] {
-  const { store, dialogs } = page;
+export function chatMenu(chat: ChatView, actions: ChatActions): readonly MenuItem[] {
+  const { store, dialogs } = actions;
   const { roomId, other } = chat;
   const set = (label: string, changes: Changes): MenuItem => ({
     label,
@@ -52,16 +52,16 @@ export function chatMenu(chat: ChatView, page: ChatPageContext): readonly MenuIt
     other
       ? { label: text('chat.profile'), run: () => dialogs.open({ name: 'profile', user: other }) }
       : { label: text('chat.details'), run: () => dialogs.open({ name: 'group', roomId }) },
-    ...(other && !other.erased ? safetyItems(chat, page) : []),
-    ...(!other && chat.isMember ? [leaveItem(chat, page)] : []),
+    ...(other && !other.erased ? safetyItems(chat, actions) : []),
+    ...(!other && chat.isMember ? [leaveItem(chat, actions)] : []),
   ];
 }
 
 /** What the menu of a private chat and that of a person have for safety. */
-function safetyItems(chat: ChatView, page: ChatPageContext): readonly MenuItem[] {
+function safetyItems(chat: ChatView, actions: ChatActions): readonly MenuItem[] {
   const { other, isBlocked } = chat;
   if (!other) return [];
-  const { dialogs, store } = page;
+  const { dialogs, store } = actions;
   const who = chatName(chat);
   return [
     {
@@ -71,17 +71,17 @@ function safetyItems(chat: ChatView, page: ChatPageContext): readonly MenuItem[]
     },
     isBlocked
       ? { label: text('block.undo'), run: () => void unblock(store, other.userId).catch(() => {}) }
-      : { label: text('block.action'), isDanger: true, run: () => askToBlock(page, other.userId, who) },
+      : { label: text('block.action'), isDanger: true, run: () => askToBlock(actions, other.userId, who) },
   ];
 }
 
-function leaveItem(chat: ChatView, page: ChatPageContext): MenuItem {
-  return { label: text('group.leave'), isDanger: true, run: () => askToLeave(page, chat) };
+function leaveItem(chat: ChatView, actions: ChatActions): MenuItem {
+  return { label: text('group.leave'), isDanger: true, run: () => askToLeave(actions, chat) };
 }
 
 /** Adds a friend, whom the list of friends then does not show as new. */
-export const addFriend = ({ store, me }: ChatPageContext, user: User): Promise<User> => {
-  addSeen(me.userId, user);
+export const addFriend = ({ store, session }: ChatActions, user: User): Promise<User> => {
+  addSeen(session.user.userId, user);
   return store.addFriend(user.userId);
 };
 
@@ -89,7 +89,7 @@ export const unblock = (store: Store, userId: string): Promise<unknown> =>
   store.request('block user', { userId, block: false });
 
 /** Asks whether to block somebody. */
-export const askToBlock = ({ store, dialogs }: ChatPageContext, userId: string, name: string): void =>
+export const askToBlock = ({ store, dialogs }: ChatActions, userId: string, name: string): void =>
   dialogs.open({
     name: 'question',
     question: {
@@ -101,8 +101,8 @@ export const askToBlock = ({ store, dialogs }: ChatPageContext, userId: string, 
   });
 
 /** Asks whether to leave a group. */
-const askToLeave = (
-  { store, dialogs }: ChatPageContext,
+export const askToLeave = (
+  { store, dialogs }: ChatActions,
   { roomId, name }: Pick<ChatView, 'roomId' | 'name'>,
 ): void =>
   dialogs.open({

@@ -30,22 +30,31 @@ export interface Dialogs {
   readonly close: () => void;
 }
 
-/** What all parts of the chat share. */
-export interface ChatPageContext {
+/** What all parts of the chat can do. It stays the same object. */
+export interface ChatActions {
   readonly store: Store;
   readonly session: Session;
-  readonly snapshot: Snapshot;
-  readonly me: User;
   readonly dialogs: Dialogs;
   /** Shows a room; `undefined` shows the list. */
   readonly openRoom: (roomId: string | undefined) => void;
 }
 
+/** What all parts of the chat can do and know. */
+export interface ChatPageContext extends ChatActions {
+  readonly snapshot: Snapshot;
+  readonly me: User;
+}
+
+export const ChatActionsContext = createContext<ChatActions | undefined>(undefined);
 export const ChatPageContext = createContext<ChatPageContext | undefined>(undefined);
 
-/** The parts that the page around this component shares. Throws outside of the page. */
-export function useChatPage(): ChatPageContext {
-  const context = useContext(ChatPageContext);
+/** For parts that need not be drawn again at each change of the store. Throws outside of the page. */
+export const useChatActions = (): ChatActions => present(useContext(ChatActionsContext));
+
+/** For parts that show what the store knows. Throws outside of the page. */
+export const useChatPage = (): ChatPageContext => present(useContext(ChatPageContext));
+
+function present<T>(context: T | undefined): T {
   if (!context) throw new Error('there is no chat page around this component');
   return context;
 }

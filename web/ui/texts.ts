@@ -21,8 +21,6 @@ const baseOf = (tag: string): string => tag.toLowerCase().split('-')[0] ?? '';
 const chooseLocale = (preferred: readonly string[]): string =>
   preferred.find((tag) => baseOf(tag) === 'en' || fileOf(baseOf(tag)) in others) ?? 'en';
 
-let isRightToLeft = false;
-
 // The build turns each message of a file into a function, which the type of a JSON file does not say.
 let texts = english as unknown as Texts;
 
@@ -39,22 +37,13 @@ export async function loadTexts(): Promise<void> {
   } catch {
     return;
   }
-  isRightToLeft = rightToLeft.has(language);
   document.documentElement.lang = language;
-  document.documentElement.dir = isRightToLeft ? 'rtl' : 'ltr';
+  document.documentElement.dir = rightToLeft.has(language) ? 'rtl' : 'ltr';
   setLocale(locale);
 }
 
-/** Keeps a name of the other direction together within its sentence (Unicode's FSI and PDI). */
-const isolate = (value: string | number): string | number =>
-  typeof value === 'string' ? `\u2068${value}\u2069` : value;
-
-const isolateAll = (values: TextValues): TextValues =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, isolate(value)]));
-
 /** A text of the pages in the user's language. */
-export const text = (name: TextName, values: TextValues = {}): string =>
-  texts[name]?.(isRightToLeft ? isolateAll(values) : values) ?? name;
+export const text = (name: TextName, values: TextValues = {}): string => texts[name]?.(values) ?? name;
 
 /** Whether the page is in English, as the server's own messages are. */
 export const isEnglish = (): boolean => baseOf(document.documentElement.lang) === 'en';

@@ -1,7 +1,8 @@
-import { type ChatView, createStore, type Entry } from '@parley/client';
-import { ParleyProvider, useChats, usePresence, useRoom, useSend, useStore } from '@parley/react';
-import { useEffect, useState } from 'react';
+import { createStore } from '@parley/client';
+import { ParleyProvider } from '@parley/react';
+import { useState } from 'react';
 import { createRoot } from 'react-dom/client';
+import { Ask, Chats } from './chats.js';
 
 const server = import.meta.env.VITE_PARLEY_URL ?? 'http://127.0.0.1:3000';
 
@@ -10,77 +11,6 @@ function connect(name: string) {
   const store = createStore({ url: server, getToken: token, onError: console.error });
   store.start();
   return store;
-}
-
-const nameOf = ({ name, other }: ChatView) => name ?? other?.displayName ?? other?.username ?? 'somebody';
-
-/** A field with a button; calls `onText` with what was written. */
-function Ask({ label, onText }: { label: string; onText: (text: string) => void }) {
-  const [text, setText] = useState('');
-  const submit = () => {
-    if (text !== '') onText(text);
-    setText('');
-  };
-  return (
-    <form action={submit}>
-      <input aria-label={label} value={text} onChange={(event) => setText(event.target.value)} />
-      <button type="submit">{label}</button>
-    </form>
-  );
-}
-
-const idOf = (entry: Entry) => (entry.state === 'stored' ? entry.message : entry).messageId;
-
-function Line({ entry }: { entry: Entry }) {
-  if (entry.state !== 'stored') return <li>{`${entry.message} (${entry.state})`}</li>;
-  const { message, sender, isRead } = entry;
-  return <li>{`${sender?.username}: ${message.message ?? 'deleted'}${isRead ? ' ✓' : ''}`}</li>;
-}
-
-function Conversation({ chat: { roomId, other } }: { chat: ChatView }) {
-  const { view, room } = useRoom(roomId);
-  const send = useSend(roomId);
-  const presence = usePresence(other?.userId ?? '');
-  const newest = view?.entries.findLast((entry) => entry.state === 'stored')?.message.seq ?? 0;
-  useEffect(() => room?.read(newest), [room, newest]);
-  return (
-    <section>
-      <p role="status">{presence.state}</p>
-      <ol>
-        {view?.entries.map((entry) => (
-          <Line key={idOf(entry)} entry={entry} />
-        ))}
-      </ol>
-      <Ask label="Send" onText={send} />
-    </section>
-  );
-}
-
-function Chats() {
-  const store = useStore();
-  const { isLoaded, chats, requests, unread } = useChats();
-  const [shown, setShown] = useState<string>();
-  const all = [...requests, ...chats];
-  const find = async (name: string) => {
-    const person = (await store.searchPeople(name)).find(({ username }) => username === name);
-    if (person) setShown((await store.openChat(person.userId)).roomId);
-  };
-  const chat = all.find(({ roomId }) => roomId === shown);
-  if (!isLoaded) return <p>Connecting…</p>;
-  return (
-    <>
-      <h1>{`${unread} unread`}</h1>
-      <Ask label="Find" onText={find} />
-      {all.map((one) => (
-        <button
-          type="button"
-          key={one.roomId}
-          onClick={() => setShown(one.roomId)}
-        >{`${nameOf(one)} (${one.unread})`}</button>
-      ))}
-      {chat && <Conversation key={chat.roomId} chat={chat} />}
-    </>
-  );
 }
 
 function App() {

@@ -9,6 +9,7 @@ export { createClient } from './client.js';
 export type { Backoff, ClientOptions, ServerUrl, Token, TokenSource } from './options.js';
 export {
   type MessageOptions,
+  newUuid,
   Outbox,
   type OutboxEntry,
   type OutboxOptions,
@@ -29,6 +30,8 @@ export type {
   ChatInfo,
   ChatView,
   Entry,
+  GroupChange,
+  Happening,
   HistoryState,
   Presence,
   ReportInput,

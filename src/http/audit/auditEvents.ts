@@ -11,6 +11,7 @@ import type { AuditResource } from '../../domain/roles.js';
 import { Message, User } from '../../domain/userMessageChat.js';
 import { parseBearerToken } from '../../vault/sessionStore.js';
 import type { Session } from '../../vault/vault.js';
+import { UserSearchQuery } from '../administration.js';
 import { type RequireSession, type RoleParts, requireRole, serveResource } from '../auth.js';
 import { readId, readQuery, sendLines } from '../problems.js';
 import { NoFields, pageLimit } from '../schemas.js';
@@ -79,6 +80,10 @@ export const RoomThenQuery = z.strictObject({
     .meta({
       description: 'A time (ISO 8601), included; or the `seq` of its last message. By default now.',
     }),
+});
+export const UserSearchAnswer = z.strictObject({
+  users: z.array(User),
+  next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
 });
 export const UserThenQuery = z.strictObject({
   at: PointInTime.exactOptional().meta({ description: 'A time (ISO 8601), included. By default now.' }),
@@ -161,7 +166,7 @@ export function mountAuditEvents(router: Router, { commands, reader }: ReadParts
   });
 }
 
-/** Rooms and users as they were. */
+/** Rooms and users as they were, and finding users. */
 export function mountPast(router: Router, { commands, reader }: ReadParts, audited: RequireSession): void {
   serveResource(router, '/audit/rooms/:roomId', {
     GET: audited(async (ctx, session) => {
@@ -169,6 +174,13 @@ export function mountPast(router: Router, { commands, reader }: ReadParts, audit
       const { at } = readQuery(ctx, RoomThenQuery);
       await recordRead(commands, session, 'room', ctx);
       ctx.body = await reader.room(roomId, momentOf(at));
+    }),
+  });
+  serveResource(router, '/audit/users', {
+    GET: audited(async (ctx, session) => {
+      const page = readQuery(ctx, UserSearchQuery);
+      await recordRead(commands, session, 'user', ctx);
+      ctx.body = await reader.findUsers(page);
     }),
   });
   serveResource(router, '/audit/users/:userId', {

@@ -1,3 +1,4 @@
+import { UserSearchQuery } from '../administration.js';
 import {
   EventAnswer,
   EventQuery,
@@ -5,6 +6,7 @@ import {
   EventsAnswer,
   RoomThenAnswer,
   RoomThenQuery,
+  UserSearchAnswer,
   UserThenAnswer,
   UserThenQuery,
 } from '../audit/auditEvents.js';
@@ -89,6 +91,19 @@ export const auditPaths = {
       status: 200,
       answer: RoomThenAnswer,
       errors: [...readErrors, 'not_found'] as const,
+    },
+  },
+  '/audit/users': {
+    get: {
+      id: 'auditUsers',
+      summary: 'Find users by name',
+      about:
+        'Returns users with `q` in a user name or display name as it is now, whoever they have blocked. The log records the query before the answer.',
+      tag,
+      query: UserSearchQuery,
+      status: 200,
+      answer: UserSearchAnswer,
+      errors: readErrors,
     },
   },
   '/audit/users/{userId}': {

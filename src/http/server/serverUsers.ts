@@ -82,21 +82,17 @@ export function mountServerUsers(router: Router, parts: ServerParts, required: R
     }),
   });
 
+  const decide = (verb: 'suspend' | 'restore') =>
+    required('users', async (ctx, key) => {
+      const userId = await requests.userId(ctx.params.id);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await parts.access.administration.through(key.id)[verb]('system', userId, reason);
+      ctx.status = 204;
+    });
   serveResource(router, '/server/users/:id/suspension', {
-    PUT: required('users', async (ctx, key) => {
-      const userId = await requests.userId(ctx.params.id);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await parts.access.administration.through(key.id).suspend('system', userId, reason);
-      ctx.status = 204;
-    }),
-    DELETE: required('users', async (ctx, key) => {
-      const userId = await requests.userId(ctx.params.id);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await parts.access.administration.through(key.id).restore('system', userId, reason);
-      ctx.status = 204;
-    }),
+    PUT: decide('suspend'),
+    DELETE: decide('restore'),
   });
   mountServerTies(router, requests, required);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { Binary, MongoClient } from 'mongodb';
-import { COMMITS } from '../../../src/log/mongoLog.js';
+import { COMMITS } from '../../../src/log/mongoLogMeta.js';
 import { commandEngines, hasEngine, leftOutOnNodes, startFresh } from '../../support/engines.js';
 import { freshDatabase } from '../../support/mongo.js';
 import { commandLine } from '../../support/program.js';

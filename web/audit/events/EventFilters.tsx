@@ -1,6 +1,14 @@
+import type { User } from '@parley/client';
 import { useRef } from 'preact/hooks';
-import { formatTimeField, parseTimeField, TIME_FIELD_HINT } from '../../ui/format.js';
+import { TimeField } from '../../console/TimeField.js';
+import { UserName } from '../../console/userNames.js';
+import { displayName } from '../../ui/displayName.js';
+import { parseTimeField } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
+import { titleOfType } from '../eventWords.js';
+import type { Found } from '../names.js';
+import { RoomName } from '../RoomName.js';
+import { NameField } from './NameField.js';
 
 /** The parameters of an event search, in the server's format. */
 export interface EventFilter {
@@ -34,7 +42,7 @@ interface Props {
   readonly onChange: (filter: EventFilter) => void;
 }
 
-/** The search form. */
+/** The search form. Rooms and people are found by name; the filter holds their ids, with the names below. */
 export function EventFilters({ filter, onChange }: Props) {
   const form = useRef<HTMLFormElement>(null);
   const search = (event: Event): void => {
@@ -49,7 +57,6 @@ export function EventFilters({ filter, onChange }: Props) {
     const { until: _, ...rest } = filter;
     onChange({ ...rest, since: new Date(Date.now() - hours * HOUR_MS).toISOString() });
   };
-  const timeField = (iso: string | undefined) => iso && formatTimeField(iso);
   return (
     <form ref={form} class="panel filters" onSubmit={search} aria-label="Event filters">
       <div class="field">
@@ -58,16 +65,43 @@ export function EventFilters({ filter, onChange }: Props) {
           <option value="">any</option>
           {EVENT_TYPES.map((type) => (
             <option key={type} value={type}>
-              {type}
+              {titleOfType(type)}
             </option>
           ))}
         </select>
+        <span class="hint">{filter.type}</span>
       </div>
-      <TextField name="stream" label="Stream" value={filter.stream} hint="room:… or user:…" />
-      <TextField name="actor" label="Actor" value={filter.actor} hint="ID or system" />
-      <TextField name="partition" label="Partition" value={filter.partition} hint="any" />
-      <TextField name="since" label="Since (UTC)" value={timeField(filter.since)} hint={TIME_FIELD_HINT} />
-      <TextField name="until" label="Until (UTC)" value={timeField(filter.until)} hint={TIME_FIELD_HINT} />
+      <NameField
+        {...{
+          name: 'stream',
+          label: 'Room or user',
+          value: filter.stream,
+          hint: 'a name, or room:… or user:…',
+        }}
+        isValue={(text) => STREAM.test(text)}
+        suggest={suggestStreams}
+        nameOf={(stream) => <StreamName stream={stream} />}
+      />
+      <NameField
+        {...{ name: 'actor', label: 'Done by', value: filter.actor, hint: 'a name, an ID, or system' }}
+        isValue={(text) => text === 'system' || UUID.test(text)}
+        suggest={({ people }) => suggestPeople(people, '')}
+        nameOf={(id) => <UserName id={id} />}
+      />
+      <TimeField name="since" label="Since" value={filter.since} />
+      <TimeField name="until" label="Until" value={filter.until} />
+      <div class="field">
+        <label for="partition">Partition</label>
+        <input
+          class="input"
+          id="partition"
+          name="partition"
+          defaultValue={filter.partition ?? ''}
+          placeholder="any"
+          inputMode="numeric"
+          autocomplete="off"
+        />
+      </div>
       <div class="row">
         <button class="button primary" type="submit">
           <Icon name="search" />
@@ -87,27 +121,23 @@ export function EventFilters({ filter, onChange }: Props) {
   );
 }
 
-interface TextFieldProps {
-  readonly name: keyof EventFilter;
-  readonly label: string;
-  readonly value: string | undefined;
-  readonly hint: string;
-}
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const STREAM = /^[a-z]+:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-function TextField({ name, label, value, hint }: TextFieldProps) {
-  return (
-    <div class="field">
-      <label for={name}>{label}</label>
-      <input
-        class="input"
-        id={name}
-        name={name}
-        defaultValue={value ?? ''}
-        placeholder={hint}
-        spellcheck={false}
-        autocomplete="off"
-        autocapitalize="none"
-      />
-    </div>
-  );
+const suggestPeople = (people: readonly User[], prefix: string) =>
+  people.map((user) => ({ value: prefix + user.userId, name: displayName(user), about: 'user' }));
+
+const suggestStreams = ({ people, groups }: Found) => [
+  ...groups.map(({ roomId, names: [name = '', ...former] }) => ({
+    ...{ value: `room:${roomId}`, name },
+    about: former.length === 0 ? 'group' : `group, once ${former.join(', ')}`,
+  })),
+  ...suggestPeople(people, 'user:'),
+];
+
+/** The name of the user or of the room whose stream it is. */
+function StreamName({ stream }: { readonly stream: string }) {
+  const [kind, id = ''] = stream.toLowerCase().split(':');
+  if (kind === 'user') return <UserName id={id} />;
+  return kind === 'room' ? <RoomName id={id} /> : <>The server</>;
 }

@@ -1,23 +1,36 @@
-import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
+import { Field } from '../../console/Field.js';
+import { shortId, UserName } from '../../console/userNames.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
-import type { EventRow } from '../auditApi.js';
-import { shortId, UserName } from '../consoleContext.js';
+import type { EventRow } from '../auditTypes.js';
+import { summaryOf, titleOfType } from '../eventWords.js';
 import { rememberEvent } from '../proof/fetchProof.js';
 import { hrefOf } from '../route.js';
+import type { EventFilter } from './EventFilters.js';
+
+interface Props {
+  readonly events: readonly EventRow[];
+  /** The filter by which they were found. */
+  readonly filter: EventFilter;
+}
 
 /** One line for each event. A click opens the event's details. */
-export function EventList({ events }: { readonly events: readonly EventRow[] }) {
+export function EventList({ events, filter }: Props) {
   return (
-    <ol class="events">
+    <ol class="list events">
       {events.map((event) => (
-        <EventLine key={`${event.partition}/${event.offset}`} event={event} />
+        <EventLine key={`${event.partition}/${event.offset}`} event={event} filter={filter} />
       ))}
     </ol>
   );
 }
 
-function EventLine({ event }: { readonly event: EventRow }) {
+interface EventProps {
+  readonly event: EventRow;
+  readonly filter: EventFilter;
+}
+
+function EventLine({ event, filter }: EventProps) {
   const [isOpen, setOpen] = useState(false);
   const [kind = '', id = ''] = event.stream.split(':');
   return (
@@ -30,48 +43,53 @@ function EventLine({ event }: { readonly event: EventRow }) {
       >
         <summary>
           <time dateTime={event.recordedAt}>{formatUtc(event.recordedAt)}</time>
-          <span class="type">{event.type}</span>
+          <span class="type" title={event.type}>
+            {titleOfType(event.type)}
+          </span>
           <span class="actor">
             <UserName id={event.actor} />
           </span>
           <span class="what" dir="auto">
             {summaryOf(event)}
           </span>
-          <span class="stream mono" title={event.stream}>
-            {kind}:{shortId(id)}
+          <span class="stream" title={event.stream}>
+            {kind} {kind === 'user' ? <UserName id={id} /> : <span class="mono">{shortId(id)}</span>}
           </span>
         </summary>
-        {isOpen ? <EventDetails event={event} /> : null}
+        {isOpen ? <EventDetails event={event} filter={filter} /> : null}
       </details>
     </li>
   );
 }
 
-/** The part of the data that tells this event from others of its type. */
-function summaryOf({ data, erased }: EventRow): string {
-  if (erased) return 'erased';
-  if (typeof data.text === 'string') return data.text;
-  if (typeof data.username === 'string') return data.username;
-  if (typeof data.upTo === 'number') return `read up to message ${data.upTo}`;
-  return typeof data.resource === 'string' ? `read ${data.resource}` : '';
-}
-
-function EventDetails({ event }: { readonly event: EventRow }) {
-  const [kind, id = ''] = event.stream.split(':');
-  const position = { partition: String(event.partition), offset: String(event.offset) };
-  const at = event.recordedAt;
+function EventDetails({ event, filter }: EventProps) {
+  const { stream, type, actor, recordedAt } = event;
+  const [kind, id = ''] = stream.split(':');
+  const only = (text: string, change: EventFilter) => (
+    <a class="only" href={hrefOf('events', { ...filter, ...change })}>
+      {text}
+    </a>
+  );
   return (
     <div class="details">
       <dl class="fields">
-        <Field name="Recorded">{formatUtcMs(event.recordedAt)}</Field>
-        <Field name="Position">
-          partition {event.partition}, offset {event.offset}
+        <Field name="Type">
+          {type} {only('Only this type', { type })}
+        </Field>
+        <Field name="Recorded">
+          {formatUtcMs(recordedAt)} {only('From this time on', { since: recordedAt })}{' '}
+          {only('Before this time', { until: recordedAt })}
+        </Field>
+        <Field name="Done by">
+          <UserName id={actor} /> {actor === 'system' ? null : <span class="mono">{actor}</span>}{' '}
+          {only(actor === 'system' ? 'Only by the system' : 'Only by this user', { actor })}
         </Field>
         <Field name="Stream">
-          <span class="mono">{event.stream}</span>, version {event.version}
+          {kind === 'user' ? <UserName id={id} /> : null} <span class="mono">{stream}</span>, version{' '}
+          {event.version} {only(`Only this ${kind}`, { stream })}
         </Field>
-        <Field name="Actor">
-          <UserName id={event.actor} /> <span class="mono">{event.actor}</span>
+        <Field name="Position">
+          partition {event.partition}, offset {event.offset}
         </Field>
         <Field name="Command ID">
           <span class="mono">{event.commandId}</span>
@@ -83,33 +101,37 @@ function EventDetails({ event }: { readonly event: EventRow }) {
         )}
       </dl>
       <pre class="block">{JSON.stringify(event.data, null, 2)}</pre>
-      <div class="row">
-        <a class="button" href={hrefOf('proof', position)}>
-          Verify proof
-        </a>
-        {kind === 'room' ? (
-          <a class="button" href={hrefOf('past', { room: id, at })}>
-            Room at this time
-          </a>
-        ) : null}
-        {event.actor === 'system' ? null : (
-          <a class="button" href={hrefOf('past', { user: event.actor, at })}>
-            Actor at this time
-          </a>
-        )}
-        <a class="button" href={hrefOf('events', { stream: event.stream })}>
-          All events of this stream
-        </a>
-      </div>
+      <EventLinks event={event} room={kind === 'room' ? id : undefined} />
     </div>
   );
 }
 
-function Field({ name, children }: { readonly name: string; readonly children: ComponentChildren }) {
+function EventLinks({ event, room }: { readonly event: EventRow; readonly room: string | undefined }) {
+  const { data, actor, recordedAt: at, partition, offset } = event;
+  const isSent = event.type === 'MessageSent';
   return (
-    <div>
-      <dt>{name}</dt>
-      <dd>{children}</dd>
+    <div class="row">
+      <a class="button" href={hrefOf('proof', { partition: String(partition), offset: String(offset) })}>
+        Verify proof
+      </a>
+      {room !== undefined && typeof data.seq === 'number' ? (
+        <a
+          class="button"
+          href={hrefOf('message', { room, seq: String(data.seq), since: isSent ? at : undefined })}
+        >
+          History of this message
+        </a>
+      ) : null}
+      {room === undefined ? null : (
+        <a class="button" href={hrefOf('past', { room, at })}>
+          Room at this time
+        </a>
+      )}
+      {actor === 'system' ? null : (
+        <a class="button" href={hrefOf('past', { user: actor, at })}>
+          Actor at this time
+        </a>
+      )}
     </div>
   );
 }

@@ -1,10 +1,12 @@
 import './events.css';
-import { useState } from 'preact/hooks';
+import { describeError } from '../../console/consoleApi.js';
+import { PageButtons, usePages } from '../../console/Pages.js';
+import { goTo, type Query } from '../../console/route.js';
 import { pluralize } from '../../ui/format.js';
-import { useRequest } from '../../ui/hooks.js';
-import { describeError, type EventRow } from '../auditApi.js';
+import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
-import { goTo, hrefOf } from '../route.js';
+import { ExportButtons } from '../ExportButtons.js';
+import { hrefOf } from '../route.js';
 import { type EventFilter, EventFilters, filterOf } from './EventFilters.js';
 import { EventList } from './EventList.js';
 import { useLiveEvents } from './liveEvents.js';
@@ -12,30 +14,57 @@ import { useLiveEvents } from './liveEvents.js';
 /** The server may answer with an empty page before the last one. This many are skipped without the auditor's click. */
 const MAX_EMPTY_PAGES = 10;
 
-interface Props {
-  readonly query: Readonly<Record<string, string>>;
+/** How the events found are shown. */
+interface Shown {
+  readonly isLive: boolean;
+  readonly isOldestFirst: boolean;
 }
 
 /** All events that match the filters, page by page or live. */
-export function EventsView({ query }: Props) {
+export function EventsView({ query }: { readonly query: Query }) {
   const filter = filterOf(query);
-  const isLive = query.follow === 'true';
-  const show = (next: EventFilter, follow = isLive): void =>
-    goTo(hrefOf('events', { ...next, follow: follow ? 'true' : undefined }));
+  const shown: Shown = { isLive: query.follow === 'true', isOldestFirst: query.order === 'asc' };
+  const { isLive, isOldestFirst } = shown;
+  const show = (next: EventFilter, change: Partial<Shown> = {}): void => {
+    const as = { ...shown, ...change };
+    const order = as.isOldestFirst ? 'asc' : undefined;
+    goTo(hrefOf('events', { ...next, order, follow: as.isLive ? 'true' : undefined }));
+  };
   return (
     <>
-      <EventFilters key={JSON.stringify(filter)} filter={filter} onChange={show} />
-      <label class="switch">
-        <input
-          type="checkbox"
-          role="switch"
-          checked={isLive}
-          aria-checked={isLive}
-          onChange={() => show(filter, !isLive)}
+      <EventFilters key={JSON.stringify(filter)} filter={filter} onChange={(next) => show(next)} />
+      <div class="row">
+        <label class="switch">
+          <input
+            type="checkbox"
+            role="switch"
+            checked={isLive}
+            aria-checked={isLive}
+            onChange={() => show(filter, { isLive: !isLive })}
+          />
+          Follow live
+        </label>
+        <label class="switch">
+          <input
+            type="checkbox"
+            role="switch"
+            checked={isOldestFirst}
+            aria-checked={isOldestFirst}
+            disabled={isLive}
+            onChange={() => show(filter, { isOldestFirst: !isOldestFirst })}
+          />
+          Oldest first
+        </label>
+      </div>
+      {isLive ? (
+        <LiveEvents filter={filter} />
+      ) : (
+        <EventPages
+          key={`${JSON.stringify(filter)} ${isOldestFirst}`}
+          filter={filter}
+          order={isOldestFirst ? 'asc' : 'desc'}
         />
-        Follow live
-      </label>
-      {isLive ? <LiveEvents filter={filter} /> : <EventPages key={JSON.stringify(filter)} filter={filter} />}
+      )}
     </>
   );
 }
@@ -45,18 +74,21 @@ interface Page {
   readonly next?: string;
 }
 
-function EventPages({ filter }: { readonly filter: EventFilter }) {
+interface EventPagesProps {
+  readonly filter: EventFilter;
+  readonly order: 'asc' | 'desc';
+}
+
+function EventPages({ filter, order }: EventPagesProps) {
   const { api } = useConsole();
-  /** The cursors of all pages up to this one. The first page has none. */
-  const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined]);
-  const from = cursors.at(-1);
-  const load = async (signal: AbortSignal): Promise<Page> => {
-    let page = await api.json<Page>('/audit/events', { ...filter, from }, signal);
+  const pages = usePages<Page>(async (from, signal) => {
+    const query = { ...filter, order };
+    let page = await api.json<Page>('/audit/events', { ...query, from }, signal);
     for (let n = 1; n < MAX_EMPTY_PAGES && page.events.length === 0 && page.next !== undefined; n++)
-      page = await api.json<Page>('/audit/events', { ...filter, from: page.next }, signal);
+      page = await api.json<Page>('/audit/events', { ...query, from: page.next }, signal);
     return page;
-  };
-  const request = useRequest(`${cursors.length}`, load);
+  });
+  const { request, number } = pages;
   const { value: page } = request;
   if (request.state === 'failed')
     return (
@@ -67,36 +99,24 @@ function EventPages({ filter }: { readonly filter: EventFilter }) {
   if (!page) return <p role="status">Searching…</p>;
   return (
     <section aria-label="Events found" aria-busy={request.state === 'loading'}>
-      <p class="quiet" role="status">
-        {pageText(page, cursors.length)}
-      </p>
-      <EventList events={page.events} />
-      <div class="row pages">
-        <button
-          class="button"
-          type="button"
-          disabled={cursors.length === 1}
-          onClick={() => setCursors(cursors.slice(0, -1))}
-        >
-          Previous page
-        </button>
-        <button
-          class="button"
-          type="button"
-          disabled={page.next === undefined}
-          onClick={() => setCursors([...cursors, page.next])}
-        >
-          Next page
-        </button>
+      <div class="row found">
+        <p class="quiet" role="status">
+          {pageText(page, number, order)}
+        </p>
+        <ExportButtons name={`events-page-${number}`} rows={page.events.map((event) => ({ ...event }))} />
       </div>
+      <EventList events={page.events} filter={filter} />
+      <PageButtons pages={pages} />
     </section>
   );
 }
 
-function pageText({ events, next }: Page, number: number): string {
+const orderTexts = { asc: 'oldest first', desc: 'newest first' } as const;
+
+function pageText({ events, next }: Page, number: number, order: EventPagesProps['order']): string {
   const isLast = next === undefined;
   if (events.length === 0 && isLast) return 'No events match.';
-  const count = `Page ${number}: ${pluralize(events.length, 'event')}, oldest first.`;
+  const count = `Page ${number}: ${pluralize(events.length, 'event')}, ${orderTexts[order]}.`;
   return isLast ? `${count} This is the last page.` : count;
 }
 
@@ -111,13 +131,16 @@ function LiveEvents({ filter }: { readonly filter: EventFilter }) {
   const dropped = count - rows.length;
   return (
     <section aria-label="Live events">
-      <p class="live" role="status" data-state={connection}>
-        {connectionTexts[connection]}
-      </p>
+      <div class="row found">
+        <p class="live" role="status" data-state={connection}>
+          {connectionTexts[connection]}
+        </p>
+        <ExportButtons name="events-live" rows={rows.map((event) => ({ ...event }))} />
+      </div>
       {dropped > 0 ? (
         <p class="quiet">No longer shown: {pluralize(dropped, 'earlier event')}. Search to find them.</p>
       ) : null}
-      <EventList events={rows} />
+      <EventList events={rows} filter={filter} />
     </section>
   );
 }

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { AuditApi, EventRow } from '../auditApi.js';
+import type { ConsoleApi } from '../../console/consoleApi.js';
+import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import type { EventFilter } from './EventFilters.js';
 
@@ -56,7 +57,7 @@ interface FollowOptions {
 }
 
 async function follow(
-  api: AuditApi,
+  api: ConsoleApi,
   filter: EventFilter,
   { signal, onConnection, onEvents }: FollowOptions,
 ): Promise<void> {

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks';
+import { type ConsoleApi, describeError } from '../../console/consoleApi.js';
 import { formatUtc } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
-import { type AuditApi, describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
 import { fromBase64 } from '../verify/bytes.js';
 import { readEntry } from '../verify/entry.js';
@@ -59,7 +59,7 @@ export function GrowthPanel({ checks, state }: Props) {
 
 /** Samples how a partition grew: the time at which it reached each sampled size. */
 async function sampleSizes(
-  api: AuditApi,
+  api: ConsoleApi,
   {
     partition,
     size,

@@ -1,9 +1,9 @@
 import './heads.css';
+import { describeError } from '../../console/consoleApi.js';
 import { downloadJson } from '../../ui/browser.js';
 import { formatUtcMs } from '../../ui/format.js';
 import { useSource } from '../../ui/hooks.js';
 import { AcknowledgedAlarms } from '../Alarms.js';
-import { describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
 import { VerificationSteps } from '../proof/VerificationSteps.js';
 import { toBase64 } from '../verify/bytes.js';

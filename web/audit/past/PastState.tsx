@@ -1,9 +1,13 @@
 import type { Message } from '@parley/client';
+import { describeError } from '../../console/consoleApi.js';
+import { shortId, UserName } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';
-import { describeError, type PastRoom, type PastUser } from '../auditApi.js';
-import { shortId, UserName, useConsole } from '../consoleContext.js';
+import type { PastRoom, PastUser } from '../auditTypes.js';
+import { useConsole } from '../consoleContext.js';
+import { ExportButtons } from '../ExportButtons.js';
+import { RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
 
 /** The server records every query in the log, so this waits until the slider rests. */
@@ -31,6 +35,9 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
   };
   return (
     <section class="panel past" aria-label="Room at this time" aria-busy={request.state === 'loading'}>
+      <h2>
+        <RoomName id={roomId} />
+      </h2>
       <p role="status">
         {pluralize(messages.length, 'message')}.{newest > 0 ? ` The newest has seq ${newest}.` : ''}
       </p>
@@ -51,12 +58,19 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
             <span class="seq mono">{message.seq}</span>
             <span class="from">{senderOf(message)}</span>
             <span class="text" dir="auto">
-              {message.message ?? <em>erased</em>}
+              {message.message ?? <em>{message.deleted ? 'deleted' : 'erased'}</em>}
+              {message.rev === undefined ? null : <span class="quiet"> edited {message.rev}×</span>}
             </span>
-            <time dateTime={message.sentAt}>{formatUtc(message.sentAt)}</time>
+            <span class="when">
+              <time dateTime={message.sentAt}>{formatUtc(message.sentAt)}</time>{' '}
+              <a href={hrefOf('message', { room: roomId, seq: String(message.seq), since: message.sentAt })}>
+                History<span class="hidden-visually"> of message {message.seq}</span>
+              </a>
+            </span>
           </li>
         ))}
       </ol>
+      <ExportButtons name={`room-${roomId}`} rows={shown.map((message) => ({ ...message }))} />
     </section>
   );
 }
@@ -82,17 +96,25 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
       </ul>
       <h3>Rooms: {rooms.length}</h3>
       <ul class="rooms">
-        {rooms.map(({ roomId, memberIds }) => (
+        {rooms.map(({ roomId, roomType, memberIds, createdAt, name }) => (
           <li key={roomId}>
-            <a class="mono" href={hrefOf('past', { room: roomId, at })}>
-              {shortId(roomId)}
+            <a href={hrefOf('past', { room: roomId, at })}>
+              {roomType === 'GROUP' ? (
+                <>Group {name ?? 'whose name is erased'}</>
+              ) : (
+                <>
+                  Chat with{' '}
+                  {memberIds
+                    .filter((memberId) => memberId !== userId)
+                    .map((memberId) => (
+                      <UserName key={memberId} id={memberId} />
+                    ))}
+                </>
+              )}
             </a>{' '}
-            with{' '}
-            {memberIds
-              .filter((memberId) => memberId !== userId)
-              .map((memberId) => (
-                <UserName key={memberId} id={memberId} />
-              ))}
+            <span class="quiet">
+              {pluralize(memberIds.length, 'member')}, since {formatUtc(createdAt)}
+            </span>
           </li>
         ))}
       </ul>

@@ -1,11 +1,14 @@
 import './past.css';
 import { useState } from 'preact/hooks';
-import { formatTimeField, formatUtcMs, parseTimeField, TIME_FIELD_HINT } from '../../ui/format.js';
+import { describeError } from '../../console/consoleApi.js';
+import { replaceAddress } from '../../console/route.js';
+import { TimeField } from '../../console/TimeField.js';
+import { formatUtcMs, parseTimeField } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
-import { describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
-import { hrefOf, replaceAddress } from '../route.js';
+import { hrefOf } from '../route.js';
 import { type Changes, changeIndexAt, MAX_CHANGES, readChanges, type Subject } from './changes.js';
+import { MembersPanel } from './MembersPanel.js';
 import { RoomState, UserState } from './PastState.js';
 import { SubjectForm } from './SubjectForm.js';
 
@@ -53,7 +56,7 @@ interface TimeSliderProps {
 }
 
 /** Selects a change or any other time, and shows the subject's state at that time. */
-function TimeSlider({ subject, found: { changes, isCut }, initial }: TimeSliderProps) {
+function TimeSlider({ subject, found: { changes, isCut, members }, initial }: TimeSliderProps) {
   const [at, setAt] = useState(initial ?? changes.at(-1)?.at ?? '');
   const index = changeIndexAt(changes, at);
   const change = changes[index];
@@ -97,20 +100,21 @@ function TimeSlider({ subject, found: { changes, isCut }, initial }: TimeSliderP
         <div class="row">
           {stepButton('Previous change', index - 1)}
           {stepButton('Next change', index + 1)}
-          <label class="any">
-            Time (UTC)
-            <input
-              class="input"
-              type="text"
-              placeholder={TIME_FIELD_HINT}
-              value={formatTimeField(at)}
-              onChange={({ currentTarget }) => show(parseTimeField(currentTarget.value))}
-            />
-          </label>
+          <div class="any">
+            <TimeField name="at" label="Time" value={at} onChange={(text) => show(parseTimeField(text))} />
+          </div>
         </div>
       </section>
       {subject.kind === 'room' ? (
-        <RoomState roomId={subject.id} at={at} />
+        <>
+          <MembersPanel
+            {...{ roomId: subject.id, members, at }}
+            from={changes[0]?.at ?? at}
+            to={changes.at(-1)?.at ?? at}
+            onTime={show}
+          />
+          <RoomState roomId={subject.id} at={at} />
+        </>
       ) : (
         <UserState userId={subject.id} at={at} />
       )}

@@ -1,4 +1,6 @@
-import type { AuditApi, EventRow } from '../auditApi.js';
+import type { ConsoleApi } from '../../console/consoleApi.js';
+import type { EventRow } from '../auditTypes.js';
+import { foldMembers, isMembership, type MemberPeriods } from './memberPeriods.js';
 
 /** More steps than this could not be told apart on a slider. */
 export const MAX_CHANGES = 20_000;
@@ -21,11 +23,13 @@ export interface Changes {
   readonly changes: readonly Change[];
   /** Whether there are more than `MAX_CHANGES`. */
   readonly isCut: boolean;
+  /** Who was in the room when; of a user nobody. */
+  readonly members: MemberPeriods;
 }
 
 /** Reads when a subject changed: the events of its stream and, for a user, the events that they caused. */
 export async function readChanges(
-  api: AuditApi,
+  api: ConsoleApi,
   { kind, id }: Subject,
   signal: AbortSignal,
 ): Promise<Changes> {
@@ -33,25 +37,29 @@ export async function readChanges(
   const found = await Promise.all(filters.map((filter) => readFiltered(api, filter, signal)));
   const byTime = new Map(found.flatMap(({ changes }) => changes.map((change) => [change.at, change])));
   const changes = [...byTime.values()].sort((one, two) => (one.at < two.at ? -1 : 1));
-  return { changes, isCut: found.some(({ isCut }) => isCut) };
+  const membership = kind === 'room' ? found.flatMap((one) => one.membership) : [];
+  return { changes, isCut: found.some(({ isCut }) => isCut), members: foldMembers(membership) };
 }
 
 async function readFiltered(
-  api: AuditApi,
+  api: ConsoleApi,
   filter: Record<string, string>,
   signal: AbortSignal,
-): Promise<Changes> {
+): Promise<Omit<Changes, 'members'> & { readonly membership: readonly EventRow[] }> {
   const enough = new AbortController();
   const either = AbortSignal.any([signal, enough.signal]);
   const changes: Change[] = [];
+  const membership: EventRow[] = [];
   for await (const events of api.lines<EventRow>('/audit/events/stream', filter, either)) {
     // A query of an auditor changes nothing about its subject.
     for (const { recordedAt, type, data } of events)
       if (type !== 'AuditRead')
         changes.push({ at: recordedAt, title: typeof data.seq === 'number' ? `${type} ${data.seq}` : type });
-    if (changes.length >= MAX_CHANGES) return { changes: changes.slice(0, MAX_CHANGES), isCut: true };
+    membership.push(...events.filter(({ type }) => isMembership(type)));
+    if (changes.length >= MAX_CHANGES)
+      return { changes: changes.slice(0, MAX_CHANGES), isCut: true, membership };
   }
-  return { changes, isCut: false };
+  return { changes, isCut: false, membership };
 }
 
 /** The index of the last change that is not after this time; 0 if all are. */

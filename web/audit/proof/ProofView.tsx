@@ -1,10 +1,11 @@
 import { useRef } from 'preact/hooks';
+import { describeError } from '../../console/consoleApi.js';
+import { goTo } from '../../console/route.js';
 import { downloadJson, hasWebCrypto } from '../../ui/browser.js';
 import { useRequest } from '../../ui/hooks.js';
 import { Icon } from '../../ui/icons.js';
-import { describeError } from '../auditApi.js';
 import { useConsole } from '../consoleContext.js';
-import { goTo, hrefOf } from '../route.js';
+import { hrefOf } from '../route.js';
 import { type EventProof, fetchProof, type Position } from './fetchProof.js';
 import { Verdict, VerificationSteps } from './VerificationSteps.js';
 

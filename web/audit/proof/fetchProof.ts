@@ -1,5 +1,6 @@
 import { ClientError } from '@parley/client';
-import type { AuditApi, EventRow } from '../auditApi.js';
+import type { ConsoleApi } from '../../console/consoleApi.js';
+import type { EventRow } from '../auditTypes.js';
 import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
 import { verifyKnownKey } from '../verify/signedHead.js';
 
@@ -33,7 +34,7 @@ export function rememberEvent(event: EventRow): void {
  * some keys of the partition already (`trustedKeys`), the signing key must be one of them.
  */
 export async function fetchProof(
-  api: AuditApi,
+  api: ConsoleApi,
   position: Position,
   trustedKeys: readonly string[] | undefined,
   signal: AbortSignal,
@@ -56,7 +57,7 @@ export async function fetchProof(
 
 /** Fetches the event at a position: an auditor who followed a link has not seen it yet. */
 async function findEvent(
-  api: AuditApi,
+  api: ConsoleApi,
   { partition, offset }: Position,
   signal: AbortSignal,
 ): Promise<EventRow | undefined> {

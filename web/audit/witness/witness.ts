@@ -1,6 +1,6 @@
 import { ClientError } from '@parley/client';
+import type { ConsoleApi } from '../../console/consoleApi.js';
 import { hasWebCrypto } from '../../ui/browser.js';
-import type { AuditApi } from '../auditApi.js';
 import { verifyNewHead } from '../verify/consistency.js';
 import { failedStep, outcomeOf, type Step } from '../verify/verification.js';
 import {
@@ -49,7 +49,7 @@ export class Witness {
   #stopListening = () => {};
   readonly #listeners = new Set<() => void>();
 
-  constructor(private readonly api: AuditApi) {}
+  constructor(private readonly api: ConsoleApi) {}
 
   get(): WitnessSnapshot {
     return this.#snapshot;

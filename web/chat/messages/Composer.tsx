@@ -1,85 +1,88 @@
-import type { Message, Room } from '@parley/client';
+import type { Message, Store } from '@parley/client';
+import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { countCodePoints, MESSAGE_CODE_POINTS } from '../../../src/domain/limits.js';
 import { Icon } from '../../ui/icons.js';
+import { text } from '../../ui/texts.js';
+import { CompletionList, useCompletion } from './CompletionList.js';
+import { draftOf, saveDraft } from './drafts.js';
+import { EmojiButton } from './EmojiButton.js';
+import { mentionsIn } from './messageText.js';
+import type { Talk } from './talk.js';
 
-/** Unsent text by room id, kept until the page is closed. */
-const drafts = new Map<string, string>();
+/** What the text of the field will be. */
+export type Writing =
+  | { readonly kind: 'new' }
+  | { readonly kind: 'reply' | 'edit'; readonly message: Message };
 
 interface Props {
-  readonly room: Room;
+  readonly store: Store;
+  readonly talk: Talk;
+  /** Whom the message goes to. */
   readonly to: string;
-  readonly replyTo: Message | undefined;
-  readonly onReplyDone: () => void;
+  readonly writing: Writing;
+  /** Ends a reply or an edit, or begins the edit of the last message. */
+  readonly onWriting: (what: 'new' | 'edit last') => void;
 }
 
 /** The message field. Enter sends, Shift+Enter starts a new line. Without a connection messages wait in the outbox. */
-export function Composer({ room, to, replyTo, onReplyDone }: Props) {
-  const { roomId } = room.get();
-  const [text, setText] = useState(drafts.get(roomId) ?? '');
-  const textarea = useRef<HTMLTextAreaElement>(null);
-
-  const write = (value: string): void => {
-    drafts.set(roomId, value);
-    setText(value);
-    room.typing(value !== '');
+export function Composer({ store, talk, to, writing, onWriting }: Props) {
+  const { room, view } = talk;
+  const field = useRef<HTMLTextAreaElement>(null);
+  const [value, setValue] = useValue(talk, writing);
+  const isEdit = writing.kind === 'edit';
+  const write = (next: string): void => {
+    setValue(next);
+    if (!isEdit) room.typing(next !== '');
   };
-  const excess = countCodePoints(text) - MESSAGE_CODE_POINTS;
-  const canSend = text.trim() !== '' && excess <= 0;
+  const completion = useCompletion({ store, view, field, value, write });
+  const excess = countCodePoints(value) - MESSAGE_CODE_POINTS;
+  const canSend = value.trim() !== '' && excess <= 0;
   const send = (): void => {
     if (!canSend) return;
-    room.send(text, replyTo && { replyTo: replyTo.messageId });
-    drafts.delete(roomId);
-    setText('');
-    onReplyDone();
+    say(talk, writing, value, mentionsIn(value, completion.members));
+    if (!isEdit) setValue('');
+    onWriting('new');
   };
-  useLayoutEffect(() => {
-    const { current } = textarea;
-    if (!current) return;
-    // Grows with the text, up to the style sheet's maximum.
-    current.style.height = 'auto';
-    current.style.height = `${current.scrollHeight + 2}px`;
-  }, [text]);
-  useEffect(() => {
-    // On a phone the focus would open the keyboard over half of the messages: there it waits for a touch.
-    if (matchMedia('(min-width: 45rem)').matches || replyTo) textarea.current?.focus();
-  }, [replyTo]);
-
+  useAutoHeight(field, value);
+  useFocus(field, writing);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (isOfInputMethod(event) || completion.onKeyDown(event)) return;
+    if (event.key === 'Escape' && writing.kind !== 'new') onWriting('new');
+    const isUp =
+      event.key === 'ArrowUp' && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
+    if (!isUp && (event.key !== 'Enter' || event.shiftKey)) return;
+    if (isUp && (value !== '' || writing.kind !== 'new')) return;
+    event.preventDefault();
+    if (isUp) onWriting('edit last');
+    else send();
+  };
   return (
-    <form
-      class="composer"
-      onSubmit={(event) => {
-        event.preventDefault();
-        send();
-      }}
-    >
-      {replyTo && <ReplyPreview message={replyTo} onCancel={onReplyDone} />}
-      <textarea
-        ref={textarea}
-        class="input"
-        dir="auto"
-        rows={1}
-        aria-invalid={excess > 0}
-        aria-describedby={excess > 0 ? TOO_LONG_ID : undefined}
-        aria-label={`Message to ${to}`}
-        placeholder="Write a message"
-        value={text}
-        onInput={(event) => write(event.currentTarget.value)}
-        onBlur={() => room.typing(false)}
-        onKeyDown={(event) => {
-          if (isOfInputMethod(event)) return;
-          if (event.key === 'Escape' && replyTo) onReplyDone();
-          if (event.key !== 'Enter' || event.shiftKey) return;
-          event.preventDefault();
-          send();
-        }}
-      />
-      <button class="button primary icon" type="submit" aria-label="Send" disabled={!canSend}>
-        <Icon name="send" />
-      </button>
+    <form class="composer" onSubmit={(event) => [event.preventDefault(), send()]}>
+      {writing.kind !== 'new' && <WritingNotice writing={writing} onCancel={() => onWriting('new')} />}
+      <EmojiButton field={field} write={write} />
+      <div class="composer-field">
+        <CompletionList completion={completion} />
+        <textarea
+          ref={field}
+          class="input"
+          dir="auto"
+          rows={1}
+          {...completion.attributes}
+          aria-invalid={excess > 0}
+          aria-describedby={excess > 0 ? TOO_LONG_ID : undefined}
+          aria-label={text('messages.to', { name: to })}
+          placeholder={text('messages.write')}
+          value={value}
+          onInput={(event) => write(event.currentTarget.value)}
+          onBlur={() => room.typing(false)}
+          onKeyDown={onKeyDown}
+        />
+      </div>
+      <SendButton isEdit={isEdit} canSend={canSend} />
       {excess > 0 && (
         <p class="error too-long" id={TOO_LONG_ID} role="alert">
-          {tooLongText(excess)}
+          {text('messages.tooLong', { excess, most: MESSAGE_CODE_POINTS })}
         </p>
       )}
     </form>
@@ -87,9 +90,72 @@ export function Composer({ room, to, replyTo, onReplyDone }: Props) {
 }
 
 const TOO_LONG_ID = 'message-too-long';
-const numbers = new Intl.NumberFormat('en');
-const tooLongText = (excess: number): string =>
-  `${numbers.format(excess)} ${excess === 1 ? 'character' : 'characters'} too long. A message has at most ${numbers.format(MESSAGE_CODE_POINTS)}.`;
+
+/** Sends the message, or the edit if it changes something. */
+function say({ room, attempt }: Talk, writing: Writing, value: string, mentioned: string[]): void {
+  const mentions = mentioned.length > 0 ? { mentions: mentioned } : {};
+  if (writing.kind === 'edit') {
+    const { messageId, message } = writing.message;
+    if (value !== message) attempt(room.edit(messageId, value, mentions.mentions));
+    return;
+  }
+  const reply = writing.kind === 'reply' ? { replyTo: writing.message.messageId } : {};
+  room.send(value, { ...reply, ...mentions });
+}
+
+/** A draft is stored when the user has not typed for this time, and when the page goes. */
+const DRAFT_WAIT_MS = 400;
+
+/** The text of the field: the room's draft, or the text of the message that is edited. */
+function useValue({ view, viewer }: Talk, writing: Writing): readonly [string, (value: string) => void] {
+  const { roomId } = view;
+  const { userId } = viewer.me;
+  const [draft, setDraft] = useState(() => draftOf(userId, roomId));
+  const edited = writing.kind === 'edit' ? writing.message : undefined;
+  const [edit, setEdit] = useState({ of: edited, value: edited?.message ?? '' });
+  if (edit.of !== edited) setEdit({ of: edited, value: edited?.message ?? '' });
+  useEffect(() => {
+    const save = (): void => saveDraft(userId, roomId, draft);
+    // What was sent must not come back.
+    if (draft === '') return save();
+    const timer = setTimeout(save, DRAFT_WAIT_MS);
+    addEventListener('pagehide', save);
+    return () => {
+      clearTimeout(timer);
+      removeEventListener('pagehide', save);
+    };
+  }, [userId, roomId, draft]);
+  const latest = useRef(draft);
+  latest.current = draft;
+  useEffect(() => () => saveDraft(userId, roomId, latest.current), [userId, roomId]);
+  if (!edited) return [draft, setDraft];
+  return [
+    edit.of === edited ? edit.value : (edited.message ?? ''),
+    (value) => setEdit({ of: edited, value }),
+  ];
+}
+
+type Field = RefObject<HTMLTextAreaElement | null>;
+
+/** Lets the field grow with its text, up to the style sheet's maximum. */
+function useAutoHeight({ current }: Field, value: string): void {
+  useLayoutEffect(() => {
+    if (!current) return;
+    current.style.height = 'auto';
+    current.style.height = `${current.scrollHeight + 2}px`;
+  }, [current, value]);
+}
+
+/** Puts the cursor into the field when the room is opened, or a reply or an edit begins. */
+function useFocus(field: Field, writing: Writing): void {
+  useEffect(() => {
+    const { current } = field;
+    // On a phone the focus would open the keyboard over half of the messages: there it waits for a touch.
+    if (!current || (writing.kind === 'new' && !matchMedia('(min-width: 45rem)').matches)) return;
+    current.focus();
+    current.setSelectionRange(current.value.length, current.value.length);
+  }, [writing]);
+}
 
 /** The key code of any key that an input method handles. */
 const COMPOSING_KEY_CODE = 229;
@@ -101,21 +167,42 @@ const COMPOSING_KEY_CODE = 229;
 const isOfInputMethod = ({ isComposing, keyCode }: KeyboardEvent): boolean =>
   isComposing || keyCode === COMPOSING_KEY_CODE;
 
-interface ReplyPreviewProps {
-  readonly message: Message;
+interface NoticeProps {
+  readonly writing: Exclude<Writing, { kind: 'new' }>;
   readonly onCancel: () => void;
 }
 
-function ReplyPreview({ message, onCancel }: ReplyPreviewProps) {
+/** Says what is replied to, or edited. */
+function WritingNotice({ writing: { kind, message }, onCancel }: NoticeProps) {
+  const isReply = kind === 'reply';
   return (
     <div class="replying">
+      <Icon name={isReply ? 'reply' : 'edit'} />
       <p>
-        <span class="hint">Replying to: </span>
+        <span class="hint">{isReply ? text('messages.replyingTo') : text('messages.editing')} </span>
         <bdi>{message.message}</bdi>
       </p>
-      <button class="button plain icon" type="button" aria-label="Cancel reply" onClick={onCancel}>
+      <button
+        class="button plain icon"
+        type="button"
+        aria-label={isReply ? text('messages.cancelReply') : text('messages.cancelEdit')}
+        onClick={onCancel}
+      >
         <Icon name="close" />
       </button>
     </div>
+  );
+}
+
+function SendButton({ isEdit, canSend }: { readonly isEdit: boolean; readonly canSend: boolean }) {
+  return (
+    <button
+      class="button primary icon send"
+      type="submit"
+      aria-label={isEdit ? text('messages.save') : text('messages.send')}
+      disabled={!canSend}
+    >
+      <Icon name={isEdit ? 'sent' : 'send'} />
+    </button>
   );
 }

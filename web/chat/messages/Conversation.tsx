@@ -1,11 +1,26 @@
-import type { Message, Room, RoomView, Store, User } from '@parley/client';
+import { ClientError, type Message, type Room, type RoomView, type Store, type User } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
+import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
+import { errorText } from '../../ui/errorText.js';
+import { Icon } from '../../ui/icons.js';
+import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
-import { Composer } from './Composer.js';
+import { useChatActions } from '../chatContext.js';
+import { Composer, type Writing } from './Composer.js';
+import { copyText } from './clipboard.js';
+import type { Target } from './goTo.js';
 import { MessageList } from './MessageList.js';
+import { MessageMenu } from './MessageMenu.js';
+import './bubble.css';
 import './messages.css';
+import './popup.css';
+import { PinBar } from './PinBar.js';
+import { actionsOn, type MessageAction, nameOf, type Talk, TalkProvider, type Viewer } from './talk.js';
+import { useUnreadLine } from './unread.js';
+
+const MessageDialog = lazily(async () => (await import('./MessageDialog.js')).MessageDialog);
 
 interface Props {
   /** For what is asked of the server beside the room's own functions. */
@@ -17,22 +32,93 @@ interface Props {
   readonly instead: ComponentChildren;
 }
 
+const NEW: Writing = { kind: 'new' };
+
+/** What is open above the messages. */
+export type OpenDialog =
+  | {
+      readonly kind: 'menu';
+      readonly message: Message;
+      readonly anchor: Element;
+    }
+  | {
+      readonly kind: 'react' | 'edits' | 'reactions' | 'readers' | 'delete';
+      readonly message: Message;
+      readonly anchor: Element;
+    }
+  | { readonly kind: 'pins'; readonly anchor: Element };
+
 /** The messages of a room, and the field to write one. */
-export function Conversation({ room, view, me, instead }: Props) {
-  const [replyTo, setReplyTo] = useState<Message>();
+export function Conversation({ store, room, view, me, instead }: Props) {
+  const [writing, setWriting] = useState<Writing>(NEW);
+  const [dialog, setDialog] = useState<OpenDialog>();
+  const [target, goTo] = useState<Target>();
+  const [status, setStatus] = useState<Status>();
   const to = recipient(view);
   const notice = whyNoMessages(view);
   // Until the chat is known, the room in the address may be one of other users.
   const canWrite = to !== undefined && notice === undefined && instead === undefined;
+  const viewer = useMemo(() => ({ me, canWrite }), [me, canWrite]);
+  const { dialogs } = useChatActions();
+  const unread = useUnreadLine(view, me.userId);
+
+  const attempt = (change: Promise<unknown>): void => {
+    change.catch((error: unknown) => setStatus({ error }));
+  };
+  const act = (action: MessageAction, message: Message, anchor: Element): void => {
+    const { roomId, messageId } = message;
+    switch (action) {
+      case 'reply':
+      case 'edit':
+        return setWriting({ kind: action, message });
+      case 'copy':
+        return attempt(
+          copyText(message.message ?? '').then(() => setStatus({ done: text('messages.copied') })),
+        );
+      case 'pin':
+      case 'unpin':
+        return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
+      case 'report':
+        return dialogs.open({
+          ...{ name: 'report', who: nameOf(talk, message.senderId) },
+          about: { roomId, messageIds: [messageId], userId: message.senderId },
+        });
+      case 'menu':
+      case 'react':
+      case 'edits':
+      case 'reactions':
+      case 'readers':
+      case 'delete':
+        return setDialog({ kind: action, message, anchor });
+      default:
+        return assertNever(action);
+    }
+  };
+  const talk: Talk = { room, view, viewer, act, attempt };
   return (
-    <>
-      <MessageList room={room} view={view} me={me} onReply={canWrite ? setReplyTo : undefined} />
+    <TalkProvider value={talk}>
+      <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
+      <MessageList talk={talk} unread={unread} target={target} onGoTo={goTo} />
+      {status && <StatusLine status={status} onClose={() => setStatus(undefined)} />}
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}
       {canWrite && (
-        <Composer room={room} to={to} replyTo={replyTo} onReplyDone={() => setReplyTo(undefined)} />
+        <Composer
+          store={store}
+          talk={talk}
+          to={to}
+          writing={writing}
+          onWriting={(what) => {
+            const message = what === 'edit last' ? lastEditable(view, viewer) : undefined;
+            setWriting(message ? { kind: 'edit', message } : NEW);
+          }}
+        />
       )}
-    </>
+      {dialog?.kind === 'menu' && <MessageMenu {...dialog} onClose={() => setDialog(undefined)} />}
+      {dialog && dialog.kind !== 'menu' && (
+        <MessageDialog store={store} dialog={dialog} onGoTo={goTo} onClose={() => setDialog(undefined)} />
+      )}
+    </TalkProvider>
   );
 }
 
@@ -49,3 +135,29 @@ function whyNoMessages({ other, isMember, chat }: RoomView): string | undefined 
   if (!isMember) return text('messages.leftGroup');
   return chat.whoSends === 'admins' && chat.role === 'member' ? text('messages.adminsOnly') : undefined;
 }
+
+/** The newest of this user's messages that they may edit; none while a newer one is being sent. */
+function lastEditable(view: RoomView, viewer: Viewer): Message | undefined {
+  const entry = view.entries.findLast(
+    (one) => one.state !== 'stored' || actionsOn(one.message, view, viewer).includes('edit'),
+  );
+  return entry?.state === 'stored' ? entry.message : undefined;
+}
+
+/** The outcome of what the user last did with a message. */
+type Status = { readonly done: string } | { readonly error: unknown };
+
+function StatusLine({ status, onClose }: { readonly status: Status; readonly onClose: () => void }) {
+  const isError = 'error' in status;
+  return (
+    <div class={`status-line ${isError ? 'error' : ''}`} role={isError ? 'alert' : 'status'}>
+      <p>{isError ? problemText(status.error) : status.done}</p>
+      <button class="button plain icon" type="button" aria-label={text('messages.close')} onClick={onClose}>
+        <Icon name="close" />
+      </button>
+    </div>
+  );
+}
+
+const problemText = (error: unknown): string =>
+  error instanceof ClientError ? errorText(error) : text('messages.failed');

@@ -1,99 +1,190 @@
-import type { Entry, Message, Room, User } from '@parley/client';
-import { displayName } from '../../ui/displayName.js';
+import type { Entry, Message } from '@parley/client';
+import { useState } from 'preact/hooks';
 import { errorText } from '../../ui/errorText.js';
 import { formatClock } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
+import { text } from '../../ui/texts.js';
+import { useLongPress } from './longPress.js';
+import { MessageBar } from './MessageBar.js';
+import { MessageText } from './MessageText.js';
 import { idOf, textOf, timeOf } from './messageRows.js';
-
-const DELETED = 'Message deleted';
+import { ALL } from './messageText.js';
+import { Reactions } from './Reactions.js';
+import { actionsOn, nameOf, personOf, type Talk, useTalk } from './talk.js';
 
 interface Props {
   readonly entry: Entry;
-  readonly me: User;
-  readonly other: User | undefined;
   /** The message that this one replies to; without an entry while that message is not loaded. */
   readonly quoted: { readonly id: string; readonly entry: Entry | undefined } | undefined;
-  readonly room: Room;
-  readonly onReply: ((message: Message) => void) | undefined;
+  /** Whether the message above is of the same person. */
+  readonly isContinued: boolean;
+  /** Whether the user was just led here. */
+  readonly isFound: boolean;
   readonly onGoTo: (messageId: string) => void;
 }
 
 /** One message with its delivery state. */
-export function MessageBubble({ entry, me, other, quoted, room, onReply, onGoTo }: Props) {
-  const isMine = isFrom(me, entry);
-  const senderOf = (of: Entry): string => {
-    if (isFrom(me, of)) return 'You';
-    return other ? displayName(other) : '';
-  };
-  const text = textOf(entry);
+export function MessageBubble({ entry, quoted, isContinued, isFound, onGoTo }: Props) {
+  const talk = useTalk();
+  const { viewer, view, act } = talk;
+  const { me } = viewer;
+  const [isShown, setShown] = useState(false);
+  const isMine = isFrom(me.userId, entry);
+  const message = entry.state === 'stored' ? entry.message : undefined;
+  const sender = senderOf(talk, entry);
+  const longPress = useLongPress(
+    (element) => message && actionsOn(message, view, viewer).length > 0 && act('menu', message, element),
+  );
+  const classes = [
+    'bubble',
+    isMine ? 'mine' : 'theirs',
+    entry.state,
+    isContinued ? 'continued' : '',
+    isFound ? 'found' : '',
+  ];
+  if (entry.state === 'stored' && entry.blocked && !isShown)
+    return <FoldedMessage onShow={() => setShown(true)} />;
+  const showsName = view.chat?.roomType === 'GROUP' && !isMine && !isContinued;
   return (
-    <article class={`bubble ${isMine ? 'mine' : 'theirs'} ${entry.state}`}>
-      <h2 class="hidden-visually">{senderOf(entry)}</h2>
-      {quoted && (
-        <button class="quote" type="button" disabled={!quoted.entry} onClick={() => onGoTo(quoted.id)}>
-          {quoted.entry ? (
-            <>
-              <b>{senderOf(quoted.entry)}</b> <bdi>{textOf(quoted.entry) ?? DELETED}</bdi>
-            </>
-          ) : (
-            'An earlier message'
-          )}
-        </button>
-      )}
-      {text === null ? (
-        <p class="text erased">{DELETED}</p>
-      ) : (
-        <p class="text" dir="auto">
-          {text}
-        </p>
-      )}
+    <article class={classes.join(' ')} {...longPress}>
+      <h2 class={showsName ? 'sender' : 'hidden-visually'}>
+        <bdi>{sender}</bdi>
+      </h2>
+      {quoted && <Quote talk={talk} quoted={quoted} onGoTo={onGoTo} />}
+      <Content talk={talk} entry={entry} />
       <footer>
-        {entry.state === 'stored' && text !== null && onReply && (
+        {message?.pinned && <Mark icon="pin" text={text('messages.pinned')} />}
+        {message?.rev !== undefined && (
           <button
-            class="button plain icon reply"
+            class="edited"
             type="button"
-            aria-label="Reply"
-            onClick={() => onReply(entry.message)}
+            onClick={(event) => act('edits', message, event.currentTarget)}
           >
-            <Icon name="reply" />
+            {text('messages.edited')}
           </button>
         )}
         <time dateTime={timeOf(entry)}>{formatClock(timeOf(entry))}</time>
         {isMine && <DeliveryMark entry={entry} />}
       </footer>
-      {entry.state === 'refused' && (
-        <div class="refusal">
-          <p class="error">Not sent: {errorText(entry.error)}</p>
-          <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
-            Try again
-          </button>
-          <button class="button" type="button" onClick={() => room.discard(idOf(entry))}>
-            Discard
-          </button>
-        </div>
-      )}
+      {message?.reactions && <Reactions message={message} />}
+      {entry.state === 'refused' && <Refusal talk={talk} entry={entry} />}
+      {message && <MessageBar message={message} />}
     </article>
   );
 }
 
 /** Entries that are not stored yet are always the user's own. */
-const isFrom = (me: User, entry: Entry): boolean =>
-  entry.state !== 'stored' || entry.message.senderId === me.userId;
+const isFrom = (myId: string, entry: Entry): boolean =>
+  entry.state !== 'stored' || entry.message.senderId === myId;
+
+const senderOf = (talk: Talk, entry: Entry): string =>
+  nameOf(talk, entry.state === 'stored' ? entry.message.senderId : talk.viewer.me.userId);
+
+function FoldedMessage({ onShow }: { readonly onShow: () => void }) {
+  return (
+    <article class="bubble theirs folded">
+      <p class="text erased">{text('messages.ofBlocked')}</p>
+      <button class="button plain" type="button" onClick={onShow}>
+        {text('messages.show')}
+      </button>
+    </article>
+  );
+}
+
+interface QuoteProps {
+  readonly talk: Talk;
+  readonly quoted: { readonly id: string; readonly entry: Entry | undefined };
+  readonly onGoTo: (messageId: string) => void;
+}
+
+function Quote({ talk, quoted: { id, entry }, onGoTo }: QuoteProps) {
+  return (
+    <button class="quote" type="button" onClick={() => onGoTo(id)}>
+      {entry ? (
+        <>
+          <b>
+            <bdi>{senderOf(talk, entry)}</bdi>
+          </b>{' '}
+          <bdi>{textOf(entry) ?? text('messages.deleted')}</bdi>
+        </>
+      ) : (
+        text('messages.earlierMessage')
+      )}
+    </button>
+  );
+}
+
+/** The text, or a line in its place. */
+function Content({ talk, entry }: { readonly talk: Talk; readonly entry: Entry }) {
+  const shown = textOf(entry);
+  const message = entry.state === 'stored' ? entry.message : undefined;
+  if (shown === null) return <p class="text erased">{goneText(talk, message)}</p>;
+  const { mentions = [] } = message ?? (entry as Pick<Message, 'mentions'>);
+  const mentioned = mentions.flatMap((userId) => personOf(talk, userId) ?? []);
+  return (
+    <MessageText
+      text={shown}
+      mentioned={mentioned}
+      mentionsAll={mentions.includes(ALL)}
+      me={talk.viewer.me}
+    />
+  );
+}
+
+/** What is said of a message without a text. */
+function goneText({ viewer: { me } }: Talk, message: Message | undefined): string {
+  const by = message?.deleted?.by;
+  if (by === me.userId) return text('messages.deletedByYou');
+  return by !== undefined && by !== message?.senderId
+    ? text('messages.deletedByAdmin')
+    : text('messages.deleted');
+}
+
+function Refusal({
+  talk: { room },
+  entry,
+}: {
+  readonly talk: Talk;
+  readonly entry: Extract<Entry, { state: 'refused' }>;
+}) {
+  return (
+    <div class="refusal">
+      <p class="error">{text('messages.notSent', { reason: errorText(entry.error) })}</p>
+      <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
+        {text('messages.tryAgain')}
+      </button>
+      <button class="button" type="button" onClick={() => room.discard(idOf(entry))}>
+        {text('messages.discard')}
+      </button>
+    </div>
+  );
+}
 
 const marks = {
-  sending: { icon: 'waiting', text: 'sending' },
-  refused: { icon: 'refused', text: 'not sent' },
-  stored: { icon: 'sent', text: 'sent' },
-  read: { icon: 'read', text: 'read' },
+  sending: { icon: 'waiting', text: 'messages.markSending' },
+  refused: { icon: 'refused', text: 'messages.markNotSent' },
+  stored: { icon: 'sent', text: 'messages.markSent' },
+  read: { icon: 'read', text: 'messages.markRead' },
 } as const;
 
 function DeliveryMark({ entry }: { readonly entry: Entry }) {
-  const state = entry.state === 'stored' && entry.isRead ? 'read' : entry.state;
-  const { icon, text } = marks[state];
+  const isStored = entry.state === 'stored';
+  const state = isStored && entry.isChanging ? 'sending' : isStored && entry.isRead ? 'read' : entry.state;
+  const { icon, text: name } = marks[state];
+  return <Mark icon={icon} text={text(name)} state={state} />;
+}
+
+interface MarkProps {
+  readonly icon: Parameters<typeof Icon>[0]['name'];
+  readonly text: string;
+  readonly state?: string;
+}
+
+function Mark({ icon, text: title, state = '' }: MarkProps) {
   return (
-    <span class={`mark ${state}`} title={text}>
+    <span class={`mark ${state}`} title={title}>
       <Icon name={icon} />
-      <span class="hidden-visually">{text}</span>
+      <span class="hidden-visually">{title}</span>
     </span>
   );
 }

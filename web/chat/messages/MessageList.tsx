@@ -1,11 +1,16 @@
-import type { Entry, Message, Room, RoomView, User } from '@parley/client';
+import type { Entry } from '@parley/client';
 import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import { displayName } from '../../ui/displayName.js';
 import { formatDay } from '../../ui/format.js';
-import { Icon } from '../../ui/icons.js';
+import { text } from '../../ui/texts.js';
 import { distanceFromEnd, useEndFollower } from './endFollower.js';
+import { type Target, useGoTo } from './goTo.js';
+import { HappeningLines } from './HappeningLines.js';
+import { JumpButtons } from './JumpButtons.js';
 import { MessageBubble } from './MessageBubble.js';
-import { idOf, newestSeq, rowsOf, useVirtualList } from './messageRows.js';
+import { idOf, newestSeq, type Row, rowsOf } from './messageRows.js';
+import { nameOf, type Talk } from './talk.js';
+import { type UnreadLine, useReadMark } from './unread.js';
+import { useVirtualList } from './virtualList.js';
 
 /** Fetches the next page of history when fewer rows than this are above the view. */
 const PREFETCH_ROWS = 10;
@@ -14,17 +19,18 @@ const FAR_FROM_END_PX = 120;
 const ESTIMATED_ROW_PX = 64;
 
 interface Props {
-  readonly room: Room;
-  readonly view: RoomView;
-  readonly me: User;
-  readonly onReply: ((message: Message) => void) | undefined;
+  readonly talk: Talk;
+  readonly unread: UnreadLine;
+  /** The message to lead to. */
+  readonly target: Target | undefined;
+  readonly onGoTo: (target: Target) => void;
 }
 
 /** The messages of a room, the newest at the bottom. Scrolling up loads earlier ones. */
-export function MessageList({ room, view, me, onReply }: Props) {
-  const { entries, history, other, myMark } = view;
-  const isComplete = history.state === 'complete';
-  const rows = useMemo(() => rowsOf(entries, isComplete), [entries, isComplete]);
+export function MessageList({ talk, unread, target, onGoTo }: Props) {
+  const { room, view } = talk;
+  const { entries, history } = view;
+  const rows = useRows(talk, unread.after);
   const indexById = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
   const scroller = useRef<HTMLElement>(null);
   const follower = useEndFollower(() => scroller.current);
@@ -37,64 +43,78 @@ export function MessageList({ room, view, me, onReply }: Props) {
     },
     follower,
   );
-  const items = list.getVirtualItems();
   const visible = list.range;
-  const isEmpty = rows.length === 0;
-  const goTo = (messageId: string): void => {
-    const index = indexById.get(messageId);
-    if (index === undefined) return;
+  const found = useGoTo(talk, target, (index) => {
     follower.leave();
     list.scrollToIndex(index, { align: 'center' });
-  };
+  });
 
   // A view that is still on its way to the end shows rows that the reader did not scroll to.
   const isOnItsWay = follower.isFollowing && visible?.endIndex !== rows.length - 1;
   const isNearStart = visible !== null && !isOnItsWay && visible.startIndex < PREFETCH_ROWS;
-  usePrefetch(room, history, isNearStart);
+  useEffect(() => {
+    if (isNearStart && history.state === 'more') void room.earlier();
+  }, [room, history, isNearStart]);
   useShowOwn(entries.at(-1), () => follower.follow());
-  useReadMark(room, newestSeq(rows, visible?.endIndex), myMark);
+  const seen = newestSeq(rows, visible?.endIndex);
+  useReadMark(room, view, seen);
+  const isAway =
+    scroller.current !== null && !follower.isFollowing && distanceFromEnd(scroller.current) > FAR_FROM_END_PX;
 
   return (
     <div class="messages">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard */}
-      <section ref={scroller} class="scroller" tabIndex={0} aria-label="Messages">
+      <section ref={scroller} class="scroller" tabIndex={0} aria-label={text('messages.list')}>
         {history.state === 'failed' && (
           <button class="button more" type="button" onClick={() => void room.earlier()}>
-            Earlier messages could not be loaded. Try again
+            {text('messages.earlierFailed')}
           </button>
         )}
         <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
-          {items.map((item) => {
-            const row = rows[item.index];
+          {list.getVirtualItems().map(({ index, start }) => {
+            const row = rows[index];
             if (!row) return null;
             return (
               <li
                 key={row.key}
-                data-index={item.index}
+                class={row.isContinued ? 'continued' : ''}
+                data-index={index}
                 ref={(element) => list.measureElement(element)}
-                style={{ transform: `translateY(${item.start}px)` }}
+                style={{ transform: `translateY(${start}px)` }}
               >
-                {row.day !== undefined && <p class="day">{formatDay(row.day)}</p>}
-                <MessageBubble
-                  entry={row.entry}
-                  me={me}
-                  other={other}
+                <ListRow
+                  talk={talk}
+                  row={row}
                   quoted={quotedBy(row.entry, (id) => entries[indexById.get(id) ?? -1])}
-                  room={room}
-                  onReply={onReply}
-                  onGoTo={goTo}
+                  isFound={row.key === found}
+                  onGoTo={(messageId) => onGoTo({ messageId })}
                 />
               </li>
             );
           })}
         </ol>
-        {isEmpty && isComplete && <p class="empty">No messages yet.</p>}
+        {rows.length === 0 && <NoMessages talk={talk} />}
       </section>
-      {scroller.current && !follower.isFollowing && distanceFromEnd(scroller.current) > FAR_FROM_END_PX && (
-        <NewestButton onClick={() => follower.follow()} />
-      )}
-      <Announcement entry={entries.at(-1)} me={me} other={other} />
+      <JumpButtons
+        talk={talk}
+        unread={unread}
+        seen={isAway ? seen : undefined}
+        firstSeen={rows[visible?.startIndex ?? 0]}
+        onGoTo={onGoTo}
+        onNewest={() => follower.follow()}
+      />
+      <Announcement entry={entries.at(-1)} talk={talk} />
     </div>
+  );
+}
+
+function useRows({ view, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
+  const { entries, history, happenings } = view;
+  const isComplete = history.state === 'complete';
+  const myId = viewer.me.userId;
+  return useMemo(
+    () => rowsOf({ entries, happenings, isComplete, myId, unreadAfter }),
+    [entries, happenings, isComplete, myId, unreadAfter],
   );
 }
 
@@ -106,54 +126,64 @@ function useShowOwn(newest: Entry | undefined, goToEnd: () => void): void {
   }, [sending]);
 }
 
-/** Loads the next page of history while the oldest loaded message is near. */
-function usePrefetch(room: Room, history: RoomView['history'], isNearStart: boolean): void {
-  useEffect(() => {
-    if (isNearStart && history.state === 'more') void room.earlier();
-  }, [room, history, isNearStart]);
-}
+type Quoted = Parameters<typeof MessageBubble>[0]['quoted'];
 
-/** Marks messages as read up to `seq` while the page is visible. */
-function useReadMark(room: Room, seq: number, myMark: number): void {
-  useEffect(() => {
-    if (seq <= myMark) return;
-    const markRead = (): void => {
-      if (document.visibilityState === 'visible') room.read(seq);
-    };
-    markRead();
-    document.addEventListener('visibilitychange', markRead);
-    return () => document.removeEventListener('visibilitychange', markRead);
-  }, [room, seq, myMark]);
-}
-
-function quotedBy(entry: Entry, find: (id: string) => Entry | undefined) {
+function quotedBy(entry: Entry, find: (id: string) => Entry | undefined): Quoted {
   const id = entry.state === 'stored' ? entry.message.replyTo : entry.replyTo;
   return id === undefined ? undefined : { id, entry: find(id) };
 }
 
-function NewestButton({ onClick }: { readonly onClick: () => void }) {
+interface ListRowProps {
+  readonly talk: Talk;
+  readonly row: Row;
+  readonly quoted: Quoted;
+  readonly isFound: boolean;
+  readonly onGoTo: (messageId: string) => void;
+}
+
+function ListRow({ talk, row, quoted, isFound, onGoTo }: ListRowProps) {
   return (
-    <button class="button icon newest" type="button" aria-label="Go to the newest message" onClick={onClick}>
-      <Icon name="down" />
-    </button>
+    <>
+      <HappeningLines talk={talk} happenings={row.before} />
+      {row.day !== undefined && <p class="day">{formatDay(row.day)}</p>}
+      {row.isFirstUnread && <p class="unread-line">{text('messages.newMessages')}</p>}
+      <MessageBubble
+        entry={row.entry}
+        quoted={quoted}
+        isContinued={row.isContinued}
+        isFound={isFound}
+        onGoTo={onGoTo}
+      />
+      <HappeningLines talk={talk} happenings={row.after} />
+    </>
+  );
+}
+
+function NoMessages({ talk }: { readonly talk: Talk }) {
+  const { history, happenings } = talk.view;
+  if (history.state !== 'complete') return null;
+  return (
+    <>
+      <HappeningLines talk={talk} happenings={happenings} />
+      <p class="empty">{text('messages.none')}</p>
+    </>
   );
 }
 
 interface AnnouncementProps {
   readonly entry: Entry | undefined;
-  readonly me: User;
-  readonly other: User | undefined;
+  readonly talk: Talk;
 }
 
 /** Tells screen readers about a new message. The list itself cannot: scrolling adds old messages to the page. */
-function Announcement({ entry, me, other }: AnnouncementProps) {
-  const isTheirs = entry?.state === 'stored' && entry.message.senderId !== me.userId;
+function Announcement({ entry, talk }: AnnouncementProps) {
+  const isTheirs = entry?.state === 'stored' && entry.message.senderId !== talk.viewer.me.userId;
   return (
-    <div role="log" class="hidden-visually" aria-label="New messages">
-      {isTheirs && other && (
+    <div role="log" class="hidden-visually" aria-label={text('messages.newMessages')}>
+      {isTheirs && !entry.blocked && (
         <p key={idOf(entry)}>
-          {`${displayName(other)}: `}
-          <bdi>{entry.message.message ?? 'Message deleted'}</bdi>
+          {`${nameOf(talk, entry.message.senderId)}: `}
+          <bdi>{entry.message.message ?? text('messages.deleted')}</bdi>
         </p>
       )}
     </div>

@@ -6,8 +6,9 @@ import { errorText } from '../../ui/errorText.js';
 import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
+import { AlertSettings } from '../alerts/AlertSettings.js';
 import { useChatPage } from '../chatContext.js';
-import { deleteDevice, notificationPermission, requestNotifications, rest } from '../device.js';
+import { deleteDevice, rest } from '../device.js';
 
 type View = 'menu' | 'password' | 'delete';
 
@@ -83,20 +84,13 @@ function AccountMenu({ onStatus, onOpen, onSignOut }: MenuProps) {
       {button(text('privacy.title'), () => dialogs.open({ name: 'privacy' }))}
       {button(text('blocked.title'), () => dialogs.open({ name: 'blocked' }))}
       <ThemeSelect />
-      {notificationPermission() === 'default' &&
-        button(text('account.notifications'), () => void askForNotifications().then(onStatus))}
+      <AlertSettings />
       {button(text('account.changePassword'), () => onOpen('password'))}
       {button(text('account.download'), () => void downloadMyData(session).then(onStatus))}
       {button(text('account.signOut'), onSignOut)}
       {button(text('account.delete'), () => onOpen('delete'), 'danger')}
     </div>
   );
-}
-
-async function askForNotifications(): Promise<string> {
-  const permission = await requestNotifications();
-  if (permission === 'granted') return text('account.notificationsOn');
-  return text(permission === 'denied' ? 'account.notificationsBlocked' : 'account.notificationsOff');
 }
 
 /** Downloads all data that the server has about the user; resolves with a text for the user. */

@@ -5,9 +5,19 @@ import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
 import { type DialogView, useChatPage } from '../chatContext.js';
 import type { DialogProps } from '../DialogLayer.js';
+import { AddMembersView } from '../groups/AddMembersView.js';
+import { GroupSettingsView } from '../groups/GroupSettingsView.js';
+import { GroupView } from '../groups/GroupView.js';
+import { NewGroupView } from '../groups/NewGroupView.js';
 import { moveFocus } from '../Menu.js';
 import { AccountView } from './AccountView.js';
+import { BlockedView } from './BlockedView.js';
+import { FriendsView } from './FriendsView.js';
+import { MyProfileView } from './MyProfileView.js';
+import { PrivacyView } from './PrivacyView.js';
+import { ProfileView } from './ProfileView.js';
 import { QuestionView } from './QuestionView.js';
+import { ReportView } from './ReportView.js';
 import './people.css';
 
 /** The dialog of the page, with the view that was opened last. */
@@ -16,11 +26,10 @@ export function ChatDialog({ views }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const view = views.at(-1);
   useLayoutEffect(() => {
-    const opener = document.activeElement;
-    dialog.current?.showModal();
-    return () => {
-      if (opener instanceof HTMLElement && opener.isConnected) opener.focus();
-    };
+    const { current } = dialog;
+    current?.showModal();
+    // Leads the focus back to where it was.
+    return () => current?.close();
   }, []);
   // The press that opened a view has removed itself with the view before.
   useLayoutEffect(() => {
@@ -56,30 +65,65 @@ interface ViewProps {
 }
 
 function View({ view, isFirst }: ViewProps) {
+  return (
+    <Frame title={titleOf(view)} isFirst={isFirst}>
+      {contentOf(view)}
+    </Frame>
+  );
+}
+
+function titleOf(view: DialogView): string {
+  switch (view.name) {
+    case 'question':
+      return view.question.title;
+    case 'report':
+      return text('report.title', { who: view.who });
+    case 'profile':
+      return text('chat.profile');
+    case 'group':
+      return text('chat.details');
+    default:
+      return text(TITLES[view.name]);
+  }
+}
+
+const TITLES = {
+  account: 'account.title',
+  myProfile: 'profile.mine',
+  friends: 'bar.friends',
+  blocked: 'blocked.title',
+  privacy: 'privacy.title',
+  newGroup: 'bar.newGroup',
+  groupSettings: 'group.settings',
+  addMembers: 'group.addMembers',
+} as const;
+
+function contentOf(view: DialogView) {
   switch (view.name) {
     case 'account':
-      return (
-        <Frame title={text('account.title')} isFirst={isFirst}>
-          <AccountView />
-        </Frame>
-      );
-    case 'question':
-      return (
-        <Frame title={view.question.title} isFirst={isFirst}>
-          <QuestionView question={view.question} />
-        </Frame>
-      );
+      return <AccountView />;
     case 'myProfile':
-    case 'friends':
-    case 'blocked':
-    case 'privacy':
-    case 'newGroup':
+      return <MyProfileView />;
     case 'profile':
+      return <ProfileView user={view.user} />;
+    case 'friends':
+      return <FriendsView />;
+    case 'blocked':
+      return <BlockedView />;
+    case 'privacy':
+      return <PrivacyView />;
     case 'report':
+      return <ReportView about={view.about} />;
+    case 'newGroup':
+      return <NewGroupView />;
     case 'group':
+      return <GroupView roomId={view.roomId} />;
     case 'groupSettings':
+      return <GroupSettingsView roomId={view.roomId} />;
     case 'addMembers':
-      return null;
+      return <AddMembersView roomId={view.roomId} />;
+    case 'question':
+      return <QuestionView question={view.question} />;
     default:
       return assertNever(view);
   }

@@ -14,7 +14,7 @@ function loadSeen(userId: string): ReadonlySet<string> | undefined {
 const listeners = new Set<() => void>();
 
 /** Remembers these friends as seen. */
-function markSeen(userId: string, friends: readonly User[]): void {
+export function markSeen(userId: string, friends: readonly User[]): void {
   writeText(keyOf(userId), JSON.stringify(friends.map((friend) => friend.userId)));
   for (const listener of listeners) listener();
 }

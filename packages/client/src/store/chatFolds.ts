@@ -2,6 +2,7 @@ import type { Chat, ClientState, PushData, User } from '../types.js';
 import { applyMark, applyMessages, eraseText, isMuted } from './messageFolds.js';
 import {
   EMPTY_STATE,
+  isSame,
   type RoomState,
   reuseIfEqual,
   reuseIfSame,
@@ -12,7 +13,7 @@ import {
   withEntry,
   withRoom,
 } from './storeState.js';
-import type { Presence } from './storeTypes.js';
+import type { GroupChange, Happening, Presence } from './storeTypes.js';
 
 /** Folds of users, friends, blocks, presence and the connection. */
 
@@ -157,6 +158,23 @@ export function applyChat(state: State, given: Chat): State {
   return newest && newest.seq > (lastMessage?.seq ?? 0) && !isMuted(info.mutedUntil, newest.sentAt)
     ? withChat(next, roomId, { archived: undefined })
     : next;
+}
+
+/** The newest happenings that a room keeps. */
+const MOST_HAPPENINGS = 500;
+
+/** Notes what happened in a group, once. The answer to a command has no place in the log: it is the newest here. */
+export function applyHappening(
+  state: State,
+  roomId: string,
+  { at, by }: { readonly at?: number | undefined; readonly by: string },
+  change: GroupChange,
+): State {
+  const { chat, known, happenings } = roomOf(state, roomId);
+  if (chat?.roomType !== 'GROUP') return state;
+  const happening: Happening = { ...change, at: at ?? known.at(-1)?.seq ?? 0, by };
+  if (happenings.some((one) => isSame(one, happening))) return state;
+  return withRoom(state, roomId, { happenings: [...happenings, happening].slice(-MOST_HAPPENINGS) });
 }
 
 /** The members that a chat names at most. */

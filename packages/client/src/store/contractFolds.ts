@@ -6,6 +6,7 @@ import {
   applyErasure,
   applyFriend,
   applyGroupChange,
+  applyHappening,
   applyMembership,
   applyPresence,
   applyRole,
@@ -23,6 +24,7 @@ import {
   applySentMessage,
 } from './messageFolds.js';
 import { roomOf, type State, withChat, withRoom } from './storeState.js';
+import type { GroupChange } from './storeTypes.js';
 
 /** What each push and each answer of the contract changes in the state. */
 
@@ -45,6 +47,12 @@ function applyErasedMember(state: State, { roomId, userId }: PushData<'erase use
     : next;
 }
 
+const renaming = (name: string | null | undefined): GroupChange => ({
+  kind: 'changed',
+  ...(name && { name }),
+});
+const byMe = ({ me }: State): { readonly by: string } => ({ by: me?.userId ?? '' });
+
 /** Changes of pushes, in the order in which they come. What is not stored in the state has none. */
 export const pushFolds: {
   readonly [N in PushName]?: (state: State, data: PushData<N>) => State;
@@ -60,11 +68,23 @@ export const pushFolds: {
   'init chat': (state, { room }) => applyInit(state, room),
   'accept chat': (state, { roomId }) => applyAccepted(state, roomId),
   'change chat': (state, { chat }) => applyChat(state, chat),
-  'change group': applyGroupChange,
-  'add member': (state, { roomId, user, at }) =>
-    applyMembership(applyUser(state, user), { roomId, userId: user.userId, at }, true),
-  'remove member': (state, push) => applyMembership(state, push, false),
-  'change role': applyRole,
+  'change group': (state, push) => {
+    const { roomId, name } = push;
+    return applyHappening(applyGroupChange(state, push), roomId, push, renaming(name));
+  },
+  'add member': (state, { roomId, user, by, at }) => {
+    const { userId } = user;
+    const next = applyMembership(applyUser(state, user), { roomId, userId, at }, true);
+    return applyHappening(next, roomId, { by, at }, { kind: 'joined', userId });
+  },
+  'remove member': (state, push) => {
+    const { roomId, userId } = push;
+    return applyMembership(applyHappening(state, roomId, push, { kind: 'left', userId }), push, false);
+  },
+  'change role': (state, push) => {
+    const { roomId, userId, role } = push;
+    return applyHappening(applyRole(state, push), roomId, push, { kind: 'role', userId, role });
+  },
   'send message': (state, { message }) => applySentMessage(state, message),
   'edit message': (state, { message }) => applyChangedMessage(state, message),
   'delete message': applyDeletion,
@@ -122,7 +142,13 @@ const answerFolds: {
   'get active chats': applyChatPage,
   'fetch messages': (state, { messages }, { roomId }) => applyPage(state, roomId, messages),
   'create group': (state, { room }) => applyChat(state, room),
-  'change group': (state, { room }) => applyChat(state, room),
+  'change group': (state, { room }, { roomId, name }) =>
+    applyHappening(applyChat(state, room), roomId, byMe(state), renaming(name)),
+  'add members': (state, { added }, { roomId }) =>
+    added.reduce(
+      (next, userId) => applyHappening(next, roomId, byMe(state), { kind: 'joined', userId }),
+      state,
+    ),
   'get members': (state, { members }) => members.reduce((next, { user }) => applyUser(next, user), state),
 };
 

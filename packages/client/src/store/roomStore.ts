@@ -115,13 +115,15 @@ export interface OpenRoom extends Room {
 export function openRoom(roomId: string, parts: RoomParts, onClose: () => void): OpenRoom {
   const { client, store, sending, setMark, typing } = parts;
   const now = (): RoomState => roomOf(store.state, roomId);
-  const fetchPage = singleFlight(async () => {
+  const fetchPage = singleFlight(async (limit?: number) => {
     store.apply((state) => applyPages(state, roomId, 'loading'));
     // The store may have forgotten the room again before the answer came.
     while (now().pages === 'loading') {
       const oldest = newestWithoutGap(now())[0];
       try {
-        await client.request('fetch messages', { roomId, ...(oldest && { before: oldest.seq }) });
+        await client.request('fetch messages', {
+          ...{ roomId, ...(oldest && { before: oldest.seq }), ...(limit && { limit }) },
+        });
       } catch (error) {
         store.apply((state) => applyPages(state, roomId, toClientError(error, 'internal')));
       }
@@ -132,8 +134,8 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
   void fetchPage();
   return {
     ...view,
-    earlier: async () => {
-      if (view.get().history.state !== 'complete') await fetchPage();
+    earlier: async (limit) => {
+      if (view.get().history.state !== 'complete') await fetchPage(limit);
     },
     send(text, options) {
       typing.forget(roomId);

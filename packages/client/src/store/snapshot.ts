@@ -209,20 +209,35 @@ function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): En
   );
 }
 
+type StoredEntry = Extract<Entry, { readonly state: 'stored' }>;
+
 /** Makes views of one room; unchanged parts are the same objects as in the last one. */
 export function viewRoom(roomId: string): View<State, RoomView> {
   /** The entry of each stored message. */
-  const entries = new WeakMap<Message, Entry>();
+  const entries = new WeakMap<Message, StoredEntry>();
   const entryOf = (state: State, stored: Message, isRead: boolean): Entry => {
     const { senderId, messageId } = stored;
-    return remake<Message, Entry>(entries, stored, {
-      state: 'stored',
-      message: shownMessage(state, stored),
-      sender: state.users.get(senderId),
-      isRead,
-      ...(state.blocked.has(senderId) && { blocked: true as const }),
-      ...(state.changes.has(messageId) && { isChanging: true as const }),
-    });
+    const message = shownMessage(state, stored);
+    const sender = state.users.get(senderId);
+    const isBlocked = state.blocked.has(senderId);
+    const isChanging = state.changes.has(messageId);
+    const before = entries.get(stored);
+    // Asked of each message at each change: it compares fields, and makes an object only where one differs.
+    if (
+      before?.message === message &&
+      before.sender === sender &&
+      before.isRead === isRead &&
+      (before.blocked ?? false) === isBlocked &&
+      (before.isChanging ?? false) === isChanging
+    )
+      return before;
+    const entry: StoredEntry = {
+      ...{ state: 'stored', message, sender, isRead },
+      ...(isBlocked && { blocked: true as const }),
+      ...(isChanging && { isChanging: true as const }),
+    };
+    entries.set(stored, entry);
+    return entry;
   };
   return (state) => {
     const room = roomOf(state, roomId);
@@ -238,6 +253,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       isMember: isMember(room),
       entries: [...stored, ...unsentIn(state, room)],
       history: historyOf(room, messages[0]),
+      happenings: room.happenings,
       myMark: myMark(state, room),
       otherMark: mark,
     };

@@ -1,6 +1,6 @@
 import type { EntryOf, OutboxEntry } from '../outbox.js';
 import type { ClientError, ClientState, Message, Preferences, User } from '../types.js';
-import type { ChatInfo, Presence } from './storeTypes.js';
+import type { ChatInfo, Happening, Presence } from './storeTypes.js';
 
 export interface RoomState {
   readonly roomId: string;
@@ -21,6 +21,8 @@ export interface RoomState {
   readonly marks: ReadonlyMap<string, number>;
   /** This user's mark on this device, which the server may not have yet. */
   readonly wishedMark: number;
+  /** What this device was told of the group's members and settings, in order. */
+  readonly happenings: readonly Happening[];
   /** Members who are typing. */
   readonly typing: ReadonlySet<string>;
   /** Whether its history is shown. */
@@ -95,6 +97,7 @@ function emptyRoom(roomId: string): RoomState {
     known: [],
     marks: new Map(),
     wishedMark: 0,
+    happenings: [],
     typing: new Set(),
     isOpen: false,
     pages: 'none',
@@ -130,6 +133,9 @@ export function withChat(
 }
 
 function isShallowEqual<T extends object>(a: T, b: T): boolean {
+  // A room may have 10,000 entries, whose indexes as names would take some ms.
+  if (Array.isArray(a) && Array.isArray(b))
+    return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
   const names = Object.keys(a);
   // Both are of one type: the fields of one may be looked up in the other.
   const [one, other] = [a, b] as Readonly<Record<string, unknown>>[];
@@ -326,10 +332,12 @@ export function rerunIfCalled(run: () => Promise<void>): () => Promise<void> {
 }
 
 /** Runs one at a time: a call during a run joins it. */
-export function singleFlight(run: () => Promise<void>): () => Promise<void> {
+export function singleFlight<A extends unknown[]>(
+  run: (...args: A) => Promise<void>,
+): (...args: A) => Promise<void> {
   let current: Promise<void> | undefined;
-  return () => {
-    current ??= run().finally(() => {
+  return (...args) => {
+    current ??= run(...args).finally(() => {
       current = undefined;
     });
     return current;

@@ -130,6 +130,21 @@ export type HistoryState =
   /** The last page could not be fetched; `earlier`, or the next connection, tries again. */
   | { readonly state: 'failed'; readonly error: ClientError };
 
+/** What changed in a group. */
+export type GroupChange =
+  | { readonly kind: 'joined' | 'left'; readonly userId: string }
+  | { readonly kind: 'role'; readonly userId: string; readonly role: NonNullable<Chat['role']> }
+  /** The name is given only where it is the name that changed. */
+  | { readonly kind: 'changed'; readonly name?: string };
+
+/** A change of a group's members or settings, with its place. */
+export type Happening = GroupChange & {
+  /** The `seq` of the message behind which it happened; 0: before the first one. */
+  readonly at: number;
+  /** Who did it. */
+  readonly by: string;
+};
+
 /** Everything that is known of an open room, at one moment. Parts that do not change keep their identity. */
 export interface RoomView {
   readonly roomId: string;
@@ -146,6 +161,11 @@ export interface RoomView {
   /** Stored messages by `seq` and without a gap, then unsent ones in order. */
   readonly entries: readonly Entry[];
   readonly history: HistoryState;
+  /**
+   * Who came and went, and what of a group was changed, in order. Only what this device was told since its store was
+   * made: the server keeps no list for members.
+   */
+  readonly happenings: readonly Happening[];
   /** The `seq` up to which this user has read, on this device or another. */
   readonly myMark: number;
   /** The `seq` up to which all others have read; 0 in a group of more than 32. */
@@ -161,8 +181,11 @@ export interface Room {
   get(): RoomView;
   /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
-  /** Fetches one more page back; a call during a fetch joins it. Never rejects: `history` has the error. */
-  earlier(): Promise<void>;
+  /**
+   * Fetches one more page back, of 50 messages or of this number up to 200; a call during a fetch joins it. Never
+   * rejects: `history` has the error.
+   */
+  earlier(limit?: number): Promise<void>;
   /**
    * Sends a message, which is shown at once as `sending`. Never throws: the entry's state has the error. In a group that
    * the user has left, the entry is refused at once with the reason `not_member`.

@@ -1,49 +1,11 @@
-import { ClientError, type ErrorBody, type Message, type User } from '@parley/client';
-
-/** An event as the server shows it to auditors. */
-export interface EventRow {
-  readonly partition: number;
-  readonly offset: number;
-  readonly stream: string;
-  readonly version: number;
-  readonly type: string;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly erased?: true;
-  readonly actor: string;
-  readonly recordedAt: string;
-  readonly commandId: string;
-  readonly via?: string;
-}
-
-/** A room at a point in time. */
-export interface PastRoom {
-  readonly room: RoomInfo;
-  readonly members: readonly User[];
-  readonly messages: readonly Message[];
-  readonly readUpTo: Readonly<Record<string, number>>;
-}
-
-interface RoomInfo {
-  readonly roomId: string;
-  readonly memberIds: readonly string[];
-  readonly createdAt: string;
-}
-
-/** A user at a point in time. */
-export interface PastUser {
-  readonly user: User;
-  readonly friends: readonly User[];
-  readonly rooms: readonly RoomInfo[];
-  readonly isOnline: boolean;
-  readonly lastSeen: string | null;
-}
+import { ClientError, type ErrorBody } from '@parley/client';
 
 type Parameters = Readonly<Record<string, string | number | undefined>>;
 
 const MAX_LINE_CHARS = 4 * 1024 * 1024;
 
-/** The REST interface for auditors, called with one session's token. Every method rejects with a `ClientError`. */
-export class AuditApi {
+/** The REST interface, called with one session's token. Every method rejects with a `ClientError`. */
+export class ConsoleApi {
   #serverTime: number | undefined;
 
   /** @param onSignedOut called when the server no longer accepts the token */
@@ -61,6 +23,19 @@ export class AuditApi {
   async json<T>(path: string, parameters: Parameters = {}, signal?: AbortSignal): Promise<T> {
     // Trusts the contract's types. Proofs are the exception: callers read them as `unknown` and check them.
     return JSON.parse(await this.text(path, parameters, signal)) as T;
+  }
+
+  /** Sends a request that changes something. Resolves with the answer in JSON; undefined if it has none. */
+  async send<T = undefined>(method: 'POST' | 'PUT' | 'DELETE', path: string, body?: object): Promise<T> {
+    const response = await this.#ask(path, {
+      method,
+      ...(body ? { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) } : {}),
+    });
+    const text = await response.text().catch((cause: unknown) => {
+      throw disconnected(path, cause);
+    });
+    // Trusts the contract's types; a caller that expects no answer gives none.
+    return (text === '' ? undefined : JSON.parse(text)) as T;
   }
 
   /** Gets an answer as text. */
@@ -101,17 +76,19 @@ export class AuditApi {
     }
   }
 
-  async #get(path: string, parameters: Parameters, signal: AbortSignal | undefined): Promise<Response> {
+  #get(path: string, parameters: Parameters, signal: AbortSignal | undefined): Promise<Response> {
     const given = Object.entries(parameters).flatMap(([name, value]) =>
       value === undefined || value === '' ? [] : [[name, String(value)]],
     );
     const query = given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
-    const headers = { authorization: `Bearer ${this.token}` };
-    const response = await fetch(path + query, { headers, signal: signal ?? null, cache: 'no-store' }).catch(
-      (cause: unknown) => {
-        throw disconnected(path, cause);
-      },
-    );
+    return this.#ask(path + query, { signal: signal ?? null });
+  }
+
+  async #ask(path: string, init: RequestInit): Promise<Response> {
+    const headers = { ...init.headers, authorization: `Bearer ${this.token}` };
+    const response = await fetch(path, { ...init, headers, cache: 'no-store' }).catch((cause: unknown) => {
+      throw disconnected(path, cause);
+    });
     this.#serverTime = Date.parse(response.headers.get('date') ?? '') || this.#serverTime;
     if (response.ok) return response;
     const error = errorOf(response.status, await response.text().catch(() => ''));
@@ -134,18 +111,22 @@ function errorOf(status: number, text: string): ClientError {
   return new ClientError({ code: 'internal', message: `HTTP ${status}` });
 }
 
-/** One sentence about the error, for the auditor. */
+/** One sentence about the error. */
 export function describeError(error: unknown): string {
   if (!(error instanceof ClientError)) return `The request failed: ${String(error)}.`;
   switch (error.code) {
     case 'disconnected':
       return 'Cannot reach the server.';
     case 'not_found':
-      return 'Not found in the log.';
+      return 'Not found.';
     case 'forbidden':
-      return 'Only auditors can see this.';
+    case 'conflict':
+      return `The server refuses this: ${error.message}.`;
     case 'overloaded':
+    case 'rate_limited':
       return 'The server is busy. Try again in a moment.';
+    case 'unknown':
+      return 'The server did not answer in time. The action may have happened: look, then repeat it.';
     case 'bad_request':
       return error.fields.map(({ path, message }) => `${path}: ${message}`).join('; ') || error.message;
     default:

@@ -1,0 +1,242 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { type Device, newDevice } from '../support/people.js';
+import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+
+const FORMULA = '=1+1, "quoted"';
+
+describe('The audit console, for those who know names and not ids', function () {
+  this.timeout(120_000);
+  let browser: Browser;
+  let world: AuditWorld;
+  let page: Page;
+  let asked: readonly string[];
+  let phone: Device;
+  const groupId = randomUUID();
+  /** The time at which Ann was taken out of the group. */
+  let left: number;
+
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    world = await auditWorld(2);
+    phone = await newDevice(world.server, world.bob);
+    const { client } = phone;
+    const ann = world.ann.user.userId;
+    await client.request('create group', { roomId: groupId, name: 'Gardeners', memberIds: [ann] });
+    await client.request('change group', { roomId: groupId, name: 'Tree planters' });
+    const { messageId } = await phone.say(groupId, 'the first text');
+    for (const message of ['the second text', 'the third text'])
+      await client.request('edit message', { roomId: groupId, messageId, editId: randomUUID(), message });
+    await client.request('react', { roomId: groupId, messageId, emoji: '🌳', on: true });
+    await phone.say(groupId, FORMULA);
+    await client.request('remove member', { roomId: groupId, userId: ann });
+    left = Date.now();
+    await client.request('delete message', { roomId: groupId, messageId });
+  });
+  after(async () => {
+    phone?.close();
+    await browser?.close();
+    await world?.close();
+  });
+  beforeEach(async () => {
+    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(15_000);
+    asked = strangers(page);
+  });
+  afterEach(async () => {
+    expect(asked).to.deep.equal([]);
+    await page.close();
+  });
+
+  const search = () => page.getByRole('button', { name: 'Search', exact: true }).click();
+  const streamOf = (url: string) => new URLSearchParams(new URL(url).hash.split('?')[1]).get('stream');
+
+  it('finds the events of a group by a name that it once had, and says its name beside the id', async () => {
+    await openConsole(page, world);
+    const field = page.getByRole('combobox', { name: 'Room or user' });
+    await field.fill('garden');
+    await page.getByRole('option', { name: 'Tree planters group, once Gardeners' }).waitFor();
+    expect(await axe(page)).to.deep.equal([]);
+    await field.press('ArrowDown');
+    await field.press('Enter');
+    expect(await field.inputValue()).to.equal(`room:${groupId}`);
+    await page.getByText('Group Tree planters').waitFor();
+    await search();
+    await page.getByText(/^Page 1: \d+ events, newest first/).waitFor();
+    expect(streamOf(page.url())).to.equal(`room:${groupId}`);
+    await page.locator('.events .type', { hasText: 'Message deleted' }).waitFor();
+  });
+
+  it('finds the events of a person, and narrows them by a value of one', async () => {
+    await openConsole(page, world);
+    const field = page.getByRole('combobox', { name: 'Done by' });
+    await field.fill('bo');
+    await page.getByRole('option', { name: 'bob user' }).click();
+    await page.locator('#actor-name', { hasText: 'bob' }).waitFor();
+    await search();
+    await page.getByText(/^Page 1/).waitFor();
+    const actors = await page.locator('.events .actor').allTextContents();
+    expect(new Set(actors)).to.deep.equal(new Set(['bob']));
+    await page.locator('.events summary', { hasText: 'Message edited' }).first().click();
+    await page.getByRole('link', { name: 'Only this type' }).click();
+    await page.getByText('Page 1: 2 events, newest first.').waitFor();
+    const query = new URLSearchParams(new URL(page.url()).hash.split('?')[1]);
+    expect(Object.fromEntries(query)).to.deep.equal({
+      type: 'MessageEdited',
+      actor: world.bob.user.userId,
+    });
+  });
+
+  it('has a calendar that needs no mouse', async () => {
+    await openConsole(page, world, '#/events?since=2026-03-31T00:00:00Z');
+    await page.getByRole('button', { name: 'Since: choose a date' }).press('Enter');
+    const chosen = page.locator('[aria-selected="true"]');
+    await page.getByRole('dialog', { name: 'Since: choose a date' }).waitFor();
+    expect(await page.evaluate('document.activeElement.getAttribute("aria-label")')).to.equal(
+      'Tuesday, March 31, 2026',
+    );
+    expect(await axe(page)).to.deep.equal([]);
+    await screenshot(page, 'audit-calendar');
+    for (const [key, day] of [
+      ['PageUp', '28'],
+      ['ArrowRight', '1'],
+      ['ArrowDown', '8'],
+      ['Home', '2'],
+      ['End', '8'],
+      ['Shift+PageDown', '8'],
+    ] as const) {
+      await page.keyboard.press(key);
+      await chosen.getByText(day, { exact: true }).waitFor();
+    }
+    await page.getByText('March 2027').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.type('06:07:08');
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await page.getByLabel('Since (UTC)').inputValue()).to.equal('2027-03-08 06:07:08');
+    expect(await page.evaluate('document.activeElement.getAttribute("aria-label")')).to.equal(
+      'Since: choose a date',
+    );
+  });
+
+  it('shows who was in a group when, and the group as it was then', async () => {
+    await openConsole(page, world, '#/past');
+    await page.getByLabel('Name of a user or a group').fill('tree pl');
+    await page.keyboard.press('Enter');
+    await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
+    await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();
+    await page.getByText('Members over time: 2 persons').click();
+    const ann = page.locator('.members li', { hasText: 'ann' }).first();
+    await ann.getByText(/^member from/).waitFor();
+    await page
+      .locator('.members li', { hasText: 'bob' })
+      .getByText(/^owner from .* on$/)
+      .first()
+      .waitFor();
+    await screenshot(page, 'audit-members');
+    const state = page.getByRole('region', { name: 'Room at this time' });
+    expect(await state.getByRole('link', { name: 'ann' }).count(), 'she has left').to.equal(0);
+    await ann.getByRole('button').first().click();
+    await state.getByRole('link', { name: 'ann' }).waitFor();
+    await page.getByRole('slider').press('End');
+    await state.getByText('deleted', { exact: true }).waitFor();
+    expect(left).to.be.above(0);
+  });
+
+  it('shows what became of a message, with the proof of each event', async () => {
+    await openConsole(page, world, `#/past?room=${groupId}`);
+    await page.getByRole('link', { name: 'History of message 1' }).click();
+    const deeds = page.locator('.history li');
+    await deeds.nth(4).waitFor();
+    const texts = (await deeds.allTextContents()).map((text) => text.replace(/ \d{4}-.*/s, ''));
+    expect(texts).to.deep.equal([
+      'bob sent the message',
+      'bob edited it, revision 1',
+      'bob edited it, revision 2',
+      'bob reacted with 🌳',
+      'bob deleted it',
+    ]);
+    await page.getByText('The key of this text is destroyed.').nth(2).waitFor();
+    await page.getByRole('button', { name: 'Verify all proofs' }).click();
+    await page.getByText('proof valid').nth(4).waitFor();
+    expect(await page.getByText('proof valid').count()).to.equal(5);
+    await page.route('**/proof?offset=*', (route) => route.fulfill({ json: {} }));
+    await page.getByRole('button', { name: 'Verify all proofs' }).click();
+    await page.getByText('proof invalid').nth(4).waitFor();
+    await page
+      .getByRole('link', { name: /^Proof of partition/ })
+      .last()
+      .click();
+    await page.getByRole('alert').filter({ hasText: 'Proof invalid' }).waitFor();
+  });
+
+  it('exports what it shows as JSON lines, and as CSV that no spreadsheet runs', async () => {
+    await openConsole(page, world, `#/events?stream=room:${groupId}&type=MessageSent&order=asc`);
+    await page.getByText('2 events, oldest first.').waitFor();
+    const save = async (format: string): Promise<string> => {
+      const button = page.getByRole('button', { name: `Export ${format}` });
+      const [file] = await Promise.all([page.waitForEvent('download'), button.click()]);
+      return readFileSync(await file.path(), 'utf8');
+    };
+    const lines = (await save('JSON lines'))
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ data }) => data.text)).to.deep.equal([null, FORMULA]);
+    const csv = (await save('CSV')).split('\r\n');
+    expect(csv).to.have.length(4);
+    expect(csv[0]).to.match(/^partition,offset,stream,version,type,data,/);
+    expect(csv[2]).to.contain(JSON.stringify(lines[1].data).replaceAll('"', '""'));
+
+    await page.goto(`${world.server.url}/audit#/past?room=${groupId}`);
+    await page.getByText('2 messages.').waitFor();
+    const region = page.getByRole('region', { name: 'Room at this time' });
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      region.getByRole('button', { name: 'Export CSV' }).click(),
+    ]);
+    expect(readFileSync(await file.path(), 'utf8')).to.contain(`"'=1+1, ""quoted"""`);
+  });
+
+  it('links to the other pages that the user may open, and to no others', async () => {
+    await openConsole(page, world);
+    await page.getByRole('button', { name: 'Menu of ann' }).click();
+    const links = page.getByRole('navigation', { name: 'Pages' }).getByRole('link');
+    expect(await links.allTextContents()).to.deep.equal(['Chat', 'Documentation']);
+    await page.keyboard.press('Escape');
+    await links.first().waitFor({ state: 'hidden' });
+    await page.getByRole('button', { name: 'Menu of ann' }).click();
+    await links.filter({ hasText: 'Chat' }).click();
+    await page.waitForURL(`${world.server.url}/`);
+  });
+
+  for (const { name, options } of looks)
+    it(`is accessible and fits the window (${name})`, async () => {
+      const shown = await browser.newPage(options);
+      await openConsole(shown, world, `#/message?room=${groupId}&seq=1`);
+      await shown.getByText('reacted with').waitFor();
+      await shown.getByRole('button', { name: 'Verify all proofs' }).click();
+      await shown.getByText('proof valid').nth(4).waitFor();
+      const views = {
+        message: undefined,
+        members: `#/past?room=${groupId}`,
+        events: `#/events?stream=room:${groupId}&actor=${world.bob.user.userId}`,
+      } as const;
+      for (const [view, hash] of Object.entries(views)) {
+        if (hash) await shown.goto(`${world.server.url}/audit${hash}`);
+        if (view === 'members') await shown.getByText('Members over time').click();
+        if (view === 'events') await shown.locator('.events summary').first().click();
+        await shown.getByText('bob').first().waitFor();
+        expect(await axe(shown), view).to.deep.equal([]);
+        const overflow = await shown.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+        expect(overflow, `${view} scrolls sideways`).to.be.at.most(0);
+        await screenshot(shown, `audit-names-${view}-${name}`);
+      }
+      await shown.close();
+    });
+});

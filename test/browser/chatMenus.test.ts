@@ -1,0 +1,158 @@
+import { expect } from 'chai';
+import type { BrowserContextOptions, Locator } from 'playwright-core';
+import { axe, openWorld, screenshot } from '../support/browser.js';
+import { hold, menuItem, Person, PHONE } from './person.js';
+
+describe('Chats in the list of the web chat', function () {
+  this.timeout(60_000);
+  const world = openWorld({ CONTACTS: 'consent' });
+  const people: Person[] = [];
+  const somebody = async (options?: BrowserContextOptions): Promise<Person> => {
+    const person = await Person.at(world.browser, world.server.url, options);
+    people.push(person);
+    return person;
+  };
+  const look = async ({ page }: Person, view: string): Promise<void> => {
+    await screenshot(page, `list-${view}`);
+    expect(await axe(page), view).to.deep.equal([]);
+  };
+  const requestsOf = ({ page }: Person): Locator => page.getByRole('button', { name: /^Requests/ });
+  const inRequests = ({ page }: Person, name: string): Locator =>
+    page.getByRole('navigation', { name: 'Requests' }).getByRole('button', { name });
+
+  afterEach(async () => {
+    for (const person of people.splice(0)) {
+      expect(person.strangers).to.deep.equal([]);
+      await person.close();
+    }
+  });
+
+  it('pins, mutes and archives a chat by its menu: mouse, keyboard, long press', async () => {
+    const ann = await somebody(PHONE);
+    const [bob, carl] = [await somebody(), await somebody()];
+    for (const other of [bob, carl]) {
+      await ann.open(other.name);
+      await ann.say(`Hello, ${other.name}`);
+      await ann.sees(`Hello, ${other.name}`, 'sent');
+      await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
+    }
+    const names = (): Promise<string[]> => ann.page.locator('.row .chat b.name').allInnerTexts();
+    expect(await names()).to.deep.equal([carl.name, bob.name]);
+    await hold(ann.page, ann.chat(bob.name), menuItem(ann.page, 'Pin'));
+    await look(ann, 'menu-phone');
+    await menuItem(ann.page, 'Pin').tap();
+    await ann.chat(bob.name).getByText('pinned').waitFor();
+    expect(await names(), 'pinned ones come first').to.deep.equal([bob.name, carl.name]);
+    expect(new URL(ann.page.url()).hash, 'the long press has not opened the chat').to.equal('');
+
+    // The same by keyboard alone, and by mouse.
+    const { keyboard } = ann.page;
+    await ann.chat(carl.name).focus();
+    await keyboard.press('Shift+F10');
+    await menuItem(ann.page, 'Pin').waitFor();
+    await keyboard.press('ArrowDown');
+    await keyboard.press('Enter');
+    await menuItem(ann.page, 'For 8 hours').waitFor();
+    await keyboard.press('End');
+    await keyboard.press('Enter');
+    await ann.chat(carl.name).getByText('muted').waitFor();
+    await ann.chat(carl.name).click({ button: 'right' });
+    await menuItem(ann.page, 'Unmute').waitFor();
+    await keyboard.press('Escape');
+    await menuItem(ann.page, 'Unmute').waitFor({ state: 'hidden' });
+    await ann.chat(carl.name).click({ button: 'right' });
+    await menuItem(ann.page, 'Archive').click();
+    await ann.chat(carl.name).waitFor({ state: 'hidden' });
+    // A message does not bring back what is muted.
+    await carl.chat(ann.name).or(requestsOf(carl)).first().click();
+    await inRequests(carl, ann.name).click();
+    await carl.page.getByRole('button', { name: 'Accept' }).click();
+    await carl.say('Are you there?');
+    await ann.page.getByRole('button', { name: /^Archived/ }).tap();
+    const archived = ann.page
+      .getByRole('navigation', { name: 'Archived' })
+      .getByRole('button', { name: carl.name });
+    await archived.getByText('Are you there?').waitFor();
+    await look(ann, 'archive-phone');
+    await archived.click({ button: 'right' });
+    await menuItem(ann.page, 'Unmute').click();
+    await archived.getByText('muted').waitFor({ state: 'hidden' });
+    await carl.say('And now?');
+    await ann.page.getByText('No archived chats.').waitFor();
+    await ann.page.getByRole('button', { name: 'Back to all chats' }).tap();
+    await ann.chat(carl.name).getByText('And now?').waitFor();
+  });
+
+  it('finds chats and people by Ctrl-K beside the list, and moves in both by arrow keys', async () => {
+    const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
+    await ann.open(bob.name);
+    await ann.say('Hello');
+    await ann.sees('Hello', 'sent');
+    const { keyboard } = ann.page;
+    const focused = (): Promise<string> =>
+      ann.page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.innerText');
+    for (const key of ['Control+k', 'Meta+k']) {
+      await ann.composer.focus();
+      await keyboard.press(key);
+      await ann.page.locator('input[type=search]:focus').waitFor();
+    }
+    await keyboard.type(carl.name);
+    await ann.page.getByRole('button', { name: `${carl.name}: open chat` }).waitFor();
+    await ann.chat(bob.name).waitFor();
+    await look(ann, 'search-wide');
+    await keyboard.press('ArrowDown');
+    expect(await focused()).to.equal(`${carl.name}: open chat`);
+    await keyboard.press('ArrowDown');
+    expect(await focused()).to.contain(bob.name);
+    await keyboard.press('ArrowUp');
+    await keyboard.press('Enter');
+    await ann.page.getByRole('textbox', { name: `Message to ${carl.name}` }).waitFor();
+    await keyboard.press('Control+k');
+    await keyboard.type(bob.name);
+    await ann.page.getByText('1 found').waitFor();
+    // Enter takes the first.
+    await keyboard.press('Enter');
+    await ann.sees('Hello');
+  });
+
+  it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
+    const { keyboard } = ann.page;
+    const focused = (): Promise<string> =>
+      ann.page.evaluate<string>(
+        'document.activeElement.ariaLabel ?? document.activeElement.textContent ?? document.activeElement.id',
+      );
+    const tabTo = async (what: string): Promise<void> => {
+      for (let n = 0; n < 20; n++) {
+        if ((await focused()) === what) return;
+        await keyboard.press('Tab');
+      }
+      throw new Error(`the keyboard does not lead to ${what}`);
+    };
+    await tabTo('New group');
+    await keyboard.press('Enter');
+    await ann.page.locator('#group-name:focus').waitFor();
+    await keyboard.type('Keys only');
+    await tabTo('Search people');
+    await keyboard.type(bob.name);
+    await ann.page.getByRole('checkbox', { name: bob.name }).waitFor();
+    await keyboard.press('ArrowDown');
+    await keyboard.press('Space');
+    await ann.page.getByRole('button', { name: `Do not add ${bob.name}` }).waitFor();
+    await tabTo('Create group');
+    await keyboard.press('Enter');
+    await bob.chat('Keys only').waitFor();
+    await ann.chat('Keys only').focus();
+    await keyboard.press('Shift+F10');
+    await menuItem(ann.page, 'Pin').waitFor();
+    await keyboard.press('Escape');
+    expect(await focused(), 'behind a menu').to.contain('Keys only');
+    await keyboard.press('Shift+F10');
+    await menuItem(ann.page, 'Group details').focus();
+    await keyboard.press('Enter');
+    await ann.page.getByRole('list', { name: 'Members' }).waitFor();
+    await keyboard.press('Escape');
+    await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
+    expect(await focused(), 'behind a dialog').to.contain('Keys only');
+  });
+});

@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import { expect } from 'chai';
+import { Rest } from '../../packages/client/src/rest.js';
+import type { RequestInput } from '../../src/domain/contract.js';
+import { openWorld, screenshot } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import { signUp } from '../support/people.js';
+import { RawSocket } from '../support/rawSocket.js';
+import { Person } from './person.js';
+
+describe('Messages of a group in the web chat', function () {
+  this.timeout(60_000);
+  const world = openWorld({ RATE_LIMIT: 'off' });
+  const open: { close(): Promise<void> }[] = [];
+  let ann: Person | undefined;
+  const reader = (): Person => {
+    if (!ann) throw new Error('nobody is there');
+    return ann;
+  };
+  afterEach(async () => {
+    expect(reader().strangers).to.deep.equal([]);
+    for (const one of open.splice(0)) await one.close();
+  });
+
+  /** A member without a page. */
+  async function member(name: string) {
+    const { username, password } = await signUp(world.server, `${name}-of-${reader().name}`);
+    const { token, user } = await new Rest(world.server.url).signIn(username, password);
+    const socket = await RawSocket.open(world.server.wsUrl, token);
+    open.push(socket);
+    return { user, socket, name: username };
+  }
+
+  /** A group of somebody with a page and others, with functions to write as one of them. */
+  async function group() {
+    ann = await Person.at(world.browser, world.server.url);
+    open.push(ann);
+    const [cleo, dan] = [await member('cleo'), await member('dan')];
+    const { user } = await new Rest(world.server.url).signIn(ann.name, Person.password);
+    const roomId = randomUUID();
+    await cleo.socket.request('create group', {
+      ...{ roomId, name: 'Walk on Sunday', memberIds: [user.userId], history: 'all' },
+    });
+    type More = Omit<RequestInput<'send message'>, 'roomId' | 'messageId' | 'message'>;
+    const write = async (who: typeof cleo, message: string, more: More = {}) => {
+      const sent = { roomId, messageId: randomUUID(), message, ...more };
+      return (await who.socket.request('send message', sent)).message;
+    };
+    return { roomId, cleo, dan, ann, annId: user.userId, write };
+  }
+
+  it('show in their place who came, went and was given a role', async () => {
+    const { roomId, cleo, dan, write } = await group();
+    await write(cleo, 'first');
+    const { page } = reader();
+    await reader().chat('Walk on Sunday').click();
+    await reader().sees('first');
+    await cleo.socket.request('add members', { roomId, userIds: [dan.user.userId] });
+    await write(dan, 'second');
+    await cleo.socket.request('change role', { roomId, userId: dan.user.userId, role: 'admin' });
+    await cleo.socket.request('change group', { roomId, name: 'Walk on Monday' });
+    await dan.socket.request('leave group', { roomId });
+    await write(cleo, 'third');
+    await reader().sees('third');
+    const lines = await page.locator('.scroller .text, .scroller .happening').allInnerTexts();
+    expect(lines).to.deep.equal([
+      'first',
+      `${cleo.name} added ${dan.name}.`,
+      'second',
+      `${cleo.name} made ${dan.name} an admin.`,
+      `${cleo.name} named the group “Walk on Monday”.`,
+      `${dan.name} left.`,
+      'third',
+    ]);
+    await screenshot(page, 'messages-happenings');
+  });
+
+  it('mention members, who are completed at an @, highlighted and led to', async () => {
+    const { cleo, annId, write, ann: me } = await group();
+    await write(cleo, 'first');
+    await me.chat('Walk on Sunday').click();
+    await me.sees('first');
+    await me.composer.pressSequentially('Well, @cl');
+    await me.page.getByRole('option', { name: cleo.name }).waitFor();
+    await me.composer.press('Enter');
+    expect(await me.composer.inputValue()).to.equal(`Well, @${cleo.name} `);
+    await me.composer.pressSequentially('what now?');
+    await me.composer.press('Enter');
+    await me
+      .message('what now')
+      .locator('.mention', { hasText: `@${cleo.name}` })
+      .waitFor();
+    const pushed = await cleo.socket.push('send message', ({ message }) => message.senderId === annId);
+    expect(pushed.data.message.mentions).to.deep.equal([cleo.user.userId]);
+    // Somebody else is not mentioned by an address or a longer name.
+    await write(cleo, `not ann@${me.name}, but @${me.name}!`, { mentions: [annId] });
+    await me
+      .message('not ann')
+      .locator('.mention.me', { hasText: `@${me.name}` })
+      .waitFor();
+    expect(await me.message('not ann').locator('.mention').count()).to.equal(1);
+    for (let n = 0; n < 40; n++) await write(cleo, `line ${n}`);
+    await me.sees('line 39');
+    await me.page.locator('.scroller').hover();
+    await me.page.mouse.wheel(0, -3000);
+    await write(cleo, `@all, come`, { mentions: ['all'] });
+    await me.page.getByRole('button', { name: 'Go to the next message that mentions you' }).click();
+    await me.page.locator('.found', { hasText: 'come' }).waitFor();
+  });
+
+  it('say who has read them', async () => {
+    const { roomId, cleo, write, ann: me } = await group();
+    await write(cleo, 'first');
+    await me.chat('Walk on Sunday').click();
+    await me.say('mine');
+    await me.sees('mine', 'sent');
+    await me.choose('mine', 'Read by');
+    const readers = me.page.getByRole('dialog', { name: 'Read by' });
+    await readers.getByText('Nobody has read this yet.').waitFor();
+    await me.page.keyboard.press('Escape');
+    await cleo.socket.request('read messages', { roomId });
+    await me.sees('mine', 'read');
+    await me.choose('mine', 'Read by');
+    await readers.getByText(cleo.name).waitFor();
+    await me.page.keyboard.press('Escape');
+    const theirs = await me.openOptions('first');
+    expect(await theirs.getByRole('button', { name: 'Read by' }).count()).to.equal(0);
+    expect(await theirs.getByRole('button', { name: 'Pin' }).count(), 'not of a member').to.equal(0);
+    await me.page.keyboard.press('Escape');
+  });
+
+  it('that are quoted or new are found however far back they are', async () => {
+    const { cleo, write, ann: me } = await group();
+    const { messageId } = await write(cleo, 'where it began');
+    const COUNT = 450;
+    for (let n = 0; n < COUNT; n += 50)
+      await Promise.all(Array.from({ length: 50 }, (_, i) => write(cleo, `line ${n + i + 1}`)));
+    await write(cleo, 'the last', { replyTo: messageId });
+    await me
+      .chat('Walk on Sunday')
+      .getByText(`${COUNT + 2} unread`)
+      .waitFor({ state: 'attached' });
+    await me.chat('Walk on Sunday').click();
+    await me.sees('the last');
+    await me.page.getByRole('button', { name: `${COUNT + 2} new messages` }).click();
+    await me.page.locator('li', { hasText: 'New messages' }).getByText('where it began').waitFor();
+    await me.page.getByRole('button', { name: 'Go to the newest message' }).click();
+    await eventually('the end', () => me.message('the last').isVisible());
+    expect(await me.page.getByRole('button', { name: 'new messages' }).count(), 'it was seen').to.equal(0);
+    await me.page.reload();
+    await me.sees('the last');
+    // Its quoted message is not loaded here.
+    await me.message('the last').getByRole('button', { name: 'An earlier message' }).click();
+    await me.page.locator('.found', { hasText: 'where it began' }).waitFor();
+    await eventually('it is in view', () => me.message('where it began').first().isVisible());
+    expect(await me.page.getByText('New messages', { exact: true }).count(), 'nothing is new').to.equal(0);
+  });
+});

@@ -1,0 +1,245 @@
+import { expect } from 'chai';
+import type { Page, Worker } from 'playwright-core';
+import { openWholeBrowser, openWorld } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import { freePort } from '../support/freePort.js';
+import { buildOtherPages } from '../support/newBuild.js';
+import { RawSocket } from '../support/rawSocket.js';
+import { type ServerProcess, startServer } from '../support/server.js';
+import { Person } from './person.js';
+
+/** Resolves when the worker keeps the files of this page's build. */
+const kept = (page: Page): Promise<unknown> =>
+  page.evaluate(`navigator.serviceWorker.ready.then(({ active }) => active.state === 'activated' ||
+    new Promise((done) => active.addEventListener('statechange', done)))`);
+
+/** Every URL that the browser keeps for this origin. */
+const keptUrls = (page: Page): Promise<string[]> =>
+  page.evaluate<string[]>(`caches.keys().then((names) => Promise.all(names.map(async (name) =>
+    (await (await caches.open(name)).keys()).map(({ url }) => new URL(url).pathname)))).then((all) => all.flat())`);
+
+/** A headless browser never hides a page. */
+const HIDE = `Object.defineProperty(document, 'visibilityState', { get: () => 'hidden', configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));`;
+
+describe('The installed chat', function () {
+  this.timeout(60_000);
+  const world = openWorld();
+
+  async function workerOf(person: Person): Promise<Worker> {
+    await kept(person.page);
+    const [worker] = person.page.context().serviceWorkers();
+    if (!worker) throw new Error('there is no worker');
+    return worker;
+  }
+
+  it('can be installed: a manifest whose icons are there, with one that any shape may be cut of', async () => {
+    const page = await (await world.browser.newContext()).newPage();
+    await page.goto(world.server.url);
+    const href = await page.locator('link[rel="manifest"]').getAttribute('href');
+    const answer = await page.request.get(`${world.server.url}${href}`);
+    expect(answer.headers()['content-type']).to.match(/^application\/manifest\+json/);
+    const manifest = await answer.json();
+    expect(manifest).to.include({ name: 'Parley', start_url: '/', scope: '/', display: 'standalone' });
+    const sizes = new Map<string, string>();
+    for (const { src, sizes: size, purpose = 'any' } of manifest.icons) {
+      sizes.set(`${size} ${purpose}`, src);
+      const shown = await page.evaluate<number>(`new Promise((resolve, reject) => {
+        const image = new Image();
+        image.onload = () => resolve(image.naturalWidth);
+        image.onerror = reject;
+        image.src = ${JSON.stringify(src)};
+      })`);
+      if (size !== 'any') expect(shown, src).to.equal(Number.parseInt(size, 10));
+    }
+    expect([...sizes.keys()]).to.include.members(['192x192 any', '512x512 any', '512x512 maskable']);
+    await page.context().close();
+  });
+
+  it('opens without a network, keeps what is written there, and sends it later, once', async () => {
+    const server = await startServer({ engine: 'sqlite', env: { PORT: String(await freePort()) } });
+    const [ann, bob] = [
+      await Person.at(world.browser, server.url),
+      await Person.at(world.browser, server.url),
+    ];
+    await ann.open(bob.name);
+    await ann.say('before the tunnel');
+    await ann.sees('before the tunnel', 'sent');
+    await kept(ann.page);
+    await server.kill();
+    await ann.banner.getByText('No connection').waitFor();
+    await ann.say('in the tunnel');
+    await ann.sees('in the tunnel', 'sending');
+    const again = await ann.page.context().newPage();
+    await again.goto(ann.page.url());
+    await again.getByText('No connection').waitFor();
+    await again.getByRole('article').filter({ hasText: 'in the tunnel' }).waitFor();
+    await ann.page.close();
+    await server.start();
+    await again.getByRole('button', { name: 'Try now' }).click();
+    await again
+      .getByRole('article')
+      .filter({ hasText: 'in the tunnel' })
+      .locator('.mark', { hasText: 'sent' })
+      .waitFor();
+    await bob.page.evaluate("dispatchEvent(new Event('online'))");
+    await bob.chat(ann.name).click();
+    await bob.sees('in the tunnel');
+    expect(await bob.message('in the tunnel').count()).to.equal(1);
+    await bob.close();
+    await again.context().close();
+    await server.stop();
+  });
+
+  it('keeps the files of the chat, and nothing that the API answers', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    await kept(ann.page);
+    await ann.search.fill('a');
+    await ann.page.getByText(/found$/).waitFor();
+    await ann.page.reload();
+    await ann.search.waitFor();
+    const urls = await keptUrls(ann.page);
+    expect(urls).to.include.members(['/', '/icon.svg', '/manifest.webmanifest']);
+    for (const url of urls) expect(url).to.match(/^\/(?:assets\/[\w.-]+|[\w-]+\.(?:svg|png|webmanifest))?$/);
+    expect(urls.filter((url) => /audit|admin/.test(url))).to.deep.equal([]);
+    expect(ann.strangers).to.deep.equal([]);
+    await ann.close();
+  });
+
+  it('shows a notification of the worker for a hidden page, whose click opens the room', async function () {
+    const browser = await openWholeBrowser();
+    if (!browser) return this.skip();
+    const [ann, bob] = [
+      await Person.at(browser, world.server.url, { permissions: ['notifications'] }),
+      await Person.at(world.browser, world.server.url),
+    ];
+    if ((await ann.page.evaluate('Notification.permission')) !== 'granted') return this.skip();
+    const worker = await workerOf(ann);
+    await ann.page.evaluate(HIDE);
+    await bob.open(ann.name);
+    await bob.say('are you there?');
+    const shown = (): Promise<string[]> =>
+      worker.evaluate(
+        'registration.getNotifications().then((all) => all.map(({ title, body }) => title + ": " + body))',
+      );
+    await eventually('a notification', async () => (await shown()).length > 0);
+    expect(await shown()).to.deep.equal([`${bob.name}: are you there?`]);
+    expect(await ann.page.title()).to.equal('(1) Parley');
+    expect(await ann.page.locator('link[rel="icon"]').getAttribute('href')).to.equal('/icon-unread.svg');
+    expect(await ann.page.evaluate('location.hash')).to.equal('');
+    await worker.evaluate(`(async () => {
+      const [notification] = await registration.getNotifications();
+      dispatchEvent(new NotificationEvent('notificationclick', { notification }));
+    })()`);
+    await ann.composer.waitFor();
+    await ann.sees('are you there?');
+    await bob.close();
+    await browser.close();
+  });
+});
+
+describe('The sound of a message', function () {
+  this.timeout(60_000);
+  const world = openWorld();
+
+  it('is made for a chat that is not open, unless the user has turned it off or muted the chat', async () => {
+    const [ann, bob] = [
+      await Person.at(world.browser, world.server.url, {}, async (page) => {
+        await page.addInitScript(`
+          globalThis.tones = 0;
+          const { prototype } = OscillatorNode;
+          const start = prototype.start;
+          prototype.start = function (at) { tones++; start.call(this, at); };
+          // Messages at once make one sound: here each comes two seconds after the one before.
+          globalThis.passed = 0;
+          const now = performance.now.bind(performance);
+          performance.now = () => now() + passed;`);
+      }),
+      await Person.at(world.browser, world.server.url),
+    ];
+    const receive = async (text: string): Promise<void> => {
+      await ann.page.evaluate('void (passed += 2000)');
+      await bob.say(text);
+      await ann.chat(bob.name).getByText(text).waitFor();
+    };
+    /** Two tones a sound; one that should not have been made is counted too. */
+    const hears = async (sounds: number): Promise<void> =>
+      void (await ann.page.waitForFunction(`tones === ${sounds * 2}`));
+    const setSound = async (isOn: boolean): Promise<void> => {
+      await ann.page.getByRole('button', { name: 'Account and settings' }).click();
+      await ann.page.getByLabel('Play a sound for new messages').setChecked(isOn);
+      await ann.page.keyboard.press('Escape');
+    };
+    await ann.search.click();
+    await bob.open(ann.name);
+    await receive('one');
+    await hears(1);
+    await setSound(false);
+    await receive('two');
+    await setSound(true);
+    await receive('three');
+    await hears(2);
+    const token = await ann.page.evaluate<string>("JSON.parse(localStorage['parley.session']).token");
+    const device = await RawSocket.open(world.server.wsUrl, token);
+    const roomId = new URL(bob.page.url()).hash.slice('#room='.length);
+    await device.request('change chat', { roomId, mutedUntil: '2100-01-01T00:00:00.000Z' });
+    await receive('four');
+    await device.request('change chat', { roomId, mutedUntil: null });
+    await ann.chat(bob.name).click();
+    await ann.sees('four');
+    await receive('five, in the open room');
+    await ann.page.goBack();
+    await ann.composer.waitFor({ state: 'hidden' });
+    await receive('six');
+    await hears(3);
+    await device.close();
+    await ann.close();
+    await bob.close();
+  });
+});
+
+describe('A new build of the chat', function () {
+  this.timeout(90_000);
+  const world = openWorld();
+  const servers: ServerProcess[] = [];
+  after(async () => {
+    for (const server of servers) await server.stop();
+  });
+
+  it('is offered to open pages, which have all files of their own build until they take it', async () => {
+    const env = { PORT: String(await freePort()) };
+    const old = await startServer({ engine: 'sqlite', env });
+    servers.push(old);
+    const ann = await Person.at(world.browser, old.url);
+    await kept(ann.page);
+    const other = await ann.page.context().newPage();
+    await other.goto(old.url);
+    await other.getByRole('searchbox').waitFor();
+    const before = await keptUrls(ann.page);
+    const main = await buildOtherPages({ 'connection.none': 'The new build has no connection.' });
+    await old.stop();
+    const fresh = await startServer({ engine: 'sqlite', env, main, dataDir: old.dataDir });
+    servers.push(fresh);
+    await ann.page.evaluate("dispatchEvent(new Event('online'))");
+    await ann.page.getByText('A new version is ready.').waitFor();
+    const gone = before.filter((url) => /^\/assets\/index-.*\.js$/.test(url));
+    expect(gone).to.have.length(1);
+    for (const url of gone) {
+      expect((await ann.page.request.get(`${fresh.url}${url}`)).status(), 'on the server').to.equal(404);
+      expect(await ann.page.evaluate(`fetch('${url}').then(({ status }) => status)`), 'in the page').to.equal(
+        200,
+      );
+    }
+    await ann.page.reload();
+    await ann.page.getByText('A new version is ready.').waitFor();
+    await ann.page.getByRole('button', { name: 'Update' }).click();
+    await eventually('the files of the old build are forgotten', async () => {
+      const urls = await keptUrls(ann.page).catch(() => before);
+      return gone.every((url) => !urls.includes(url));
+    });
+    await ann.search.waitFor();
+    await fresh.kill();
+    for (const page of [ann.page, other]) await page.getByText('The new build has no connection.').waitFor();
+    await ann.close();
+  });
+});

@@ -1,0 +1,143 @@
+import type { Message, User } from '@parley/client';
+import { useState } from 'preact/hooks';
+import { describeError } from '../../console/consoleApi.js';
+import { Field } from '../../console/Field.js';
+import { addressOf } from '../../console/route.js';
+import { UserName } from '../../console/userNames.js';
+import { displayName } from '../../ui/displayName.js';
+import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
+import { useRequest } from '../../ui/hooks.js';
+import { type Report, type ReportInContext, useVisitor } from '../adminContext.js';
+import { DecisionForm } from './DecisionForm.js';
+import { ReportSubject } from './ReportsView.js';
+
+/** A report with the reported messages and those around them, and its decision or the form for one. */
+export function ReportView({ reportId }: { readonly reportId: string }) {
+  const { api } = useVisitor();
+  const [version, setVersion] = useState(0);
+  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
+  const request = useRequest(String(version), (signal) =>
+    api.json<ReportInContext>(`/admin/reports/${encodeURIComponent(reportId)}`, {}, signal),
+  );
+  if (request.state === 'failed')
+    return (
+      <p class="notice bad" role="alert">
+        {describeError(request.error)}
+      </p>
+    );
+  if (!request.value) return <p role="status">Loading…</p>;
+  const { report, users, messages } = request.value;
+  const mark = (messageId: string, isMarked: boolean): void => {
+    const next = new Set(marked);
+    if (isMarked) next.add(messageId);
+    else next.delete(messageId);
+    setMarked(next);
+  };
+  return (
+    <>
+      <p>
+        <a href={addressOf('reports', { state: report.decided ? 'closed' : undefined })}>All reports</a>
+      </p>
+      <ReportFacts report={report} />
+      {messages.length === 0 ? null : (
+        <section class="panel" aria-label="Messages">
+          <h2>Messages</h2>
+          <ol class="messages">
+            {messages.map((message) => (
+              <ReportedMessage key={message.messageId} {...{ message, users, report, mark }} />
+            ))}
+          </ol>
+        </section>
+      )}
+      {report.decided ? (
+        <DecidedPanel decided={report.decided} />
+      ) : (
+        <DecisionForm
+          report={report}
+          context={request.value}
+          marked={marked}
+          onDecided={() => setVersion(version + 1)}
+        />
+      )}
+    </>
+  );
+}
+
+function ReportFacts({ report }: { readonly report: Report }) {
+  const { category, note, reporterId, reportedAt } = report;
+  return (
+    <section class="panel" aria-label="Report">
+      <h2>
+        <ReportSubject report={report} /> <span class="badge warning">{category}</span>
+      </h2>
+      {note ? <blockquote dir="auto">{note}</blockquote> : null}
+      {note === null ? <p class="quiet">The note is erased with its author.</p> : null}
+      <dl class="fields">
+        <Field name="Reported by">
+          <UserName id={reporterId} />
+        </Field>
+        <Field name="Reported at">{formatUtcMs(reportedAt)}</Field>
+      </dl>
+    </section>
+  );
+}
+
+interface ReportedMessageProps {
+  readonly message: Message;
+  readonly users: readonly User[];
+  readonly report: Report;
+  readonly mark: (messageId: string, isMarked: boolean) => void;
+}
+
+function ReportedMessage({ message, users, report, mark }: ReportedMessageProps) {
+  const { messageId, senderId, sentAt, deleted, erased } = message;
+  const isReported = report.messageIds?.includes(messageId) === true;
+  const sender = users.find(({ userId }) => userId === senderId);
+  return (
+    <li data-reported={isReported}>
+      <span class="from">{sender ? displayName(sender) : <UserName id={senderId} />}</span>
+      <span class="text" dir="auto">
+        {message.message ?? <em>{erased ? 'erased' : 'deleted'}</em>}
+        {deleted && message.message !== null ? <span class="badge">deleted since</span> : null}
+      </span>
+      <time dateTime={sentAt}>{formatUtc(sentAt)}</time>
+      {isReported ? (
+        <span class="mark">
+          <span class="badge bad">reported</span>
+          {report.decided || deleted || erased ? null : (
+            <label class="choice">
+              <input
+                type="checkbox"
+                onChange={({ currentTarget }) => mark(messageId, currentTarget.checked)}
+              />
+              Delete this message
+            </label>
+          )}
+        </span>
+      ) : null}
+    </li>
+  );
+}
+
+function DecidedPanel({ decided }: { readonly decided: NonNullable<Report['decided']> }) {
+  const { by, at, note, decision } = decided;
+  const done = [
+    ...(decision.delete ? [`${pluralize(decision.delete.length, 'message')} deleted`] : []),
+    ...(decision.suspend ? ['user suspended'] : []),
+  ];
+  return (
+    <section class="panel" aria-label="Decision">
+      <h2>Decision</h2>
+      <p role="status">{done.length === 0 ? 'Closed without action.' : `Closed: ${done.join(', ')}.`}</p>
+      <dl class="fields">
+        <Field name="Decided by">
+          <UserName id={by} />
+        </Field>
+        <Field name="Decided at">{formatUtcMs(at)}</Field>
+        <Field name="Note">
+          <span dir="auto">{note ?? 'erased'}</span>
+        </Field>
+      </dl>
+    </section>
+  );
+}

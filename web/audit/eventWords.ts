@@ -1,0 +1,27 @@
+import type { EventRow } from './auditTypes.js';
+
+/** `MessageSent` as `Message sent`. */
+export function titleOfType(type: string): string {
+  const words = type.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
+  return words.slice(0, 1).toUpperCase() + words.slice(1);
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+/** The part of the data that tells this event from others of its type. */
+export function summaryOf({ type, data, erased }: EventRow): string {
+  if (erased) return 'erased';
+  const { text, name, username, upTo, resource, emoji, on, role, reason, category, action, url } = data;
+  if (isText(text)) return text;
+  if (isText(username)) return username;
+  if (isText(name)) return name;
+  if (isText(emoji)) return `${on === true ? 'with' : 'took back'} ${emoji}`;
+  if (isText(reason)) return reason;
+  if (isText(category)) return category;
+  if (isText(action)) return action;
+  if (isText(url)) return url;
+  if (isText(role)) return `as ${role}`;
+  if (type === 'MessageDeleted') return `message ${String(data.seq)}`;
+  if (typeof upTo === 'number') return `${type === 'MemberLeft' ? 'after' : 'read up to'} message ${upTo}`;
+  return isText(resource) ? `read ${resource}` : '';
+}

@@ -1,0 +1,63 @@
+import german from 'virtual:emoji-list/de';
+import english from 'virtual:emoji-list/en';
+import spanish from 'virtual:emoji-list/es';
+import french from 'virtual:emoji-list/fr';
+import hindi from 'virtual:emoji-list/hi';
+import portuguese from 'virtual:emoji-list/pt';
+import chinese from 'virtual:emoji-list/zh';
+
+/** Emoji with their names. Each list is a file of this server, which is loaded when it is first needed. */
+
+const lists: Readonly<Record<string, string>> = {
+  ...{ de: german, en: english, es: spanish, fr: french },
+  ...{ hi: hindi, pt: portuguese, zh: chinese },
+};
+
+export interface Emoji {
+  readonly emoji: string;
+  /** What it shows, in the language of the page. */
+  readonly name: string;
+  /** Its names between colons. */
+  readonly shortcodes: readonly string[];
+  readonly tags: readonly string[];
+  readonly group: number;
+}
+
+/** The groups of Unicode that have emoji of their own, by the number that the lists have. */
+export const EMOJI_GROUPS = [0, 1, 3, 4, 5, 6, 7, 8, 9] as const;
+
+let loading: Promise<readonly Emoji[]> | undefined;
+
+/** All emoji, in Unicode's order. Rejects if they cannot be loaded; the next call tries again. */
+export function loadEmoji(): Promise<readonly Emoji[]> {
+  loading ??= fetchEmoji().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  });
+  return loading;
+}
+
+async function fetchEmoji(): Promise<readonly Emoji[]> {
+  const response = await fetch(lists[document.documentElement.lang] ?? english);
+  if (!response.ok) throw new Error(`the list of emoji was answered with ${response.status}`);
+  // The file is of this build.
+  return (await response.json()) as readonly Emoji[];
+}
+
+/** The emoji that fit a text best, the best first: by their names between colons, else by words. */
+export function findEmoji(all: readonly Emoji[], text: string, most: number): readonly Emoji[] {
+  const wanted = text.toLowerCase();
+  const rankOf = ({ name, shortcodes, tags }: Emoji): number => {
+    if (shortcodes.includes(wanted)) return 0;
+    if (shortcodes.some((code) => code.startsWith(wanted))) return 1;
+    const words = name.toLowerCase().split(' ');
+    if (words.some((word) => word.startsWith(wanted))) return 2;
+    return tags.some((tag) => tag.toLowerCase().startsWith(wanted)) ? 3 : Number.POSITIVE_INFINITY;
+  };
+  return all
+    .map((emoji) => ({ emoji, rank: rankOf(emoji) }))
+    .filter(({ rank }) => rank < Number.POSITIVE_INFINITY)
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, most)
+    .map(({ emoji }) => emoji);
+}

@@ -1,0 +1,102 @@
+import type { Entry, Message, Room, RoomView, User } from '@parley/client';
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import { displayName } from '../../ui/displayName.js';
+import { text } from '../../ui/texts.js';
+
+/** What a user can do with a message, beside reading it. */
+export type MessageAction =
+  | 'menu'
+  | 'react'
+  | 'reply'
+  | 'copy'
+  | 'edit'
+  | 'pin'
+  | 'unpin'
+  | 'edits'
+  | 'reactions'
+  | 'readers'
+  | 'report'
+  | 'delete';
+
+/** The user who looks at a room, and what they may do there. */
+export interface Viewer {
+  readonly me: User;
+  readonly canWrite: boolean;
+}
+
+/** What the parts of an open room share. */
+export interface Talk {
+  readonly room: Room;
+  readonly view: RoomView;
+  readonly viewer: Viewer;
+  /** @param anchor the element that was pressed, where a menu opens */
+  readonly act: (action: MessageAction, message: Message, anchor: Element) => void;
+  /** Says it to the user if the change is refused. */
+  readonly attempt: (change: Promise<unknown>) => void;
+}
+
+const TalkContext = createContext<Talk | undefined>(undefined);
+
+export const TalkProvider = TalkContext.Provider;
+
+/** The room that the component is in. Throws outside of one. */
+export function useTalk(): Talk {
+  const talk = useContext(TalkContext);
+  if (!talk) throw new Error('there is no TalkProvider above this component');
+  return talk;
+}
+
+const isGone = ({ deleted, erased }: Message): boolean => deleted !== undefined || erased === true;
+
+/** The actions that a user may take on a message, in the order of the menu. The server says how long it can be edited. */
+export function actionsOn(
+  message: Message,
+  { chat }: Pick<RoomView, 'chat'>,
+  { me, canWrite }: Viewer,
+): readonly MessageAction[] {
+  if (isGone(message)) return [];
+  const isMine = message.senderId === me.userId;
+  const isGroup = chat?.roomType === 'GROUP';
+  const isAdmin = isGroup && (chat.role === 'admin' || chat.role === 'owner');
+  const canPin = isGroup ? isAdmin : canWrite;
+  const all: readonly (MessageAction | false)[] = [
+    canWrite && 'reply',
+    'copy',
+    canWrite && isMine && 'edit',
+    canPin && (message.pinned ? 'unpin' : 'pin'),
+    message.rev !== undefined && 'edits',
+    message.reactions !== undefined && 'reactions',
+    isGroup && isMine && 'readers',
+    !isMine && 'report',
+    ((canWrite && isMine) || isAdmin) && 'delete',
+  ];
+  return all.filter((action) => action !== false);
+}
+
+/** Whether this user may react to it. */
+export const canReact = (message: Message, { isMember }: Pick<RoomView, 'isMember'>): boolean =>
+  isMember && !isGone(message);
+
+/** A user of the room by id, as far as this device knows. */
+export function personOf(
+  { view, viewer: { me } }: Pick<Talk, 'view' | 'viewer'>,
+  userId: string,
+): User | undefined {
+  if (userId === me.userId) return me;
+  const known = [...view.participants, ...(view.other ? [view.other] : [])];
+  return known.find((user) => user.userId === userId) ?? senderOf(view.entries, userId);
+}
+
+function senderOf(entries: readonly Entry[], userId: string): User | undefined {
+  for (const entry of entries)
+    if (entry.state === 'stored' && entry.message.senderId === userId && entry.sender) return entry.sender;
+  return undefined;
+}
+
+/** The name to show of a user: “You” of oneself. */
+export function nameOf(talk: Talk, userId: string): string {
+  if (userId === talk.viewer.me.userId) return text('messages.you');
+  const user = personOf(talk, userId);
+  return user ? displayName(user) : text('messages.somebody');
+}

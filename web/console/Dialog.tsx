@@ -1,0 +1,81 @@
+import type { ComponentChildren } from 'preact';
+import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { describeError } from './consoleApi.js';
+
+interface Props {
+  readonly title: string;
+  readonly children: ComponentChildren;
+  readonly onClose: () => void;
+}
+
+/** A modal window. Escape closes it, and the focus goes back to where it was. */
+export function Dialog({ title, children, onClose }: Props) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const heading = useId();
+  // Before the effects of what is in it, which may take the focus.
+  useLayoutEffect(() => {
+    const { current } = dialog;
+    current?.showModal();
+    // A dialog that is only removed gives the focus back to nobody.
+    return () => current?.close();
+  }, []);
+  return (
+    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose}>
+      <h2 id={heading}>{title}</h2>
+      {children}
+    </dialog>
+  );
+}
+
+interface QuestionProps extends Props {
+  /** What the button says that does it. */
+  readonly action: string;
+  readonly isDangerous?: boolean;
+  readonly isDisabled?: boolean;
+  /** Rejects if it cannot be done: the dialog then says why, and stays. */
+  readonly onConfirm: (fields: FormData) => Promise<void>;
+}
+
+/** A dialog with a form, which closes when the action is done. */
+export function Question(props: QuestionProps) {
+  const { title, children, onClose, action, isDangerous, isDisabled, onConfirm } = props;
+  const [error, setError] = useState<unknown>();
+  const [isBusy, setBusy] = useState(false);
+  const confirm = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    if (!(event.currentTarget instanceof HTMLFormElement)) return;
+    setBusy(true);
+    setError(undefined);
+    try {
+      await onConfirm(new FormData(event.currentTarget));
+      onClose();
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <Dialog title={title} onClose={onClose}>
+      <form onSubmit={(event) => void confirm(event)}>
+        {children}
+        {error === undefined ? null : (
+          <p class="error" role="alert">
+            {describeError(error)}
+          </p>
+        )}
+        <div class="row end">
+          <button class="button" type="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button
+            class={`button ${isDangerous ? 'danger' : 'primary'}`}
+            type="submit"
+            disabled={isBusy || isDisabled}
+          >
+            {action}
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}

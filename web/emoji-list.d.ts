@@ -1,0 +1,4 @@
+declare module 'virtual:emoji-list/*' {
+  const address: string;
+  export default address;
+}

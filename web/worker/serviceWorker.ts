@@ -1,0 +1,90 @@
+/**
+ * Keeps the files of one build of the chat, so that the page opens without a network, and shows notifications. It
+ * answers requests for these files only: what the API answers is never kept.
+ *
+ * A page and its worker are of the same build. A new worker waits until the pages of the old one are closed or agree to
+ * load again: they find all files of their own build until then.
+ */
+
+// The library's type is the one of any worker.
+const worker = self as unknown as ServiceWorkerGlobalScope;
+
+/** A file with its hash: the others are named by theirs. */
+type Kept = readonly [path: string, integrity?: string];
+
+/** The build puts the list here. */
+declare const KEPT_FILES: { readonly build: string; readonly files: readonly Kept[] };
+
+const { build, files } = KEPT_FILES;
+const PREFIX = 'parley-build-';
+const CACHE = PREFIX + build;
+const kept: ReadonlySet<string> = new Set(files.map(([path]) => path));
+
+/** Fetches all files or fails. A server that has another build already answers with files of another hash. */
+async function keepFiles(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  await cache.addAll(
+    files.map(([path, integrity]) =>
+      integrity === undefined ? path : new Request(path, { integrity, cache: 'no-cache' }),
+    ),
+  );
+}
+
+async function forgetOtherBuilds(): Promise<void> {
+  const names = await caches.keys();
+  await Promise.all(
+    names.filter((name) => name.startsWith(PREFIX) && name !== CACHE).map((name) => caches.delete(name)),
+  );
+}
+
+/** The path of a kept file that answers this request; undefined for all else. */
+function keptPath({ method, url, mode }: Request): string | undefined {
+  const { origin, pathname } = new URL(url);
+  if (method !== 'GET' || origin !== worker.location.origin) return undefined;
+  // The page itself is kept for navigations only.
+  return kept.has(pathname) && (pathname !== '/' || mode === 'navigate') ? pathname : undefined;
+}
+
+/** The kept file. Where the browser has cleared its store, the server's. */
+async function answer(path: string, request: Request): Promise<Response> {
+  const cache = await caches.open(CACHE);
+  return (await cache.match(path, { ignoreVary: true })) ?? fetch(request);
+}
+
+const openWindows = () => worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
+
+/** Shows the room of a notification, in a window that is open already if there is one. */
+async function openRoom(address: string): Promise<void> {
+  const wanted = new URL(address, worker.location.origin);
+  const windows = await openWindows();
+  const fits = windows.find(({ url }) => {
+    const { pathname, search } = new URL(url);
+    return pathname === wanted.pathname && search === wanted.search;
+  });
+  if (!fits) return void (await worker.clients.openWindow(wanted.href));
+  fits.postMessage({ open: wanted.hash });
+  await fits.focus();
+}
+
+worker.addEventListener('install', (event) => event.waitUntil(keepFiles()));
+worker.addEventListener('activate', (event) =>
+  event.waitUntil(forgetOtherBuilds().then(() => worker.clients.claim())),
+);
+worker.addEventListener('fetch', (event) => {
+  const path = keptPath(event.request);
+  if (path !== undefined) event.respondWith(answer(path, event.request));
+});
+worker.addEventListener('message', (event) => {
+  const { data } = event;
+  if (data === 'take over') event.waitUntil(worker.skipWaiting());
+  // A page that has only just been opened has nothing to lose; others ask their user.
+  if (data === 'take over if alone')
+    event.waitUntil(
+      openWindows().then((windows) => (windows.length <= 1 ? worker.skipWaiting() : undefined)),
+    );
+});
+worker.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const { data } = event.notification;
+  if (typeof data === 'string') event.waitUntil(openRoom(data));
+});
