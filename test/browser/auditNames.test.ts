@@ -213,6 +213,12 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.getByRole('button', { name: 'Menu of ann' }).click();
     await links.filter({ hasText: 'Chat' }).click();
     await page.waitForURL(`${world.server.url}/`);
+    // The chat leads back those who have a role.
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    const back = page.getByRole('dialog').getByRole('link');
+    await back.filter({ hasText: 'Audit console' }).waitFor();
+    expect(await back.allTextContents()).to.deep.equal(['Audit console', 'Documentation']);
+    expect(await axe(page)).to.deep.equal([]);
   });
 
   for (const { name, options } of looks)

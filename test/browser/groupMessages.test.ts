@@ -77,9 +77,12 @@ describe('Messages of a group in the web chat', function () {
 
   it('mention members, who are completed at an @, highlighted and led to', async () => {
     const { cleo, annId, write, ann: me } = await group();
-    await write(cleo, 'first');
+    await write(cleo, 'first', { mentions: [annId] });
+    const badge = me.chat('Walk on Sunday').getByText('mentions you');
+    await badge.waitFor({ state: 'attached' });
     await me.chat('Walk on Sunday').click();
     await me.sees('first');
+    await badge.waitFor({ state: 'detached' });
     await me.composer.pressSequentially('Well, @cl');
     await me.page.getByRole('option', { name: cleo.name }).waitFor();
     await me.composer.press('Enter');

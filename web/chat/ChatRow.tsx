@@ -71,7 +71,7 @@ export function ChatAvatar({
 }
 
 function ChatLine({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { unread, presence, isTyping, lastActivity, pinned } = chat;
+  const { unread, mentions, presence, isTyping, lastActivity, pinned } = chat;
   const muted = isMuted(chat);
   return (
     <>
@@ -90,6 +90,12 @@ function ChatLine({ chat, isMine }: { readonly chat: ChatView; readonly isMine: 
             {isTyping ? <i>{text('chat.isTyping')}</i> : <LastMessage chat={chat} isMine={isMine} />}
           </span>
           {pinned && <Sign name="pin" label={text('chat.pinned')} />}
+          {mentions.length > 0 && (
+            <span class="unread" title={text('chat.mentionsYou')}>
+              <span aria-hidden="true">@</span>
+              <span class="hidden-visually">, {text('chat.mentionsYou')}</span>
+            </span>
+          )}
           {unread > 0 && (
             <span class={`unread ${muted ? 'quiet' : ''}`}>
               {unread}

@@ -102,7 +102,7 @@ function useEmoji(unfinished: Unfinished | undefined): readonly Completion[] {
     const find = async (): Promise<void> => {
       const { findEmoji, loadEmoji } = await import('./emojiData.js');
       const all = await loadEmoji();
-      if (!isOver) setFound(completeEmoji(findEmoji(all, word, MOST_EMOJI)));
+      if (!isOver) setFound(completeEmoji(findEmoji(all, word, MOST_EMOJI), word));
     };
     // Without the list the text stays as it is typed.
     find().catch(() => {});

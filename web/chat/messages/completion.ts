@@ -65,8 +65,9 @@ export function completeMention(members: readonly User[], word: string): readonl
   return [...found, everybody];
 }
 
-export const completeEmoji = (found: readonly Emoji[]): readonly Completion[] =>
-  found.slice(0, MOST_SHOWN).map(({ emoji, shortcodes, name }) => ({
-    ...{ key: emoji, insert: `${emoji} `, shown: emoji },
-    hint: shortcodes[0] === undefined ? name : `:${shortcodes[0]}:`,
-  }));
+/** The emoji with the name that fits the word. */
+export const completeEmoji = (found: readonly Emoji[], word: string): readonly Completion[] =>
+  found.slice(0, MOST_SHOWN).map(({ emoji, shortcodes, name }) => {
+    const code = shortcodes.find((one) => one.startsWith(word.toLowerCase())) ?? shortcodes[0];
+    return { key: emoji, insert: `${emoji} `, shown: emoji, hint: code === undefined ? name : `:${code}:` };
+  });

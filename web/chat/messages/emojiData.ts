@@ -48,8 +48,9 @@ async function fetchEmoji(): Promise<readonly Emoji[]> {
 export function findEmoji(all: readonly Emoji[], text: string, most: number): readonly Emoji[] {
   const wanted = text.toLowerCase();
   const rankOf = ({ name, shortcodes, tags }: Emoji): number => {
-    if (shortcodes.includes(wanted)) return 0;
-    if (shortcodes.some((code) => code.startsWith(wanted))) return 1;
+    const lengths = shortcodes.filter((code) => code.startsWith(wanted)).map(({ length }) => length);
+    // Below 2 for any length: of two names that begin so, the shorter one is nearer.
+    if (lengths.length > 0) return 2 - wanted.length / Math.min(...lengths);
     const words = name.toLowerCase().split(' ');
     if (words.some((word) => word.startsWith(wanted))) return 2;
     return tags.some((tag) => tag.toLowerCase().startsWith(wanted)) ? 3 : Number.POSITIVE_INFINITY;

@@ -9,6 +9,7 @@ import { ThemeSelect } from '../../ui/theme.js';
 import { AlertSettings } from '../alerts/AlertSettings.js';
 import { useChatPage } from '../chatContext.js';
 import { deleteDevice, rest } from '../device.js';
+import { RoleLinks } from './RoleLinks.js';
 
 type View = 'menu' | 'password' | 'delete';
 
@@ -85,6 +86,7 @@ function AccountMenu({ onStatus, onOpen, onSignOut }: MenuProps) {
       {button(text('blocked.title'), () => dialogs.open({ name: 'blocked' }))}
       <ThemeSelect />
       <AlertSettings />
+      <RoleLinks session={session} />
       {button(text('account.changePassword'), () => onOpen('password'))}
       {button(text('account.download'), () => void downloadMyData(session).then(onStatus))}
       {button(text('account.signOut'), onSignOut)}
