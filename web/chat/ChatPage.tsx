@@ -105,7 +105,6 @@ function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
           ref={search}
           class="input"
           type="search"
-          dir="auto"
           placeholder={text('search.label')}
           aria-keyshortcuts="Control+K Meta+K"
           value={query}

@@ -30,7 +30,7 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     <dialog
       ref={dialog}
       tabIndex={-1}
-      class={anchor ? `popup ${kind === 'menu' ? 'menu' : ''}` : 'dialog'}
+      class={anchor ? `popup ${kind === 'menu' ? 'of-message' : ''}` : 'dialog'}
       aria-label={label}
       onClose={onClose}
       onPointerDown={(event) => {
