@@ -189,7 +189,6 @@ function UserNameField({ error, isNew }: FieldProps) {
         id="username"
         name="username"
         type="text"
-        dir="auto"
         autocomplete="username"
         autocapitalize="none"
         spellcheck={false}
@@ -234,7 +233,6 @@ function PasswordField({ error, isNew }: FieldProps) {
     class: 'input',
     id: 'password',
     name: 'password',
-    dir: 'auto',
     autocomplete: isNew ? 'new-password' : 'current-password',
     autocapitalize: 'none',
     spellcheck: false,
