@@ -215,9 +215,6 @@ describe('A new build of the chat', function () {
     const other = await ann.page.context().newPage();
     await other.goto(old.url);
     await other.getByRole('searchbox').waitFor();
-    // Where browsers have no worker, a page finds out when it wants a file that is gone.
-    const bare = await Person.at(world.browser, old.url, { serviceWorkers: 'block' });
-    await bare.page.evaluate('void (globalThis.isOld = true)');
     const before = await keptUrls(ann.page);
     const main = await buildOtherPages({ 'connection.none': 'The new build has no connection.' });
     await old.stop();
@@ -241,13 +238,6 @@ describe('A new build of the chat', function () {
       return gone.every((url) => !urls.includes(url));
     });
     await ann.search.waitFor();
-    await bare.page.getByRole('button', { name: 'Account and settings' }).click();
-    await eventually('the page is loaded again', () =>
-      bare.page.evaluate<boolean>('globalThis.isOld !== true').catch(() => false),
-    );
-    await bare.page.getByRole('button', { name: 'Account and settings' }).click();
-    await bare.page.getByLabel('Appearance').waitFor();
-    await bare.close();
     await fresh.kill();
     for (const page of [ann.page, other]) await page.getByText('The new build has no connection.').waitFor();
     await ann.close();
