@@ -27,17 +27,17 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     if (matchMedia('(hover: none)').matches) current.focus();
     if (!anchor) return;
     place(current, anchor);
-    // Its content may be loaded later, and be larger.
-    const observer = new ResizeObserver(() => place(current, anchor));
-    observer.observe(current);
-    return () => observer.disconnect();
+    // What it shows, such as the emoji, may come later.
+    const sizes = new ResizeObserver(() => place(current, anchor));
+    sizes.observe(current);
+    return () => sizes.disconnect();
   }, []);
   useBackCloses(() => dialog.current?.close());
   return (
     <dialog
       ref={dialog}
       tabIndex={-1}
-      class={anchor ? `popup ${kind === 'menu' ? 'options' : ''}` : 'dialog'}
+      class={anchor ? `popup ${kind === 'menu' ? 'of-message' : ''}` : 'dialog'}
       aria-label={label}
       onClose={onClose}
       onPointerDown={(event) => {
