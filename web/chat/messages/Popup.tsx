@@ -24,7 +24,12 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     current.showModal();
     // The focus on a field would open the keyboard of a phone over it.
     if (matchMedia('(hover: none)').matches) current.focus();
-    if (anchor) place(current, anchor);
+    if (!anchor) return;
+    place(current, anchor);
+    // What it shows, such as the emoji, may come later.
+    const sizes = new ResizeObserver(() => place(current, anchor));
+    sizes.observe(current);
+    return () => sizes.disconnect();
   }, []);
   return (
     <dialog
