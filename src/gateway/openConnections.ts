@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { RunningTime } from '../base/clock.js';
 import type { ParleyError } from '../base/errors.js';
 import { checkRequest, MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
+import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
@@ -104,6 +105,16 @@ export class Hub {
 
   connectionsOf(user: UserId): readonly Connection[] {
     return this.#users.get(user)?.connections ?? none;
+  }
+
+  /**
+   * Closes the connections of a user who is suspended, and says so. Their sessions end by the vault, which does not say
+   * why. A later session than the suspension is of a user who was restored.
+   */
+  closeSuspended({ data: { userId }, recordedAt }: Recorded<'UserSuspended'>): void {
+    for (const connection of [...this.connectionsOf(userId)])
+      if (connection.session && connection.session.createdAt <= recordedAt)
+        connection.close(closeCauses.suspended);
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type IssuerClient,
   type SignInOptions,
 } from './issuer.js';
-import { type Session, saveSession } from './session.js';
+import { type EndCause, lastEndCause, type Session, saveSession } from './session.js';
 import { text } from './texts.js';
 
 const toClientError = (reason: unknown): ClientError =>
@@ -28,9 +28,16 @@ interface Props {
   readonly onSignedIn: (session: Session) => void;
 }
 
+const endTexts = {
+  signedOut: 'signIn.signedOut',
+  suspended: 'reason.suspended',
+  deleted: 'signIn.deleted',
+} as const satisfies Record<EndCause, string>;
+
 /** All ways to sign in or to sign up that the server has. */
 export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
   const [options, setOptions] = useState<SignInOptions>();
+  const [endCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
     void findSignInOptions().then(setOptions);
@@ -43,10 +50,15 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
     <main class="sign-in">
       <h1>Parley</h1>
       <p class="purpose">{purpose}</p>
+      {endCause && (
+        <p class="notice" role="status">
+          {text(endTexts[endCause])}
+        </p>
+      )}
       {options?.password && (
         <PasswordSignIn
           rest={rest}
-          initialMode={options.signUp ? initialMode : 'sign in'}
+          initialMode={options.signUp && endCause === undefined ? initialMode : 'sign in'}
           canSignUp={options.signUp}
           onSignedIn={onSignedIn}
         />
