@@ -3,6 +3,7 @@ import { RunningTime } from '../base/clock.js';
 import type { ParleyError } from '../base/errors.js';
 import { checkRequest, MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
 import type { Tie } from '../domain/defineEvent.js';
+import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import { hiddenPush } from '../domain/onlineStatus.js';
 import type { Session, SessionStore } from '../vault/vault.js';
@@ -118,6 +119,16 @@ export class Hub {
 
   connectionsOf(user: UserId): readonly Connection[] {
     return this.#users.get(user)?.connections ?? none;
+  }
+
+  /**
+   * Closes the connections of a user who is suspended, and says so. Their sessions end by the vault, which does not say
+   * why. A later session than the suspension is of a user who was restored.
+   */
+  closeSuspended({ data: { userId }, recordedAt }: Recorded<'UserSuspended'>): void {
+    for (const connection of [...this.connectionsOf(userId)])
+      if (connection.session && connection.session.createdAt <= recordedAt)
+        connection.close(closeCauses.suspended);
   }
 }
 

@@ -163,8 +163,8 @@ describe('The sound of a message', function () {
       await ann.chat(bob.name).getByText(text).waitFor();
     };
     /** Two tones a sound; one that should not have been made is counted too. */
-    const hears = async (sounds: number): Promise<void> =>
-      void (await ann.page.waitForFunction(`tones === ${sounds * 2}`));
+    const hears = (sounds: number): Promise<void> =>
+      eventually(`${sounds} sounds`, async () => (await ann.page.evaluate<number>('tones')) === sounds * 2);
     const setSound = async (isOn: boolean): Promise<void> => {
       await ann.page.getByRole('button', { name: 'Account and settings' }).click();
       await ann.page.getByLabel('Play a sound for new messages').setChecked(isOn);

@@ -3,7 +3,13 @@ import { useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../../src/domain/limits.js';
 import { downloadFile, within } from '../../ui/browser.js';
 import { errorText } from '../../ui/errorText.js';
-import { endSession, finishBeforeEnd, type Session, SIGN_OUT_WAIT_MS } from '../../ui/session.js';
+import {
+  endSession,
+  finishBeforeEnd,
+  noteEndCause,
+  type Session,
+  SIGN_OUT_WAIT_MS,
+} from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
 import { AlertSettings } from '../alerts/AlertSettings.js';
@@ -32,7 +38,7 @@ export function AccountView() {
     setStatus(text('account.passwordChanged'));
   };
   const deleteAccount = (password: string): Promise<void> =>
-    leaveAfter(rest.erase(token, user.userId, password));
+    leaveAfter(rest.erase(token, user.userId, password).then(() => noteEndCause('deleted')));
   return (
     <>
       <p role="status" class="hint">

@@ -139,7 +139,7 @@ function viewChatList(): (state: State) => readonly ChatView[] {
 }
 
 const compareChats = (a: ChatView, b: ChatView): number =>
-  Number(b.pinned ?? false) - Number(a.pinned ?? false) ||
+  Number(!!b.pinned) - Number(!!a.pinned) ||
   compare(b.lastActivity, a.lastActivity) ||
   compare(a.roomId, b.roomId);
 
