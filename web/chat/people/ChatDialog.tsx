@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { BackStep } from '../backStep.js';
 import { type DialogView, useChatPage } from '../chatContext.js';
 import type { DialogProps } from '../DialogLayer.js';
 import { AddMembersView } from '../groups/AddMembersView.js';
@@ -55,6 +56,9 @@ export function ChatDialog({ views }: DialogProps) {
       }}
       onKeyDown={(event) => moveFocus(event, 'input[type="search"], [data-row]')}
     >
+      {views.map((_, i) => (
+        <BackStep key={i} onBack={dialogs.back} />
+      ))}
       {view && <View key={views.length} view={view} isFirst={views.length === 1} />}
     </dialog>
   );
