@@ -16,8 +16,6 @@ describe('The audit console, for those who know names and not ids', function () 
   let asked: readonly string[];
   let phone: Device;
   const groupId = randomUUID();
-  /** The time at which Ann was taken out of the group. */
-  let left: number;
 
   before(async function () {
     const opened = await openBrowser();
@@ -35,7 +33,6 @@ describe('The audit console, for those who know names and not ids', function () 
     await client.request('react', { roomId: groupId, messageId, emoji: '🌳', on: true });
     await phone.say(groupId, FORMULA);
     await client.request('remove member', { roomId: groupId, userId: ann });
-    left = Date.now();
     await client.request('delete message', { roomId: groupId, messageId });
   });
   after(async () => {
@@ -126,13 +123,14 @@ describe('The audit console, for those who know names and not ids', function () 
 
   it('shows who was in a group when, and the group as it was then', async () => {
     await openConsole(page, world, '#/past');
-    await page.getByLabel('Name of a user or a group').fill('tree pl');
+    await page.getByLabel('Find a').selectOption('room');
+    await page.getByLabel('Name of a group, or room ID').fill('tree pl');
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
     await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();
-    await page.getByText('Members over time: 2 persons').click();
+    await page.getByText('Members over time: 2 members').click();
     const ann = page.locator('.members li', { hasText: 'ann' }).first();
-    await ann.getByText(/^member from/).waitFor();
+    await ann.getByText(/^member from [-\d: ]+ to [-\d: ]+$/).waitFor();
     await page
       .locator('.members li', { hasText: 'bob' })
       .getByText(/^owner from .* on$/)
@@ -145,7 +143,6 @@ describe('The audit console, for those who know names and not ids', function () 
     await state.getByRole('link', { name: 'ann' }).waitFor();
     await page.getByRole('slider').press('End');
     await state.getByText('deleted', { exact: true }).waitFor();
-    expect(left).to.be.above(0);
   });
 
   it('shows what became of a message, with the proof of each event', async () => {

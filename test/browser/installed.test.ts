@@ -113,7 +113,11 @@ describe('The installed chat', function () {
       await Person.at(browser, world.server.url, { permissions: ['notifications'] }),
       await Person.at(world.browser, world.server.url),
     ];
-    if ((await ann.page.evaluate('Notification.permission')) !== 'granted') return this.skip();
+    if ((await ann.page.evaluate('Notification.permission')) !== 'granted') {
+      if (process.env.CI === 'true')
+        throw new Error('CI needs a Chromium with notifications: apt-get install chromium');
+      return this.skip();
+    }
     const worker = await workerOf(ann);
     await ann.page.evaluate(HIDE);
     await bob.open(ann.name);
@@ -163,8 +167,8 @@ describe('The sound of a message', function () {
       await ann.chat(bob.name).getByText(text).waitFor();
     };
     /** Two tones a sound; one that should not have been made is counted too. */
-    const hears = async (sounds: number): Promise<void> =>
-      void (await ann.page.waitForFunction(`tones === ${sounds * 2}`));
+    const hears = (sounds: number): Promise<void> =>
+      eventually(`${sounds} sounds`, async () => (await ann.page.evaluate<number>('tones')) === sounds * 2);
     const setSound = async (isOn: boolean): Promise<void> => {
       await ann.page.getByRole('button', { name: 'Account and settings' }).click();
       await ann.page.getByLabel('Play a sound for new messages').setChecked(isOn);

@@ -63,6 +63,15 @@ describe('The languages of the chat', function () {
     return { start: box.x, end: box.x + box.width };
   };
 
+  /** A password does not run below the button that shows it, however long its word is. */
+  async function expectRoomForButton(page: Page): Promise<void> {
+    const button = await boxOf(page.locator('.with-button button'));
+    const field = await boxOf(page.locator('input[name="password"]'));
+    expect(button.end <= field.start || button.start >= field.end, 'the button stands on the text').to.equal(
+      true,
+    );
+  }
+
   it('are those that the browser asks for, as far as they are there', async () => {
     for (const language of languages) {
       const texts = textsOf(language);
@@ -75,6 +84,7 @@ describe('The languages of the chat', function () {
         .getByRole('alert')
         .getByText(texts['signIn.missing'] ?? '')
         .waitFor();
+      await expectRoomForButton(page);
       await page.context().close();
     }
   });

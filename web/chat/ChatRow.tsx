@@ -118,8 +118,10 @@ function Sign({ name, label }: { readonly name: 'muted' | 'pin'; readonly label:
 }
 
 function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { lastMessage, other, sender } = chat;
+  const { lastMessage, lastIsBlocked, other, sender } = chat;
   if (!lastMessage) return <>{text('chat.noMessages')}</>;
+  // The chat folds it away too.
+  if (lastIsBlocked) return <>{text('messages.ofBlocked')}</>;
   if (lastMessage.message === null) return <>{text('chat.messageDeleted')}</>;
   const name = !other && sender ? displayName(sender) : undefined;
   return (

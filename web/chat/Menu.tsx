@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useBackCloses } from './backStep.js';
 
 /** One line of a menu: something to do, or a menu that takes its place. */
 export type MenuItem =
@@ -24,6 +25,7 @@ const MARGIN_PX = 8;
 function Menu({ label, items, at, onClose }: MenuProps) {
   const menu = useRef<HTMLDivElement>(null);
   const [inner, setInner] = useState<readonly MenuItem[]>();
+  useBackCloses(onClose);
   useLayoutEffect(() => {
     const before = document.activeElement;
     const element = menu.current;

@@ -11,13 +11,15 @@ import {
   type IssuerClient,
   type SignInOptions,
 } from './issuer.js';
-import { type Session, saveSession } from './session.js';
+import { PasswordField } from './PasswordField.js';
+import { type EndCause, lastEndCause, type Session, saveSession } from './session.js';
 import { text } from './texts.js';
 
 const toClientError = (reason: unknown): ClientError =>
   reason instanceof ClientError ? reason : new ClientError({ code: 'internal' }, { cause: reason });
 
-type Mode = 'sign in' | 'sign up';
+/** `reset` sets a new password with the code of an administrator. */
+type Mode = 'sign in' | 'sign up' | 'reset';
 
 interface Props {
   readonly rest: Rest;
@@ -27,9 +29,16 @@ interface Props {
   readonly onSignedIn: (session: Session) => void;
 }
 
+const endTexts = {
+  signedOut: 'signIn.signedOut',
+  suspended: 'reason.suspended',
+  deleted: 'signIn.deleted',
+} as const satisfies Record<EndCause, string>;
+
 /** All ways to sign in or to sign up that the server has. */
 export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
   const [options, setOptions] = useState<SignInOptions>();
+  const [endCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
     void findSignInOptions().then(setOptions);
@@ -42,10 +51,15 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
     <main class="sign-in">
       <h1>Parley</h1>
       <p class="purpose">{purpose}</p>
+      {endCause && (
+        <p class="notice" role="status">
+          {text(endTexts[endCause])}
+        </p>
+      )}
       {options?.password && (
         <PasswordSignIn
           rest={rest}
-          initialMode={options.signUp ? initialMode : 'sign in'}
+          initialMode={options.signUp && endCause === undefined ? initialMode : 'sign in'}
           canSignUp={options.signUp}
           onSignedIn={onSignedIn}
         />
@@ -67,20 +81,28 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
   const [error, setError] = useState<ErrorTexts>({});
   const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const isNew = mode === 'sign up';
+  const isNew = mode !== 'sign in';
+  const show = (next: Mode) => () => {
+    setMode(next);
+    setError({});
+  };
 
   async function submit(event: Event): Promise<void> {
     event.preventDefault();
     const data = new FormData(form.current ?? undefined);
-    const [username, password] = ['username', 'password'].map((name) => String(data.get(name)));
-    if (!username || !password) return setError({ form: text('signIn.missing') });
+    const [username, password, code] = ['username', 'password', 'code'].map((name) =>
+      String(data.get(name) ?? ''),
+    );
+    if (!username || !password || (mode === 'reset' && !code))
+      return setError({ form: text('signIn.missing') });
     setBusy(true);
     setError({});
     try {
-      if (isNew) await rest.signUp(username, password);
+      if (mode === 'sign up') await rest.signUp(username, password);
+      if (mode === 'reset') await rest.resetPassword(username, (code ?? '').trim(), password);
       onSignedIn(saveSession(await rest.signIn(username, password)));
     } catch (reason) {
-      setError(errorTexts(toClientError(reason), isNew));
+      setError(errorTexts(toClientError(reason), mode));
       setBusy(false);
     }
   }
@@ -88,35 +110,51 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
   return (
     <>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
-        <UserNameField error={error.username} isNew={isNew} />
-        <PasswordField error={error.password} isNew={isNew} />
+        <UserNameField error={error.username} isNew={mode === 'sign up'} />
+        {mode === 'reset' && <CodeField />}
+        <PasswordField
+          id="password"
+          label={text('signIn.password')}
+          autocomplete={isNew ? 'new-password' : 'current-password'}
+          error={error.password}
+          hint={isNew ? text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }) : undefined}
+        />
         <p class="error" role="alert">
           {error.form}
         </p>
         <button class="button primary" type="submit" disabled={isBusy}>
-          {text(isNew ? 'signIn.signUp' : 'signIn.signIn')}
+          {text(SUBMIT[mode])}
         </button>
       </form>
       {canSignUp ? (
         <p class="other">
           {text(isNew ? 'signIn.hasAccount' : 'signIn.newHere')}
-          <button
-            class="button plain"
-            type="button"
-            onClick={() => {
-              setMode(isNew ? 'sign in' : 'sign up');
-              setError({});
-            }}
-          >
+          <button class="button plain" type="button" onClick={show(isNew ? 'sign in' : 'sign up')}>
             {text(isNew ? 'signIn.signIn' : 'signIn.signUp')}
           </button>
         </p>
       ) : (
         <p class="other">{text('signIn.closed')}</p>
       )}
+      {mode === 'sign in' && (
+        <button class="button plain" type="button" onClick={show('reset')}>
+          {text('signIn.hasCode')}
+        </button>
+      )}
+      {mode === 'reset' && !canSignUp && (
+        <button class="button plain" type="button" onClick={show('sign in')}>
+          {text('signIn.signIn')}
+        </button>
+      )}
     </>
   );
 }
+
+const SUBMIT = {
+  'sign in': 'signIn.signIn',
+  'sign up': 'signIn.signUp',
+  reset: 'signIn.reset',
+} as const satisfies Record<Mode, string>;
 
 interface ErrorTexts {
   readonly username?: string;
@@ -125,9 +163,10 @@ interface ErrorTexts {
 }
 
 /** The error's text, at the field that it is about or else for the whole form. */
-function errorTexts(error: ClientError, isNew: boolean): ErrorTexts {
+function errorTexts(error: ClientError, mode: Mode): ErrorTexts {
   const isAbout = (field: string): boolean => error.fields.some(({ path }) => path === field);
-  if (isNew && error.code === 'conflict') return { username: text('signIn.taken') };
+  if (mode === 'reset' && error.code === 'unauthenticated') return { form: text('signIn.wrongCode') };
+  if (mode === 'sign up' && error.code === 'conflict') return { username: text('signIn.taken') };
   if (!isAbout('username') && !isAbout('password')) return { form: describeError(error) };
   return {
     ...(isAbout('username') && { username: text('signIn.usernameRule') }),
@@ -169,7 +208,6 @@ function UserNameField({ error, isNew }: FieldProps) {
         id="username"
         name="username"
         type="text"
-        dir="auto"
         autocomplete="username"
         autocapitalize="none"
         spellcheck={false}
@@ -184,33 +222,24 @@ function UserNameField({ error, isNew }: FieldProps) {
   );
 }
 
-/** A password, with a button that shows it. */
-function PasswordField({ error, isNew }: FieldProps) {
-  const [isShown, setShown] = useState(false);
-  const field = {
-    class: 'input',
-    id: 'password',
-    name: 'password',
-    dir: 'auto',
-    autocomplete: isNew ? 'new-password' : 'current-password',
-    autocapitalize: 'none',
-    spellcheck: false,
-    required: true,
-    'aria-invalid': error !== undefined,
-    'aria-describedby': 'password-hint',
-  } as const;
+function CodeField() {
   return (
     <div class="field">
-      <label for="password">{text('signIn.password')}</label>
-      <div class="with-button">
-        {isShown ? <input {...field} type="text" /> : <input {...field} type="password" />}
-        <button class="button plain" type="button" onClick={() => setShown(!isShown)}>
-          {text(isShown ? 'signIn.hide' : 'signIn.show')}
-          <span class="hidden-visually"> {text('signIn.password')}</span>
-        </button>
-      </div>
-      <span id="password-hint" class={error === undefined ? 'hint' : 'error'}>
-        {error ?? (isNew && text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }))}
+      <label for="code">{text('signIn.code')}</label>
+      <input
+        class="input"
+        id="code"
+        name="code"
+        type="text"
+        dir="ltr"
+        autocomplete="one-time-code"
+        autocapitalize="none"
+        spellcheck={false}
+        required
+        aria-describedby="code-hint"
+      />
+      <span id="code-hint" class="hint">
+        {text('signIn.codeHint')}
       </span>
     </div>
   );

@@ -1,5 +1,8 @@
 import type { After, CursorStore, Push, PushHandler, PushName, WebSocketClass } from './types.js';
 
+/** Of a request that waits for its answer as long as the client lives. */
+export const FOREVER = { timeoutMs: Number.POSITIVE_INFINITY };
+
 /** The waits between tries, in milliseconds. */
 export interface Backoff {
   /** The upper bound of the first wait. */

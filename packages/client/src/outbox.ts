@@ -1,4 +1,4 @@
-import { deferred } from './options.js';
+import { deferred, FOREVER } from './options.js';
 import { type Client, ClientError, type Message, type RequestAnswer, type RequestInput } from './types.js';
 
 /** The requests that an outbox may send. */
@@ -178,8 +178,7 @@ export class Outbox {
     const { onAnswered, onRefused } = this.#options;
     try {
       await stored;
-      const forever = { timeoutMs: Number.POSITIVE_INFINITY };
-      const answer = await this.#client.request(entry.request, entry.data, forever);
+      const answer = await this.#client.request(entry.request, entry.data, FOREVER);
       await this.#forget(entry);
       return () => {
         this.#jobs.delete(entry.id);
@@ -217,14 +216,10 @@ export class Outbox {
 export function newUuid(): string {
   // Browsers, Node and React Native with its polyfill have it; the types of a bare ECMAScript do not.
   const { crypto } = globalThis as unknown as { crypto: { getRandomValues(bytes: Uint8Array): Uint8Array } };
-  const bytes = Array.from(crypto.getRandomValues(new Uint8Array(10)), (byte) => byte + 256);
-  const random = bytes.map((byte) => byte.toString(16).slice(1)).join('');
-  const variant = '89ab'[Number(bytes[9]) & 3];
+  const digits = [...crypto.getRandomValues(new Uint8Array(18))].map((byte) => (byte & 15).toString(16));
   const time = Date.now().toString(16).padStart(12, '0');
-  return `${time}7${random.slice(0, 3)}${variant}${random.slice(3, 18)}`.replace(
-    /(.{8})(.{4})(.{4})(.{4})/,
-    '$1-$2-$3-$4-',
-  );
+  // The version is 7, the variant `10` with two bits that may be anything: 72 random bits follow.
+  return `${time}7${digits.join('')}`.replace(/(.{8})(.{4})(.{4})(.{3})/, '$1-$2-$3-8$4-');
 }
 
 /** Whether the client has ended, so that the entry waits for the next one. */
@@ -232,8 +227,7 @@ export const isOver = ({ code }: ClientError): boolean => code === 'closed' || c
 
 /** Whether both set the same reaction of the same message, so that only the later counts. */
 const isSameReaction = (a: OutboxEntry, b: OutboxEntry): boolean =>
-  a.request === 'react' &&
-  b.request === 'react' &&
-  a.data.roomId === b.data.roomId &&
-  a.data.messageId === b.data.messageId &&
-  a.data.emoji === b.data.emoji;
+  reactionOf(a) !== '' && reactionOf(a) === reactionOf(b);
+
+const reactionOf = ({ request, data }: OutboxEntry): string =>
+  request === 'react' ? `${data.roomId} ${data.messageId} ${data.emoji}` : '';

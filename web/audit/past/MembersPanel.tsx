@@ -26,7 +26,7 @@ export function MembersPanel({ roomId, members, from, to, at, onTime }: Props) {
   const rows = [...members].flatMap(([userId, periods]) => periods.map((period) => ({ userId, ...period })));
   return (
     <details class="panel members">
-      <summary>Members over time: {pluralize(members.size, 'person')}</summary>
+      <summary>Members over time: {pluralize(members.size, 'member')}</summary>
       <ul>
         {[...members].map(([userId, periods]) => (
           <li key={userId}>

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useBackCloses } from '../backStep.js';
 
 /** The distance of a popup from the edges of the window. */
 const MARGIN_PX = 8;
@@ -24,13 +25,19 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     current.showModal();
     // The focus on a field would open the keyboard of a phone over it.
     if (matchMedia('(hover: none)').matches) current.focus();
-    if (anchor) place(current, anchor);
+    if (!anchor) return;
+    place(current, anchor);
+    // What it shows, such as the emoji, may come later.
+    const sizes = new ResizeObserver(() => place(current, anchor));
+    sizes.observe(current);
+    return () => sizes.disconnect();
   }, []);
+  useBackCloses(() => dialog.current?.close());
   return (
     <dialog
       ref={dialog}
       tabIndex={-1}
-      class={anchor ? `popup ${kind === 'menu' ? 'menu' : ''}` : 'dialog'}
+      class={anchor ? `popup ${kind === 'menu' ? 'of-message' : ''}` : 'dialog'}
       aria-label={label}
       onClose={onClose}
       onPointerDown={(event) => {

@@ -1,3 +1,4 @@
+import { FOREVER } from '../options.js';
 import type { After, Client, PushData, User } from '../types.js';
 import { applyUser } from './chatFolds.js';
 import { applyTyping } from './messageFolds.js';
@@ -119,7 +120,7 @@ export function createActivity(client: Asker): Activity {
     try {
       while (reported === !wanted) {
         const isActive = wanted;
-        await client.request(isActive ? 'active app' : 'background app', {}, { timeoutMs: Infinity });
+        await client.request(isActive ? 'active app' : 'background app', {}, FOREVER);
         reported = isActive;
       }
     } catch {

@@ -1,3 +1,4 @@
+import { FOREVER } from '../options.js';
 import { isOver } from '../outbox.js';
 import { type Client, ClientError, toClientError } from '../types.js';
 import { previousSeq, windowsOf } from './chatFolds.js';
@@ -19,8 +20,6 @@ import type { Room } from './storeTypes.js';
 
 /** The largest page that the server gives. */
 const ROWS_PER_PAGE = 200;
-
-const FOREVER = { timeoutMs: Infinity };
 
 interface ListParts {
   /** Folds what it is answered into the store. */

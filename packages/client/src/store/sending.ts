@@ -1,3 +1,4 @@
+import { FOREVER } from '../options.js';
 import {
   type EntryOf,
   isOver,
@@ -160,7 +161,7 @@ export function createMarks(client: Pick<Client, 'request'>, store: Observable<S
         const { marks, wishedMark: upTo } = roomOf(store.state, roomId);
         if (upTo <= (marks.get(store.state.me?.userId ?? '') ?? 0)) break;
         // Without a time limit: only one request a room waits for a connection.
-        const answer = await client.request('read messages', { roomId, upTo }, { timeoutMs: Infinity });
+        const answer = await client.request('read messages', { roomId, upTo }, FOREVER);
         store.receive((state) => applyAnswer(state, 'read messages', answer, { roomId, upTo }));
       }
     } catch {

@@ -274,13 +274,10 @@ function matching(users: readonly User[], q: string): User[] {
   const wanted = q.toLowerCase();
   const rankOf = ({ username, displayName }: User): number =>
     Math.min(...[username, displayName].map((name) => rankOfName(name?.toLowerCase() ?? '', wanted)));
-  return users.filter((user) => rankOf(user) < NO_RANK).sort((a, b) => rankOf(a) - rankOf(b));
+  return users.filter((user) => rankOf(user) < 3).sort((a, b) => rankOf(a) - rankOf(b));
 }
 
-const NO_RANK = 3;
-
 function rankOfName(name: string, wanted: string): number {
-  if (name === wanted) return 0;
   const place = name.indexOf(wanted);
-  return place === 0 ? 1 : place > 0 ? 2 : NO_RANK;
+  return name === wanted ? 0 : place === 0 ? 1 : place > 0 ? 2 : 3;
 }

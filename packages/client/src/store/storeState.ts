@@ -125,10 +125,10 @@ export function withChat(
 ): State {
   const { chat } = roomOf(state, roomId);
   if (chat === undefined) return state;
-  const fields = Object.entries({ ...chat, ...changes }).filter(([, value]) => value !== undefined);
-  // Only fields that a chat may be without are removed.
+  // As JSON, so that fields which are undefined are removed: only those that a chat may be without.
+  const changed: ChatInfo = JSON.parse(JSON.stringify({ ...chat, ...changes }));
   return withRoom(state, roomId, {
-    chat: reuseIfSame(chat, Object.fromEntries(fields) as unknown as ChatInfo),
+    chat: reuseIfSame(chat, changed),
   });
 }
 
@@ -165,9 +165,9 @@ export function remake<K extends object, T extends object>(made: WeakMap<K, T>, 
 
 /** The view with each object of the last one that is shallowly equal, and that one itself if all are. */
 function reuseParts<V extends object>(last: V | undefined, next: V): V {
-  const before = new Map<string, unknown>(Object.entries(last ?? {}));
   const parts = Object.entries(next).map(([name, part]: [string, unknown]) => {
-    const one = before.get(name);
+    // A part of the same name, or undefined.
+    const one: unknown = last?.[name as keyof V];
     const isObject = typeof part === 'object' && part !== null && typeof one === 'object' && one !== null;
     return [name, isObject ? reuseIfEqual(one, part) : part];
   });
