@@ -143,8 +143,10 @@ function Preview({ chat, isMine, draft }: LineProps) {
 }
 
 function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { lastMessage, other, sender } = chat;
+  const { lastMessage, lastIsBlocked, other, sender } = chat;
   if (!lastMessage) return <>{text('chat.noMessages')}</>;
+  // The chat folds it away too.
+  if (lastIsBlocked) return <>{text('messages.ofBlocked')}</>;
   if (lastMessage.message === null) return <>{text('chat.messageDeleted')}</>;
   const name = !other && sender ? displayName(sender) : undefined;
   return (

@@ -17,7 +17,8 @@ export interface Question {
 
 /** What the dialog shows. */
 export type DialogView =
-  | { readonly name: 'account' | 'myProfile' | 'friends' | 'blocked' | 'privacy' | 'newGroup' }
+  | { readonly name: 'account' | 'changePassword' | 'deleteAccount' }
+  | { readonly name: 'myProfile' | 'friends' | 'blocked' | 'privacy' | 'newGroup' }
   | { readonly name: 'profile'; readonly user: User }
   | {
       readonly name: 'report';

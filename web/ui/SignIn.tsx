@@ -11,6 +11,7 @@ import {
   type IssuerClient,
   type SignInOptions,
 } from './issuer.js';
+import { PasswordField } from './PasswordField.js';
 import { type EndCause, lastEndCause, type Session, saveSession } from './session.js';
 import { text } from './texts.js';
 
@@ -111,7 +112,13 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <UserNameField error={error.username} isNew={mode === 'sign up'} />
         {mode === 'reset' && <CodeField />}
-        <PasswordField error={error.password} isNew={isNew} />
+        <PasswordField
+          id="password"
+          label={text('signIn.password')}
+          autocomplete={isNew ? 'new-password' : 'current-password'}
+          error={error.password}
+          hint={isNew ? text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }) : undefined}
+        />
         <p class="error" role="alert">
           {error.form}
         </p>
@@ -233,37 +240,6 @@ function CodeField() {
       />
       <span id="code-hint" class="hint">
         {text('signIn.codeHint')}
-      </span>
-    </div>
-  );
-}
-
-/** A password, with a button that shows it. */
-function PasswordField({ error, isNew }: FieldProps) {
-  const [isShown, setShown] = useState(false);
-  const field = {
-    class: 'input',
-    id: 'password',
-    name: 'password',
-    autocomplete: isNew ? 'new-password' : 'current-password',
-    autocapitalize: 'none',
-    spellcheck: false,
-    required: true,
-    'aria-invalid': error !== undefined,
-    'aria-describedby': 'password-hint',
-  } as const;
-  return (
-    <div class="field">
-      <label for="password">{text('signIn.password')}</label>
-      <div class="with-button">
-        {isShown ? <input {...field} type="text" /> : <input {...field} type="password" />}
-        <button class="button plain" type="button" onClick={() => setShown(!isShown)}>
-          {text(isShown ? 'signIn.hide' : 'signIn.show')}
-          <span class="hidden-visually"> {text('signIn.password')}</span>
-        </button>
-      </div>
-      <span id="password-hint" class={error === undefined ? 'hint' : 'error'}>
-        {error ?? (isNew && text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }))}
       </span>
     </div>
   );

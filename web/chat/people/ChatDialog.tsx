@@ -17,6 +17,7 @@ import { FriendsView } from './FriendsView.js';
 import { MyProfileView } from './MyProfileView.js';
 import { PrivacyView } from './PrivacyView.js';
 import { ProfileView } from './ProfileView.js';
+import { ChangePasswordView, DeleteAccountView } from './passwordViews.js';
 import { QuestionView } from './QuestionView.js';
 import { ReportView } from './ReportView.js';
 import './people.css';
@@ -93,6 +94,8 @@ function titleOf(view: DialogView): string {
 
 const TITLES = {
   account: 'account.title',
+  changePassword: 'account.changePassword',
+  deleteAccount: 'account.delete',
   myProfile: 'profile.mine',
   friends: 'bar.friends',
   blocked: 'blocked.title',
@@ -106,6 +109,10 @@ function contentOf(view: DialogView) {
   switch (view.name) {
     case 'account':
       return <AccountView />;
+    case 'changePassword':
+      return <ChangePasswordView />;
+    case 'deleteAccount':
+      return <DeleteAccountView />;
     case 'myProfile':
       return <MyProfileView />;
     case 'profile':

@@ -101,6 +101,7 @@ interface ChatLine {
   readonly presence: Presence;
   readonly mark: number;
   readonly isBlocked: boolean;
+  readonly lastIsBlocked: boolean;
 }
 
 interface ShownLine {
@@ -126,6 +127,7 @@ function viewChatList(): (state: State) => readonly ChatView[] {
         presence: state.presence.get(other?.userId ?? '') ?? UNKNOWN,
         mark: myMark(state, room),
         isBlocked: state.blocked.has(other?.userId ?? ''),
+        lastIsBlocked: state.blocked.has(last?.senderId ?? ''),
       });
       const isAsBefore = before?.line === line;
       const view = isAsBefore ? before.view : reuseIfSame(before?.view, chatView(line, room.chat));
@@ -142,12 +144,13 @@ const compareChats = (a: ChatView, b: ChatView): number =>
   compare(a.roomId, b.roomId);
 
 function chatView(line: ChatLine, chat: NonNullable<RoomState['chat']>): ChatView {
-  const { room, other, sender, lastMessage, presence, mark, isBlocked } = line;
+  const { room, other, sender, lastMessage, presence, mark, isBlocked, lastIsBlocked } = line;
   return {
     ...chat,
     ...(other && { other }),
     ...(sender && { sender }),
     lastMessage,
+    ...(lastIsBlocked && { lastIsBlocked: true as const }),
     unread: countUnread(windowsOf(room), mark, lastMessage?.seq ?? 0),
     mentions: (chat.mentions ?? []).filter((seq) => seq > mark),
     presence,

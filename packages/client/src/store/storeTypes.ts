@@ -46,6 +46,8 @@ export interface ChatView extends ChatInfo {
   /** Of a private chat the other member; after their erasure `erased`, without a name. */
   readonly other?: User;
   readonly lastMessage: Message | null;
+  /** The last message is from somebody whom this user has blocked. */
+  readonly lastIsBlocked?: true;
   /** Who sent the last message, as soon as that is known. */
   readonly sender?: User;
   /** Messages beyond this user's mark. */
