@@ -190,7 +190,7 @@ describe('Groups in the web chat', function () {
     await dialog(ann).getByRole('button', { name: 'Leave group' }).click();
     await carl.page.getByText(`${bob.name} is now an owner, because the last owner left.`).waitFor();
     const lines = carl.page.locator('.happening');
-    await lines.filter({ hasText: 'left.' }).last().waitFor();
+    await lines.filter({ hasText: `${ann.name} left.` }).waitFor();
     expect(await lines.filter({ hasText: ' made ' }).count()).to.equal(0);
   });
 
@@ -204,6 +204,7 @@ describe('Groups in the web chat', function () {
     await look(carl, 'leave-phone');
     await dialog(carl).getByRole('button', { name: 'Leave group' }).tap();
     await carl.composer.waitFor({ state: 'hidden' });
+    await carl.page.getByText('You are not in this group anymore.').waitFor();
     await ann.page.getByText('2 members').waitFor();
     await bob.chat('Rowing').click();
     await bob.composer.waitFor();

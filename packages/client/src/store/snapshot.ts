@@ -12,7 +12,7 @@ import {
   type State,
   type View,
 } from './storeState.js';
-import type { ChatView, Entry, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
+import type { ChatView, Entry, Happening, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
 
 const UNKNOWN: Presence = { state: 'unknown' };
 
@@ -214,6 +214,10 @@ function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): En
 
 type StoredEntry = Extract<Entry, { readonly state: 'stored' }>;
 
+/** The ids of those whom a happening names. */
+export const namedBy = (happening: Happening): string[] =>
+  'userId' in happening ? [happening.by, happening.userId] : [happening.by];
+
 /** Makes views of one room; unchanged parts are the same objects as in the last one. */
 export function viewRoom(roomId: string): View<State, RoomView> {
   /** The entry of each stored message. */
@@ -257,6 +261,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       entries: [...stored, ...unsentIn(state, room)],
       history: historyOf(room, messages[0]),
       happenings: room.happenings,
+      named: usersOf(state, new Set(room.happenings.flatMap(namedBy))),
       myMark: myMark(state, room),
       otherMark: mark,
     };

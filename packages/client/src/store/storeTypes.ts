@@ -174,6 +174,8 @@ export interface RoomView {
    * made: the server keeps no list for members.
    */
   readonly happenings: readonly Happening[];
+  /** Those whom `happenings` name, as far as they are known: also who is no member any more. */
+  readonly named: readonly User[];
   /** The `seq` up to which this user has read, on this device or another. */
   readonly myMark: number;
   /** The `seq` up to which all others have read; 0 in a group of more than 32. */
