@@ -157,7 +157,8 @@ describe('The audit console, for those who know names and not ids', function () 
 
   it('shows who was in a group when, and the group as it was then', async () => {
     await openConsole(page, world, '#/past');
-    await page.getByLabel('Name of a user or a group').fill('tree pl');
+    await page.getByLabel('Find a').selectOption('room');
+    await page.getByLabel('Name of a group, or room ID').fill('tree pl');
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
     await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();

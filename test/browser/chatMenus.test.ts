@@ -159,8 +159,9 @@ describe('Chats in the list of the web chat', function () {
     await page.goBack();
     await menuItem(page, 'Pin').waitFor({ state: 'detached' });
     expect(await ann.composer.isVisible(), 'the room').to.equal(true);
+    await ann.composer.fill('half of a thou');
     await page.goBack();
-    await ann.search.waitFor();
+    await ann.chat(bob.name).getByText('Draft: half of a thou').waitFor();
   });
 
   it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {

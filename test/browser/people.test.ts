@@ -66,6 +66,13 @@ describe('People in the web chat', function () {
     await look(ann, 'question-phone');
     await ann.page.getByRole('dialog').getByRole('button', { name: 'Block' }).tap();
     await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
+    // The list folds away what the chat folds away.
+    await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
+    const listed = inRequests(ann, bob.name);
+    await listed.filter({ hasText: 'Message of a person you blocked' }).waitFor();
+    expect(await listed.textContent()).not.to.contain('May I?');
+    await listed.tap();
+    await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
     await bob.say('Hello?');
     await bob.sees('Hello?', 'not sent');
     await ann.page.getByRole('button', { name: 'Unblock' }).tap();

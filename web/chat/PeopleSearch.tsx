@@ -172,7 +172,7 @@ const GroupRow = ({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: 
   <Row
     avatar={<ChatAvatar chat={chat} />}
     name={chatName(chat)}
-    hint={text('group.count', { count: chat.members ?? 0 })}
+    hint={chat.isMember ? text('group.count', { count: chat.members ?? 0 }) : text('reason.not_member')}
     label={text('search.openChat', { name: chatName(chat) })}
     onPress={onOpen}
   />

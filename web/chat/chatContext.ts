@@ -20,7 +20,13 @@ export type DialogView =
   | { readonly name: 'account' | 'changePassword' | 'deleteAccount' }
   | { readonly name: 'myProfile' | 'friends' | 'blocked' | 'privacy' | 'newGroup' }
   | { readonly name: 'profile'; readonly user: User }
-  | { readonly name: 'report'; readonly about: Omit<ReportInput, 'category' | 'note'>; readonly who: string }
+  | {
+      readonly name: 'report';
+      readonly about: Omit<ReportInput, 'category' | 'note'>;
+      readonly who: string;
+      /** The text of the message that is reported. */
+      readonly quote?: string;
+    }
   | { readonly name: 'group' | 'groupSettings' | 'addMembers'; readonly roomId: string }
   | { readonly name: 'question'; readonly question: Question };
 

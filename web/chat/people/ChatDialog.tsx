@@ -82,7 +82,7 @@ function titleOf(view: DialogView): string {
     case 'question':
       return view.question.title;
     case 'report':
-      return text('report.title', { who: view.who });
+      return text(view.quote === undefined ? 'report.title' : 'report.messageTitle', { who: view.who });
     case 'profile':
       return text('chat.profile');
     case 'group':
@@ -124,7 +124,7 @@ function contentOf(view: DialogView) {
     case 'privacy':
       return <PrivacyView />;
     case 'report':
-      return <ReportView about={view.about} />;
+      return <ReportView about={view.about} quote={view.quote} />;
     case 'newGroup':
       return <NewGroupView />;
     case 'group':
