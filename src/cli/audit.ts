@@ -187,9 +187,11 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
       const to = { engine, dir, heads, keys, ...(onProgress ? { onProgress } : {}) };
       const { partitions, events } = await exportBundle(to).finally(() => bar.stop());
       keep();
-      printLine(`${dir}: ${events} events of ${partitions} partitions`);
+      printLine(`${dir}: ${count(events, 'event')} of ${count(partitions, 'partition')}`);
     });
 }
+
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 /** An incomplete bundle would be in the way of the next export. What was in the directory before stays. */
 async function removeUnlessDone(dir: string): Promise<() => void> {
@@ -267,10 +269,10 @@ export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
   asOf
     .command('user')
     .description('a user, with their friends and rooms')
-    .argument('<id>', 'the id of the user', parseId)
+    .argument('<user>', 'the name of the user at present, or their id')
     .argument('[time]', TIME_HELP, parseTime)
-    .action(async (id: string, time: string | undefined) =>
-      printJson(await readStoredUserAt(await findLog(readConfig(env)), id, time)),
+    .action(async (user: string, time: string | undefined) =>
+      printJson(await readStoredUserAt(await findLog(readConfig(env)), user, time)),
     );
 }
 

@@ -64,6 +64,12 @@ describe('what a store notes of a group', () => {
     expect(happenings(told(group('PRIVATE')))).to.deep.equal([]);
   });
 
+  it('has the names of all whom it names, also of who has left', () => {
+    const { participants, named } = viewRoom(roomId)(told(group('GROUP')), undefined);
+    expect(participants).to.deep.equal([me, ada]);
+    expect(named).to.deep.equal([ada, ben]);
+  });
+
   it('is bounded: the newest are kept', () => {
     let state = group('GROUP');
     for (let at = 1; at <= 600; at++) state = push(state, 'change group', { roomId, by: 'ada', at });
