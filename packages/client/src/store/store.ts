@@ -208,15 +208,16 @@ class ClientStore implements Store {
       // The chat is not in the fetched pages, but is now the newest.
       if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
     });
-    for (const name of ['add member', 'remove member', 'change role', 'change group'] as const)
-      client.on(name, ({ roomId }) => this.#people.lookUpSenders(roomId));
     client.on('add friend', ({ friend: { userId } }) => this.#fetchChatsWith(userId));
     client.on('remove friend', ({ userId }) => this.#fetchChatsWith(userId));
   }
 
   #follow<N extends PushName>(name: N): void {
     const fold = pushFolds[name];
-    this.#client.on(name, (data) => this.#store.receive((state) => fold?.(state, data) ?? state));
+    this.#client.on(name, (data) => {
+      this.#store.receive((state) => fold?.(state, data) ?? state);
+      if ('roomId' in data) this.#people.lookUpSenders(data.roomId);
+    });
   }
 
   /** Fetches the private chat with a user again: whether it is a request may have changed. */
