@@ -26,7 +26,7 @@ import {
 } from './livePresence.js';
 import { createLists, type Lists, type OpenRoom, openRoom } from './roomStore.js';
 import { createMarks, Sending } from './sending.js';
-import { viewSnapshot } from './snapshot.js';
+import { usersOf, viewSnapshot } from './snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
 import type { ChatView, ReportInput, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
@@ -167,9 +167,9 @@ class ClientStore implements Store {
   async searchPeople(q: string): Promise<readonly User[]> {
     const found = await this.#rest.search(await this.#token(), q);
     // The server leaves friends out, and may not know the newest of them yet.
-    const { friends, users } = this.#store.state;
-    const others = found.filter(({ userId }) => !friends.has(userId));
-    return matching([...[...friends].flatMap((userId) => users.get(userId) ?? []), ...others], q);
+    const { state } = this.#store;
+    const others = found.filter(({ userId }) => !state.friends.has(userId));
+    return matching([...usersOf(state, state.friends), ...others], q);
   }
 
   moreChats(): Promise<void> {
