@@ -158,6 +158,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
+      // Compressing takes most of the build, which need not be told.
+      checks: { pluginTimings: false },
       input: {
         index: resolve('index.html'),
         audit: resolve('audit.html'),

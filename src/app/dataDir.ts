@@ -83,6 +83,20 @@ const partsOf = (dir: string, masterKey: Buffer | undefined): string[] => [
 const namesOf = (dir: string, files: readonly string[]): string =>
   files.map((file) => relative(dir, file)).join(' and ');
 
+/** What to do about lost parts. A back-up never has the key; and with the key alone, the history goes on. */
+function cureOf(dir: string, lost: readonly string[]): string {
+  const keyFile = masterKeyFileOf(dir);
+  const databases = lost.filter((file) => file !== keyFile);
+  const putKeyBack = lost.includes(keyFile)
+    ? ['put master.key back from the place where you keep it, or set MASTER_KEY to that key']
+    : [];
+  const putDatabasesBack =
+    databases.length > 0
+      ? [`put ${namesOf(dir, databases)} back from a back-up and run parley restore --here`]
+      : [];
+  return [...putKeyBack, ...putDatabasesBack, 'then start again'].join('; ');
+}
+
 /**
  * Throws `DataDirMismatch` or `LogMismatch` unless a start with these settings may write to the directory. Changes
  * nothing.
@@ -119,7 +133,7 @@ function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: Data
   }
   if (there.length > 0 && lost.length > 0 && !isFirstStart)
     throw new DataDirMismatch(
-      `DATA_DIR (${resolve(dir)}) has lost ${namesOf(dir, lost)}, but still has ${namesOf(dir, there)}; put ${namesOf(dir, lost)} back from a back-up and run parley restore --here, or set DATA_DIR to an empty directory`,
+      `DATA_DIR (${resolve(dir)}) has lost ${namesOf(dir, lost)}, but still has ${namesOf(dir, there)}; ${cureOf(dir, lost)}`,
     );
   if (existsSync(logFileOf(dir))) checkLogFile(logFileOf(dir), PARTITIONS);
 }
@@ -175,7 +189,7 @@ export function endFirstStart(dir: string): void {
 }
 
 /** A part of the data directory, as `/ready` names it. */
-export type DataPart = 'log' | 'vault' | 'key' | 'projections';
+export type DataPart = 'log' | 'vault' | 'key' | 'projections' | 'lock';
 
 /** The files of a data directory that a running system uses, and the part that each belongs to. */
 export class DataFiles {
@@ -198,6 +212,8 @@ export class DataFiles {
           ] as const,
       ),
       ...(MASTER_KEY === undefined ? [[masterKeyFileOf(dir), 'key'] as const] : []),
+      // Without this very file, another server can start on the directory.
+      [lockFileOf(dir), 'lock'],
     ]);
   }
 
@@ -226,17 +242,27 @@ async function identify(file: string): Promise<string | undefined> {
 
 /**
  * Takes the data directory for this process; creates it, private to its owner (0700), if missing. One that exists
- * keeps its mode. Throws `DataDirInUse` if another process has it, `ConfigError` if it cannot be made. The lock is an exclusive SQLite transaction on the
- * file `lock`. The operating system releases it when the process ends, for whatever reason.
+ * keeps its mode. Throws `DataDirInUse` if another process has it, `ConfigError` if it cannot be made or written to;
+ * `setting` is what names it. The lock is an exclusive SQLite transaction on the file `lock`. The operating system
+ * releases it when the process ends, for whatever reason.
  */
-export function lockDataDir(dir: string): DataDirLock {
+export function lockDataDir(dir: string, setting: 'DATA_DIR' | '--to' = 'DATA_DIR'): DataDirLock {
+  const refuse = (what: string, cause: unknown) =>
+    new ConfigError(
+      `${setting}: ${what}: ${messageOf(cause)}; the user of this process (uid ${process.getuid?.()}) must be allowed to write there`,
+      { cause },
+    );
   try {
     makeDirectory(dir);
   } catch (cause) {
-    const why = messageOf(cause);
-    throw new ConfigError(`DATA_DIR: the directory cannot be made: ${why}`, { cause });
+    throw refuse(`the directory ${resolve(dir)} cannot be made`, cause);
   }
-  const db = new DatabaseSync(lockFileOf(dir), { timeout: 0 });
+  let db: DatabaseSyncInstance;
+  try {
+    db = new DatabaseSync(lockFileOf(dir), { timeout: 0 });
+  } catch (cause) {
+    throw refuse(`the file lock cannot be made in ${resolve(dir)}`, cause);
+  }
   try {
     // The file stores nothing. Without a journal, a killed process leaves nothing to roll back.
     db.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
@@ -246,7 +272,7 @@ export function lockDataDir(dir: string): DataDirLock {
       throw new DataDirInUse(`the data directory ${resolve(dir)} is in use by another process`, {
         cause: error,
       });
-    throw error;
+    throw refuse(`the file ${resolve(lockFileOf(dir))} cannot be locked`, error);
   }
   openLocks.add(db);
   return {

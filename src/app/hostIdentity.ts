@@ -1,4 +1,5 @@
 import { Egress } from '../base/egress.js';
+import { BoundedLog } from '../base/rateLimits.js';
 import { HostUsers } from '../host/hostUsers.js';
 import { Issuer } from '../host/issuer.js';
 import { IssuerKeys } from '../host/issuerKeys.js';
@@ -19,7 +20,7 @@ export interface Identity {
 
 /** Prepares the identity of the host application. Nothing is asked of the issuer before its first token. */
 export function prepareIdentity(
-  { config }: Host,
+  { config, logger }: Host,
   { stores, reads, membership }: Pick<Parts, 'stores' | 'reads'> & Pick<Parts, 'membership'>,
 ): Identity {
   const { vault, engine } = stores;
@@ -38,7 +39,11 @@ export function prepareIdentity(
     sessions: vault.sessions,
     links: vault.hostLinks,
     users,
-    rules: { lifetimeMs: SESSION_TTL, standingOf: (userId) => standingOf(present, userId) },
+    rules: {
+      lifetimeMs: SESSION_TTL,
+      standingOf: (userId) => standingOf(present, userId),
+      lines: new BoundedLog(logger),
+    },
   });
   return { users, issuer: { sessions, keys }, sessions: sessions.store };
 }

@@ -178,7 +178,9 @@ export class SelfCheck {
       this.#lost = lost;
       logger.error(
         { part: lost },
-        'a file of DATA_DIR was deleted or replaced under the running server: what it writes may be lost; stop it and put the files back',
+        lost === 'lock'
+          ? 'the file lock of DATA_DIR was deleted or replaced under the running server: a second one may run there; stop all servers of this directory, then start one'
+          : 'a file of DATA_DIR was deleted or replaced under the running server: what it writes may be lost; stop it and put the files back',
       );
     } catch (err) {
       logger.warn({ err }, 'the files of DATA_DIR cannot be checked; trying again');

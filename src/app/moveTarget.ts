@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, rmSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { MongoClient } from 'mongodb';
-import { makeDirectory, syncPath } from '../base/files.js';
+import { syncPath } from '../base/files.js';
 import type { LogSource } from '../log/checkLog.js';
 import { pack, unpack } from '../log/commit.js';
 import type { Commit } from '../log/log.js';
@@ -88,8 +88,7 @@ class DirectoryTarget implements MoveTarget {
   }
 
   async begin({ id }: LogMeta, from: string): Promise<void> {
-    makeDirectory(this.#dir);
-    this.#lock = lockDataDir(this.#dir);
+    this.#lock = lockDataDir(this.#dir, '--to');
     // Once more: another run may have finished meanwhile.
     await this.check(id);
     writeMoveMark(arrivingOf(this.#dir), { log: id, place: from });

@@ -16,11 +16,12 @@ import { KeyAdministration } from '../host/keyAdministration.js';
 import type { UserAdministration } from '../http/administration.js';
 import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
+import { findUser } from '../vault/credentials.js';
 import type { OpenVault } from '../vault/openVault.js';
 import { keyOperations, operateKeys } from './keyOperations.js';
 import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
 import { subscriptionOperations } from './subscriptionOperations.js';
-import { findUser, type OperatorOf, operateUsers, retry, userOperations } from './userOperations.js';
+import { type OperatorOf, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */
 export const operations = {

@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
-import { notFound, ParleyError } from '../base/errors.js';
+import { ParleyError } from '../base/errors.js';
 import { Id, Time, textOf } from '../domain/fields.js';
-import type { UserId } from '../domain/ids.js';
 import { REASON_CODE_POINTS } from '../domain/limits.js';
 import type { UserAdministration } from '../http/administration.js';
 import { UserListAnswer } from '../http/administration.js';
+import { findUser } from '../vault/credentials.js';
 import type { CredentialStore } from '../vault/vault.js';
 
 /** What operators do to users, by name. `not_found`: no user is called so. */
@@ -80,16 +80,6 @@ export function operateUsers(
       return { sessions: open.map(({ createdAt, expiresAt }) => ({ createdAt, expiresAt })) };
     },
   };
-}
-
-/** The user of this name. Throws `not_found` when there is none, or no more. */
-export async function findUser(
-  credentials: Pick<CredentialStore, 'find'>,
-  username: string,
-): Promise<UserId> {
-  const found = await credentials.find(username);
-  if (found === undefined || found === 'erased') throw notFound(`no user is called ${username}`);
-  return found.userId;
 }
 
 /** A partition changes hands within about one lease; if it takes commands again later than this, it is an outage. */

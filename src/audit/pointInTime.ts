@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
-import type { Time } from '../domain/fields.js';
+import { Id, type Time } from '../domain/fields.js';
 import { isGroupId, type RoomId, type StreamName, streamOf, type UserId } from '../domain/ids.js';
 import {
   DEFAULT_PREFERENCES,
@@ -43,7 +43,8 @@ import {
   rowsUnder,
   tableOf,
 } from '../projections/store/rowStore.js';
-import { openVault } from '../vault/openVault.js';
+import { findUser } from '../vault/credentials.js';
+import { type OpenVault, openVault } from '../vault/openVault.js';
 import { createPlaintextCache, createTextOpener } from '../vault/textOpener.js';
 import { type At, eventsUntil, type StreamSource } from './events/eventFilter.js';
 import {
@@ -262,16 +263,24 @@ export const readStoredRoomAt = (
   at: At | undefined,
 ): Promise<RoomSnapshot> => withSources(system, (past) => readRoomAt(past, roomId, at));
 
-/** Reads like `readUserAt`. Throws like `readStoredRoomAt`. */
+/**
+ * Reads like `readUserAt`. `user`: an id, or the name at present. Throws like `readStoredRoomAt`, and `not_found` for a
+ * name that nobody has.
+ */
 export const readStoredUserAt = (
   system: StoredSystem,
-  userId: UserId,
+  user: string,
   time: Time | undefined,
-): Promise<UserSnapshot> => withSources(system, (past) => readUserAt(past, userId, time));
+): Promise<UserSnapshot> =>
+  withSources(system, async (past, credentials) => {
+    const { success, data: id } = Id.safeParse(user);
+    // An id is no user name: it is too long.
+    return readUserAt(past, success ? id : await findUser(credentials, user), time);
+  });
 
 async function withSources<T>(
   { engine, masterKey }: StoredSystem,
-  read: (past: SnapshotSource) => Promise<T>,
+  read: (past: SnapshotSource, credentials: OpenVault['credentials']) => Promise<T>,
 ): Promise<T> {
   const opened: (() => unknown)[] = [];
   try {
@@ -288,7 +297,8 @@ async function withSources<T>(
     const indexed = async (partition: number) =>
       foldedBy(await stored.checkpoints([partition]), tables, partition).size;
     await waitUntilFolded(log, indexed);
-    return await read({ log, rows, indexed, open: createTextOpener(vault.keys, memory) });
+    const past = { log, rows, indexed, open: createTextOpener(vault.keys, memory) };
+    return await read(past, vault.credentials);
   } finally {
     for (const close of opened.reverse()) await close();
   }

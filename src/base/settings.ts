@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Egress, parseCidr } from './egress.js';
 import { normalizeOrigin } from './origins.js';
+import { fieldErrors } from './schemaErrors.js';
 import { isSigningSecret } from './webhooks.js';
 
 /** An invalid setting. `message` is one line that names it. */
@@ -214,8 +215,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   );
   const parsed = Settings.safeParse(given);
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}`, { cause: parsed.error });
+    const [wrong] = fieldErrors(parsed.error);
+    throw new ConfigError(`${wrong?.path}: ${wrong?.message}`, { cause: parsed.error });
   }
   const config = parsed.data;
   if (config.NATS_URL && config.MONGO_URL === undefined)

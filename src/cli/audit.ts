@@ -65,9 +65,18 @@ function reportLines({ partitions, models }: Report): string[] {
       const inCommits = commits === undefined ? '' : ` in ${commits} commits`;
       return `partition ${partition}: ${events} events${inCommits}, until ${until || '-'}, root ${root}`;
     }),
-    ...models.map(({ name, rows }) => `${name}: ${rows} rows match a fresh fold`),
+    ...models.map(modelLine),
   ];
 }
+
+/** Says of a read model that is behind the log how much of it was not compared. */
+function modelLine({ name, rows, missing }: Report['models'][number]): string {
+  const line = `${name}: ${rows} rows match a fresh fold`;
+  if (missing === 0) return line;
+  return `${line}, without the last ${missing} ${missing === 1 ? 'event' : 'events'}, not yet in this read model`;
+}
+
+const NOT_MADE = 'read models: not compared, they are being made; run this again once /ready answers 200';
 
 function mismatchLine({ what, partition, position, offset }: Mismatch): string {
   const places = Object.entries({ partition, position, offset }).flatMap(([name, at]) =>
@@ -117,6 +126,8 @@ export function addVerify(audit: Command, env: NodeJS.ProcessEnv): void {
         process.stderr.write(`${mismatchLine(report.mismatch)}\n`);
         return;
       }
+      // A bundle has none.
+      if (bundle === undefined && report.models.length === 0) printLine(NOT_MADE);
       printLine('verified: nothing is wrong');
       process.exitCode = 0;
     });
@@ -176,9 +187,11 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
       const to = { engine, dir, heads, keys, ...(onProgress ? { onProgress } : {}) };
       const { partitions, events } = await exportBundle(to).finally(() => bar.stop());
       keep();
-      printLine(`${dir}: ${events} events of ${partitions} partitions`);
+      printLine(`${dir}: ${count(events, 'event')} of ${count(partitions, 'partition')}`);
     });
 }
+
+const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 /** An incomplete bundle would be in the way of the next export. What was in the directory before stays. */
 async function removeUnlessDone(dir: string): Promise<() => void> {
@@ -256,10 +269,10 @@ export function addAsOf(audit: Command, env: NodeJS.ProcessEnv): void {
   asOf
     .command('user')
     .description('a user, with their friends and rooms')
-    .argument('<id>', 'the id of the user', parseId)
+    .argument('<user>', 'the name of the user at present, or their id')
     .argument('[time]', TIME_HELP, parseTime)
-    .action(async (id: string, time: string | undefined) =>
-      printJson(await readStoredUserAt(await findLog(readConfig(env)), id, time)),
+    .action(async (user: string, time: string | undefined) =>
+      printJson(await readStoredUserAt(await findLog(readConfig(env)), user, time)),
     );
 }
 

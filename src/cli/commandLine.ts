@@ -7,6 +7,7 @@ import { engineOf } from '../app/openStores.js';
 import type { Write } from '../audit/events/replay.js';
 import { openAuditedLog } from '../audit/storedRows.js';
 import type { OnProgress, WorkProgress } from '../audit/verify/report.js';
+import { fieldErrors } from '../base/schemaErrors.js';
 import type { Config } from '../base/settings.js';
 import { Id } from '../domain/fields.js';
 import type { Engine } from '../projections/store/engine.js';
@@ -40,7 +41,7 @@ export const parseAs =
   <S extends z.ZodType>(schema: S) =>
   (text: string): z.output<S> => {
     const parsed = schema.safeParse(text);
-    if (!parsed.success) throw new InvalidArgumentError(`It ${parsed.error.issues[0]?.message}.`);
+    if (!parsed.success) throw new InvalidArgumentError(`It ${fieldErrors(parsed.error)[0]?.message}.`);
     return parsed.data;
   };
 

@@ -84,7 +84,13 @@ function userLine({ user, isOnline, lastSeen, sessions, roles }: AdministeredUse
   const name = user.username ?? '-';
   return [
     displayName === undefined ? name : `${name} (${displayName})`,
-    ...[user.userId, user.createdAt, seen, `${sessions} sessions`, marks.join(', ') || '-'],
+    ...[
+      user.userId,
+      user.createdAt,
+      seen,
+      `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`,
+      marks.join(', ') || '-',
+    ],
   ].join('\t');
 }
 

@@ -66,7 +66,9 @@ function linesOf({ from, to: place, copied }: Moved, to: Engine): string[] {
     : `everything was copied to ${place} and verified there by an earlier run; it is complete now`;
   return [
     whatIsThere,
-    `the system in ${from} does not start again; it still holds keys and texts, so delete it once the new one runs and is backed up`,
+    to.kind === 'mongodb'
+      ? `the system in ${from} does not start again, but its files still hold keys and texts: once the new one runs and is backed up, delete log.db*, vault.db* and read.db* there, but keep master.key`
+      : `the system in ${from} does not start again, but it still holds keys and texts: once the new one runs and is backed up, delete that database and the one of its vault`,
     to.kind === 'mongodb'
       ? 'next: MONGO_URL=<that URL> parley serve, with the same master key (DATA_DIR/master.key or MASTER_KEY), which was not copied; the first start folds the read models'
       : 'next: DATA_DIR=<that directory> parley serve, without MONGO_URL and with the same master key, which was not copied: put master.key into the directory, or set MASTER_KEY; the first start folds the read models',

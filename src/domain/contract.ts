@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { wrongFields } from '../base/errors.js';
+import { fieldErrors } from '../base/schemaErrors.js';
 import {
   type CommandDeclared,
   declaredPushes,
@@ -38,13 +39,33 @@ export type PushData<N extends PushName> = z.infer<(typeof pushes)[N]['data']>;
 export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.flatMap((issue) =>
-    issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({
-          path: [...issue.path, key].join('.'),
-          message: 'is not a field of this request',
-        }))
-      : [{ path: issue.path.join('.'), message: issue.message }],
-  );
-  throw wrongFields(fields);
+  throw wrongFields(fieldErrors(parsed.error));
+}
+
+/** How many characters may differ in a name that was meant. */
+const MOST_EDITS = 3;
+
+/** The name of a request that was probably meant; undefined if none is near. */
+export function nearestRequest(event: string): string | undefined {
+  const text = event.toLowerCase();
+  const near = Object.keys(requests).filter((name) => Math.abs(name.length - text.length) <= MOST_EDITS);
+  const [first] = near
+    .map((name) => ({ name, edits: countEdits(name, text) }))
+    .filter(({ edits }) => edits <= MOST_EDITS)
+    .sort((a, b) => a.edits - b.edits);
+  return first?.name;
+}
+
+/** The Levenshtein distance. */
+function countEdits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }

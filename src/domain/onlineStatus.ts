@@ -28,6 +28,12 @@ export const tellContacts = (
   { name: onlineInfoPush.name, about, data: { recipientId: about, isOnline, lastSeen } },
 ];
 
+/** What somebody is told of a user whose presence is hidden from them from now on. */
+export const hiddenPush = (recipientId: UserId) => ({
+  name: onlineInfoPush.name,
+  data: { recipientId, isOnline: false, lastSeen: null },
+});
+
 /** `hidden`: the user had `visible` off, so that nobody is told. */
 const Hidden = z.literal(true).exactOptional();
 

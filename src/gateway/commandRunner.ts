@@ -84,7 +84,7 @@ export class CommandRunner {
     connection.recordSeen(partition, size);
     // The fan-out applies it too, but may be late. A request after the answer must find it.
     const tie = commandDeclaration(command.kind).tie?.(command, answer);
-    if (tie) hub.relations.apply(tie);
+    if (tie) hub.applyTie(tie);
     return answer;
   }
 }

@@ -212,9 +212,10 @@ export class Delivery {
 
   /** `vector` is the node's, including this event. */
   deliver({ event, pushes, tie, content }: Delivered, vector: Vector): void {
-    const { relations } = this.#deps.hub;
-    if (tie) relations.apply(tie);
-    if (event.type === 'PreferencesChanged') relations.prefer(event.data.userId, preferencesIn(event.data));
+    const { hub } = this.#deps;
+    if (tie) hub.applyTie(tie);
+    if (event.type === 'PreferencesChanged')
+      hub.relations.prefer(event.data.userId, preferencesIn(event.data));
     if (event.type === 'MessageDeleted') this.#deps.ring.forgetMessage(event.data.messageId);
     if (event.type === 'MemberLeft' && event.data.last) this.#deps.ring.forgetRoom(event.data.roomId);
     for (const push of pushes)

@@ -2,11 +2,14 @@ import type { Logger } from 'pino';
 import { RunningTime } from '../base/clock.js';
 import type { ParleyError } from '../base/errors.js';
 import { checkRequest, MAX_USER_CONNECTIONS, type TokenBucket, type UserLimits } from '../base/rateLimits.js';
+import type { Tie } from '../domain/defineEvent.js';
+import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
+import { hiddenPush } from '../domain/onlineStatus.js';
 import type { Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
 import type { GatewayClock, Presence } from './presence.js';
-import { closeCauses } from './protocol.js';
+import { closeCauses, pushText } from './protocol.js';
 import type { Relations } from './relations.js';
 
 /** How often each connection is checked: one timer for all. */
@@ -102,8 +105,30 @@ export class Hub {
     this.relations.remove(user);
   }
 
+  /**
+   * Two users have become something else to each other. After a block each looks offline to the other, as somebody who
+   * hides their presence does: the blocked user is not told why.
+   */
+  applyTie(tie: Tie): void {
+    for (const user of this.relations.apply(tie)) {
+      const { name, data } = hiddenPush(user === tie.by ? tie.other : tie.by);
+      for (const connection of this.connectionsOf(user))
+        if (connection.session) connection.sendText(pushText(name, JSON.stringify(data)));
+    }
+  }
+
   connectionsOf(user: UserId): readonly Connection[] {
     return this.#users.get(user)?.connections ?? none;
+  }
+
+  /**
+   * Closes the connections of a user who is suspended, and says so. Their sessions end by the vault, which does not say
+   * why. A later session than the suspension is of a user who was restored.
+   */
+  closeSuspended({ data: { userId }, recordedAt }: Recorded<'UserSuspended'>): void {
+    for (const connection of [...this.connectionsOf(userId)])
+      if (connection.session && connection.session.createdAt <= recordedAt)
+        connection.close(closeCauses.suspended);
   }
 }
 

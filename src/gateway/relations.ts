@@ -11,6 +11,8 @@ export interface LoadedRelations {
   readonly preferences: Preferences;
 }
 
+const nobody: readonly UserId[] = [];
+
 /** Who blocks whom, of a connected user and another one: bits. */
 const MINE = 1;
 const THEIRS = 2;
@@ -116,28 +118,35 @@ export class Relations {
     return count;
   }
 
-  /** Two users have become something else to each other. */
-  apply(tie: Tie): void {
+  /**
+   * Two users have become something else to each other. Returns those of the two who, by a block, are no longer shown
+   * the presence of the other.
+   */
+  apply(tie: Tie): readonly UserId[] {
     const { by, other, is } = tie;
     const [mine, theirs] = [this.#users.get(by), this.#users.get(other)];
-    if (mine === undefined && theirs === undefined) return;
+    if (mine === undefined && theirs === undefined) return nobody;
     mine?.changes?.push(tie);
     theirs?.changes?.push(tie);
     if (is === 'contact') {
       this.#watch(other, by);
       if (this.#rule === 'open') this.#watch(by, other);
-      return;
+      return nobody;
     }
     if (is === 'unblocked') {
       this.#unblock(by, other, MINE);
       this.#unblock(other, by, THEIRS);
-      return;
+      return nobody;
     }
+    const isVisible = this.preferencesOf(by).visible && this.preferencesOf(other).visible;
+    const shown = [by, other].filter((user) => isVisible && this.isShown(user, user === by ? other : by));
     this.#unwatch(by, other);
     this.#unwatch(other, by);
-    if (is === 'parted') return;
+    // The two are told of it by a push.
+    if (is === 'parted') return nobody;
     this.#block(by, other, MINE);
     this.#block(other, by, THEIRS);
+    return shown;
   }
 
   /** The user has changed their preferences. */

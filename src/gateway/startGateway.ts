@@ -149,7 +149,6 @@ export async function startGateway(parts: GatewayParts): Promise<RunningGateway>
     vault,
   });
   const { connections, server } = serveSockets(parts, users, identify, handlers);
-
   return {
     revisions,
     sessionRevocation: new SessionRevocation({ node: bus.node, bus, nodes, sessions, setTimer: systemTimer }),
@@ -293,7 +292,10 @@ function followLog(
       logger,
       metrics,
       onOffline: (user) => presence.restoreOnline(user),
-      onProfileChange: (user, event) => profileChanges.note(user, event),
+      onProfileChange(user, event) {
+        profileChanges.note(user, event);
+        if (event.type === 'UserSuspended') hub.closeSuspended(event);
+      },
       onStop: report.fail,
     },
   });

@@ -10,7 +10,7 @@ import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { type Allowance, BoundedLog, TokenBucket } from '../base/rateLimits.js';
 import type { Traces } from '../base/tracing.js';
-import { type RequestName, requests, validate } from '../domain/contract.js';
+import { nearestRequest, type RequestName, requests, validate } from '../domain/contract.js';
 import type { UserId } from '../domain/ids.js';
 import { MAX_FRAME_BYTES } from '../domain/limits.js';
 import { parseBearerToken } from '../vault/sessionStore.js';
@@ -78,10 +78,7 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
       else {
         const { session } = connection;
         if (!session) throw unauthenticated('identify first');
-        if (!answering)
-          throw badRequest('there is no such event', [
-            { path: 'event', message: 'is not an event of this protocol' },
-          ]);
+        if (!answering) throw noSuchEvent(event);
         const data = validate(answering.schema, request.data) as never; // Of the handler's own request.
         const answer = await answering.handler(connection, session.userId, data);
         connection.sendText(answerText(request, JSON.stringify(answer)));
@@ -108,6 +105,13 @@ export function createRequestAnswerer({ identify, handlers, metrics, logger }: R
     metrics.countCommand(name, outcome);
     if (isLogging) logger.debug({ ...factsOf(connection), event: name, outcome }, 'a command was answered');
   };
+}
+
+function noSuchEvent(event: string): ParleyError {
+  const near = nearestRequest(event);
+  const hint = near === undefined ? '' : `: did you mean "${near}"?`;
+  const fields = [{ path: 'event', message: `is not an event of this protocol${hint}` }];
+  return badRequest(`there is no such event${hint}`, fields);
 }
 
 /** What the log says of a connection in each of its lines. */

@@ -80,16 +80,17 @@ export class HostUsers {
 
   /**
    * The user of this host id, who is made if there is none. Interrupted, it is finished by the next call. Throws
-   * `conflict` if a required name is or was taken. `commands`: the router of a server key.
+   * `conflict` if a required name is or was taken. `commands`: the router of a server key. `isRenamed`: a new user has
+   * another name than the wanted one.
    */
   async ensure(
     hostId: string,
     about: NewHostUser,
     commands: CommandRouter = this.#parts.commands,
-  ): Promise<{ readonly userId: UserId; readonly isNew: boolean }> {
+  ): Promise<{ readonly userId: UserId; readonly isNew: boolean; readonly isRenamed: boolean }> {
     const { links, vault } = this.#parts;
     const known = await links.find(hostId);
-    if (known?.isComplete) return { userId: known.userId, isNew: false };
+    if (known?.isComplete) return { userId: known.userId, isNew: false, isRenamed: false };
     await this.#refuseTakenName(known, about);
     const backgroundColor = chooseColor(Math.random());
     const link = known ?? (await links.claim(hostId, { userId: randomUUID(), backgroundColor }));
@@ -106,7 +107,8 @@ export class HostUsers {
       const profile = { kind: 'change profile', userId, ...about.profile } as const;
       await commands.execute<'change profile'>(profile, randomUUID());
       await links.markComplete(hostId);
-      return { userId, isNew };
+      const isRenamed = about.username !== undefined && about.username.wanted !== username;
+      return { userId, isNew, isRenamed: isNew && isRenamed };
     } catch (error) {
       // `overloaded` would promise that nothing was done.
       if (error instanceof ParleyError && error.code === 'overloaded')

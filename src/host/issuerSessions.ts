@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { forbidden } from '../base/errors.js';
+import type { BoundedLog } from '../base/rateLimits.js';
 import { label } from '../domain/fields.js';
 import type { UserId } from '../domain/ids.js';
 import { PROFILE_CODE_POINTS } from '../domain/limits.js';
@@ -20,9 +21,11 @@ export interface IssuerSessionParts {
     readonly lifetimeMs: number;
     /** By everything in the log now. */
     readonly standingOf: (userId: UserId) => Promise<Standing>;
+    readonly lines: Pick<BoundedLog, 'write'>;
   };
 }
 
+const RENAMED = 'preferred_username is taken or no user name: the new user has a generated name';
 const DisplayName = label(PROFILE_CODE_POINTS.displayName);
 
 /**
@@ -89,7 +92,9 @@ export class IssuerSessions {
     const createdAt = new Date(Math.min(claims.issuedAt * 1000, now.getTime()));
     const expiresAt = new Date(Math.min(claims.endsAt * 1000, createdAt.getTime() + rules.lifetimeMs));
     if (expiresAt <= now) return undefined;
-    const { userId } = await users.ensure(claims.subject, newUserOf(claims));
+    const { userId, isRenamed } = await users.ensure(claims.subject, newUserOf(claims));
+    // Without the names: the log outlives an erasure.
+    if (isRenamed) rules.lines.write('warn', RENAMED, { user: userId });
     if (!(await this.#isInGoodStanding(userId))) return undefined;
     const session = await sessions.createIssued(token, {
       ...{ userId, createdAt: createdAt.toISOString(), expiresAt: expiresAt.toISOString() },

@@ -45,7 +45,7 @@ const NewPassword = z
     error: `must have ${PASSWORD_CHARACTERS.min}–${PASSWORD_CHARACTERS.max} characters`,
     abort: true,
   })
-  .refine((text) => !isCommonPassword(text), 'is one of the most common passwords: choose another')
+  .refine((text) => !isCommonPassword(text), 'must not be one of the most common passwords: choose another')
   .meta({
     minLength: PASSWORD_CHARACTERS.min,
     maxLength: PASSWORD_CHARACTERS.max,
@@ -77,7 +77,7 @@ export const ChangePassword = z.strictObject({ password: z.string(), newPassword
 /** Any strings are a try, as for a sign-in. */
 export const ResetPassword = z.strictObject({
   username: z.string(),
-  code: z.string().max(256, 'must be at most 256 characters'),
+  code: z.string().max(256),
   newPassword: NewPassword,
 });
 

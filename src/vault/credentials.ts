@@ -1,7 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
-import { isOutage, overloaded, ParleyError, VaultUnavailable } from '../base/errors.js';
+import { isOutage, notFound, overloaded, ParleyError, VaultUnavailable } from '../base/errors.js';
 import { connectThread } from '../base/workerThreads.js';
+import type { UserId } from '../domain/ids.js';
 import { open, seal } from './dataKeys.js';
 import type { MasterKeys } from './masterKey.js';
 import type { PasswordHashing } from './passwordWorker.js';
@@ -83,6 +84,16 @@ export function createCredentialStore(
       ),
     erase: (name) => store.eraseClaim(idOf(name)),
   };
+}
+
+/** The user of this name. Throws `not_found` when there is none, or no more. */
+export async function findUser(
+  credentials: Pick<CredentialStore, 'find'>,
+  username: string,
+): Promise<UserId> {
+  const found = await credentials.find(username);
+  if (found === undefined || found === 'erased') throw notFound(`no user is called ${username}`);
+  return found.userId;
 }
 
 /** Each try loses to another change of the same claim. */

@@ -61,7 +61,7 @@ export async function loadMasterKey(dataDir: string, mayCreate: () => Promise<bo
   const found = await readKey(path);
   if (found === undefined && !(await mayCreate()))
     throw new MasterKeyError(
-      `${path} is missing, and the vault needs it; put it back from a back-up, or set MASTER_KEY to that key`,
+      `${path} is missing, and the vault needs it; put it back from the place where you keep it, or set MASTER_KEY to that key, and start again`,
     );
   makeDirectory(dataDir);
   const key = found ?? (await createKey(path));
@@ -82,7 +82,7 @@ export async function checkMasterKey(store: VaultStore, keys: MasterKeys): Promi
 export function requireSameKey(kept: unknown, keys: MasterKeys): void {
   if (kept !== keys.check)
     throw new MasterKeyError(
-      'the vault was created with another master key; set MASTER_KEY to that key, or restore DATA_DIR/master.key',
+      'the vault was created with another master key; set MASTER_KEY to that key, or put that key into DATA_DIR/master.key',
     );
 }
 
@@ -95,7 +95,7 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   const key = Buffer.from(text.trim(), 'base64');
   if (key.length !== KEY_BYTES || key.toString('base64') !== text.trim())
     throw new MasterKeyError(
-      `${path} is damaged: it must contain 32 bytes in base64; restore it from a back-up`,
+      `${path} is damaged: it must contain 32 bytes in base64; put it back from the place where you keep it`,
     );
   return key;
 }

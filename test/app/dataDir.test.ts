@@ -90,7 +90,15 @@ describe('A data directory', function () {
         const before = contentsOf(dataDir);
         const line = await refusal({ dataDir });
         expect(line).to.include(`has lost ${lost.join(' and ')}, but still has ${names.join(' and ')};`);
-        expect(line).to.match(/put .* back from a back-up and run parley restore --here/);
+        // No back-up has the key, and with the key alone the history goes on.
+        expect(/put master\.key back from the place where you keep it/.test(line)).to.equal(
+          lost.includes('master.key'),
+        );
+        const databases = lost.filter((name) => name !== 'master.key').join(' and ');
+        const putBack = `put ${databases} back from a back-up and run parley restore --here`;
+        expect(line.includes(putBack)).to.equal(databases !== '');
+        expect(line.includes('parley restore')).to.equal(databases !== '');
+        expect(line).not.to.include('empty directory');
         expect(contentsOf(dataDir)).to.deep.equal(before);
       }
     });
@@ -142,8 +150,22 @@ describe('A data directory', function () {
     expect(contentsOf(dataDir)).to.deep.equal(before);
   });
 
+  it('that cannot be written to stops the start with one line that names it', async () => {
+    const dataDir = tempDir();
+    mkdirSync(join(dataDir, 'lock'));
+    const line = await refusal({ dataDir });
+    expect(line).to.include(`DATA_DIR: the file lock cannot be made in ${dataDir}: `);
+    expect(line).to.include('must be allowed to write there');
+  });
+
   it('makes the server not ready when a file is deleted or replaced under it, and names the part', async () => {
-    const parts = { 'log.db': 'log', 'vault.db-wal': 'vault', 'master.key': 'key', 'read.db': 'projections' };
+    const parts = {
+      'log.db': 'log',
+      'vault.db-wal': 'vault',
+      'master.key': 'key',
+      'read.db': 'projections',
+      lock: 'lock',
+    };
     const loses = async (name: string, part: string) => {
       const server = await startServer({ engine: 'sqlite' });
       expect(await isReady(server)).to.deep.equal({ status: 'ready' });
@@ -188,7 +210,9 @@ describe('A database of MongoDB', () => {
     await server.stop();
     rmSync(join(server.dataDir, 'master.key'));
     const line = await refusal({ dataDir: server.dataDir, env: { MONGO_URL } });
-    expect(line).to.match(/master\.key is missing, and the vault needs it; put it back .* set MASTER_KEY/);
+    expect(line).to.match(
+      /master\.key is missing, and the vault needs it; put it back from the place where you keep it, .* set MASTER_KEY/,
+    );
     expect(readdirSync(server.dataDir)).not.to.include('master.key');
   });
 });

@@ -195,7 +195,7 @@ for (const kind of allEngines)
       const onProgress = (progress: WorkProgress) => done.push(progress.done);
       const report = await verify(engine, { state, sectionEvents: 1, onProgress });
       expect(report.mismatch).to.equal(undefined);
-      expect(report.models).to.deep.include({ name: 'messages', rows: 400 });
+      expect(report.models).to.deep.include({ name: 'messages', rows: 400, missing: 0 });
       expect(done[0]).to.be.at.least(reached);
       expect(report.partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
       expect(readdirSync(state), 'nothing is left to go on with').to.deep.equal([]);

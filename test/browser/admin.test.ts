@@ -116,7 +116,17 @@ describe('The page of moderators and admins', function () {
     await page.getByLabel('Delete this message').first().check();
     await page.getByLabel('Suspend bob').check();
     await page.getByLabel('Note').fill('advertising');
-    await page.getByRole('button', { name: 'Delete 1 message and suspend bob and close' }).click();
+    const action = { name: 'Delete 1 message and suspend bob and close' };
+    await page.getByRole('button', action).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('heading', { name: `${action.name}?` }).waitFor();
+    await screenshot(page, 'admin-decision');
+    expect(await axe(page)).to.deep.equal([]);
+    await dialog.getByRole('button', { name: 'Cancel' }).click();
+    await dialog.waitFor({ state: 'detached' });
+    expect(await page.getByText('Closed:').count(), 'nothing is done').to.equal(0);
+    await page.getByRole('button', action).click();
+    await dialog.getByRole('button', action).click();
     await page.getByText('Closed: 1 message deleted, user suspended.').waitFor();
     await page.getByText('advertising').waitFor();
     expect(await reported.locator('.text').allTextContents()).to.deep.equal(['deleted', 'buy that']);
@@ -126,6 +136,19 @@ describe('The page of moderators and admins', function () {
     await page.getByText('No report is open.').waitFor();
     const refused = await signIn(bob).catch((error) => error.reason);
     expect(refused).to.equal('suspended');
+  });
+
+  it('shows the names of those who hold several roles, on a phone too', async () => {
+    for (const role of ['moderator', 'admin', 'auditor'])
+      expect((await parley(['role', role, 'cleo'], server.settings)).code).to.equal(0);
+    await page.setViewportSize({ width: 390, height: 844 });
+    await open(ada, '#/users?q=cleo');
+    await page.locator('.badge', { hasText: 'auditor' }).first().waitFor();
+    await screenshot(page, 'admin-users-phone');
+    const widths = await page.evaluate<number[]>(
+      "[...document.querySelectorAll('.users .name')].map((name) => name.scrollWidth - name.clientWidth)",
+    );
+    expect(new Set(widths), 'names that are cut').to.deep.equal(new Set([0]));
   });
 
   it('ends a suspension and begins one, each with its reason', async () => {

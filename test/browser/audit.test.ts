@@ -158,7 +158,15 @@ describe('The audit console', function () {
 
   it('shows a user at a point in time, found by name', async () => {
     await openConsole(page, world, '#/past');
-    await page.getByLabel('Name of a user or a group').fill('bob');
+    await page.getByLabel('User name, display name or user ID').fill('bob');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByText('1 user found:').waitFor();
+    await page.getByLabel('Find a').selectOption('room');
+    // The field of a room promises no user, and finds none.
+    await page.getByLabel('Name of a group, or room ID').fill('bob');
+    await page.getByRole('button', { name: 'Show' }).click();
+    await page.getByText('No group has this in a name.').waitFor();
+    await page.getByLabel('Find a').selectOption('user');
     await page.getByRole('button', { name: 'Show' }).click();
     await page.getByRole('link', { name: 'bob' }).click();
     await page.getByRole('heading', { name: 'Rooms: 1' }).waitFor();
@@ -186,6 +194,22 @@ describe('The audit console', function () {
     const proof = JSON.parse(readFileSync(await file.path(), 'utf8'));
     expect(proof).to.include.keys('offset', 'size', 'entry', 'hashes', 'checkpoint', 'keys');
     expect(proof.offset).to.equal(offset);
+  });
+
+  it('says at once how many events a partition has when the offset lies beyond them', async () => {
+    const { partition } = await firstMessage();
+    const proofs: string[] = [];
+    page.on('request', (request) => {
+      if (request.url().includes('/proof?')) proofs.push(request.url());
+    });
+    await openConsole(page, world, `#/proof?partition=${partition}&offset=999999`);
+    const said = await page.getByRole('alert').filter({ hasText: 'largest offset' }).textContent();
+    const [, events, largest] = /has (\d+) events?\. The largest offset is (\d+)\./.exec(said ?? '') ?? [];
+    expect(Number(largest)).to.equal(Number(events) - 1);
+    expect(proofs, 'no proof is waited for').to.deep.equal([]);
+    await page.getByLabel('Offset').fill(largest ?? '');
+    await page.getByRole('button', { name: 'Verify proof' }).click();
+    await page.getByText('Proof valid:').waitFor();
   });
 
   for (const [what, tamper, wrong] of [

@@ -69,6 +69,40 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.locator('.events .type', { hasText: 'Message deleted' }).waitFor();
   });
 
+  it('says about whom an event is, and takes a room as the list shows it', async () => {
+    await openConsole(page, world, '#/events');
+    const shown = `room:${groupId.slice(0, 8)}`;
+    await page.locator('.events .stream', { hasText: shown }).first().waitFor();
+    const field = page.getByRole('combobox', { name: 'Room or user' });
+    await field.fill(shown);
+    await page.getByText('Group Tree planters').waitFor();
+    await search();
+    await page.waitForURL((url) => streamOf(url.href) === `room:${groupId}`);
+    await page.getByText(/^Page 1: \d+ events, newest first/).waitFor();
+    const said = (title: string) =>
+      page.locator('.events summary', { has: page.locator('.type', { hasText: title }) }).locator('.what');
+    await said('Member joined').getByText('ann').waitFor();
+    expect(await said('Member joined').allTextContents()).to.include('ann, as member');
+    expect(await said('Reaction changed').allTextContents()).to.deep.equal(['🌳 to message 1']);
+    await said('Member left').getByText('ann').waitFor();
+    expect(await said('Member left').textContent()).to.match(/^ann, removed after message \d$/);
+    await screenshot(page, 'audit-whom');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await screenshot(page, 'audit-whom-phone');
+    const isCut = `[...document.querySelectorAll('.with-calendar .input')].some((input) => {
+      const context = document.createElement('canvas').getContext('2d');
+      const style = getComputedStyle(input);
+      context.font = style.font;
+      const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+      return context.measureText(input.placeholder).width > input.clientWidth - padding;
+    })`;
+    expect(await page.evaluate(isCut), 'a time that is cut').to.equal(false);
+    await page.goto(`${world.server.url}/audit#/past?room=${groupId}`);
+    await page.getByRole('slider').waitFor();
+    await screenshot(page, 'audit-past-phone');
+    expect(await page.evaluate(isCut), 'a time that is cut').to.equal(false);
+  });
+
   it('finds the events of a person, and narrows them by a value of one', async () => {
     await openConsole(page, world);
     const field = page.getByRole('combobox', { name: 'Done by' });
@@ -123,7 +157,8 @@ describe('The audit console, for those who know names and not ids', function () 
 
   it('shows who was in a group when, and the group as it was then', async () => {
     await openConsole(page, world, '#/past');
-    await page.getByLabel('Name of a user or a group').fill('tree pl');
+    await page.getByLabel('Find a').selectOption('room');
+    await page.getByLabel('Name of a group, or room ID').fill('tree pl');
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
     await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();

@@ -83,7 +83,7 @@ describe('Chats in the list of the web chat', function () {
     await ann.chat(carl.name).getByText('And now?').waitFor();
   });
 
-  it('finds chats and people by Ctrl-K beside the list, and moves in both by arrow keys', async () => {
+  it('finds chats and people by Ctrl-K, each once and nothing else, and moves in them by arrow keys', async () => {
     const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
     await ann.open(bob.name);
     await ann.say('Hello');
@@ -98,21 +98,70 @@ describe('Chats in the list of the web chat', function () {
     }
     await keyboard.type(carl.name);
     await ann.page.getByRole('button', { name: `${carl.name}: open chat` }).waitFor();
-    await ann.chat(bob.name).waitFor();
+    expect(await ann.chat(bob.name).count(), 'a chat of another name').to.equal(0);
     await look(ann, 'search-wide');
     await keyboard.press('ArrowDown');
     expect(await focused()).to.equal(`${carl.name}: open chat`);
-    await keyboard.press('ArrowDown');
-    expect(await focused()).to.contain(bob.name);
-    await keyboard.press('ArrowUp');
     await keyboard.press('Enter');
     await ann.page.getByRole('textbox', { name: `Message to ${carl.name}` }).waitFor();
+    await keyboard.press('Control+k');
+    await keyboard.type('zzzz');
+    await ann.page.getByText('Nothing found.').waitFor();
+    expect(await ann.page.locator('.side [data-row]').count()).to.equal(0);
+    await keyboard.press('Escape');
+    await ann.chat(bob.name).waitFor();
+    await keyboard.press('Control+k');
+    await keyboard.type('-');
+    const chats = ann.page.getByRole('list', { name: 'Chats' });
+    const people = ann.page.getByRole('list', { name: 'People' });
+    await people.waitFor();
+    const named = (name: string) => ({ name: `${name}: open chat` });
+    await chats.getByRole('button', named(carl.name)).waitFor();
+    expect(await ann.page.getByRole('button', named(bob.name)).count()).to.equal(1);
+    await keyboard.press('ArrowDown');
+    await keyboard.press('ArrowDown');
+    await keyboard.press('ArrowUp');
+    expect(await focused()).to.equal(await chats.getByRole('button').first().getAttribute('aria-label'));
     await keyboard.press('Control+k');
     await keyboard.type(bob.name);
     await ann.page.getByText('1 found').waitFor();
     // Enter takes the first.
     await keyboard.press('Enter');
     await ann.sees('Hello');
+  });
+
+  it('closes what is open by Back, one after the other, and only then the room', async () => {
+    const [ann, bob] = [await somebody(PHONE), await somebody()];
+    const { page } = ann;
+    const isOpen = (name: string): Promise<boolean> =>
+      page.getByRole('heading', { name, exact: true }).isVisible();
+    await ann.open(bob.name);
+    await page.getByRole('button', { name: bob.name, exact: true }).tap();
+    await page.getByRole('button', { name: 'Block' }).tap();
+    await page.getByText(`Block ${bob.name}?`).waitFor();
+    await page.goBack();
+    await page.getByText(`Block ${bob.name}?`).waitFor({ state: 'detached' });
+    expect(await isOpen('Profile')).to.equal(true);
+    await page.goBack();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    // What was closed otherwise takes no press of its own.
+    await page.getByRole('button', { name: bob.name, exact: true }).tap();
+    await page.getByRole('button', { name: 'Close', exact: true }).tap();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await ann.composer.isVisible(), 'the room').to.equal(true);
+    await page.getByRole('button', { name: 'Emoji' }).tap();
+    await page.getByRole('dialog').waitFor();
+    await page.goBack();
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    expect(await ann.composer.isVisible(), 'the room').to.equal(true);
+    await page.getByRole('button', { name: 'Chat menu' }).tap();
+    await menuItem(page, 'Pin').waitFor();
+    await page.goBack();
+    await menuItem(page, 'Pin').waitFor({ state: 'detached' });
+    expect(await ann.composer.isVisible(), 'the room').to.equal(true);
+    await ann.composer.fill('half of a thou');
+    await page.goBack();
+    await ann.chat(bob.name).getByText('Draft: half of a thou').waitFor();
   });
 
   it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {

@@ -113,7 +113,11 @@ describe('The installed chat', function () {
       await Person.at(browser, world.server.url, { permissions: ['notifications'] }),
       await Person.at(world.browser, world.server.url),
     ];
-    if ((await ann.page.evaluate('Notification.permission')) !== 'granted') return this.skip();
+    if ((await ann.page.evaluate('Notification.permission')) !== 'granted') {
+      if (process.env.CI === 'true')
+        throw new Error('CI needs a Chromium with notifications: apt-get install chromium');
+      return this.skip();
+    }
     const worker = await workerOf(ann);
     await ann.page.evaluate(HIDE);
     await bob.open(ann.name);

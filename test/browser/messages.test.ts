@@ -114,7 +114,9 @@ describe('Messages in the web chat', function () {
       'Shall we meet at six?',
     );
     await reader.choose('at six', 'Report');
-    await reader.page.getByRole('dialog').getByText('Spam').waitFor();
+    const report = reader.page.getByRole('dialog', { name: `Report a message of ${writer.name}` });
+    await report.getByText('Spam').waitFor();
+    expect(await report.getByRole('blockquote').textContent()).to.equal('Shall we meet at six?');
     const options = await writer.openOptions('at six');
     expect(await options.getByRole('button', { name: 'Report' }).count(), 'one’s own').to.equal(0);
     await writer.page.keyboard.press('Escape');
@@ -122,6 +124,8 @@ describe('Messages in the web chat', function () {
 
   it('are completed with emoji by name, and emoji are picked into them at the cursor', async () => {
     const [writer] = both();
+    // The picker is loaded when it is first opened.
+    await writer.page.reload();
     await writer.composer.pressSequentially('Good :thumbsu');
     const options = writer.page.getByRole('listbox').getByRole('option');
     await options.filter({ hasText: '👍' }).waitFor();
@@ -132,6 +136,7 @@ describe('Messages in the web chat', function () {
     expect(await writer.composer.inputValue()).to.equal('Good 👍 ');
     await writer.composer.press('Home');
     await writer.page.getByRole('button', { name: 'Emoji', exact: true }).click();
+    await writer.page.locator('input[type=search]:focus').waitFor();
     await writer.page.getByRole('button', { name: 'grinning face', exact: true }).first().click();
     await writer.page.keyboard.press('Escape');
     expect(await writer.composer.inputValue()).to.equal('😀Good 👍 ');

@@ -66,6 +66,13 @@ describe('People in the web chat', function () {
     await look(ann, 'question-phone');
     await ann.page.getByRole('dialog').getByRole('button', { name: 'Block' }).tap();
     await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
+    // The list folds away what the chat folds away.
+    await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
+    const listed = inRequests(ann, bob.name);
+    await listed.filter({ hasText: 'Message of a person you blocked' }).waitFor();
+    expect(await listed.textContent()).not.to.contain('May I?');
+    await listed.tap();
+    await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
     await bob.say('Hello?');
     await bob.sees('Hello?', 'not sent');
     await ann.page.getByRole('button', { name: 'Unblock' }).tap();
@@ -149,6 +156,42 @@ describe('People in the web chat', function () {
     await bob.open(ann.name);
     await bob.say('Hello?');
     await bob.sees('Hello?', 'not sent');
+  });
+
+  it('says at each field of a password what is wrong with it, and leads back from there', async () => {
+    const ann = await somebody();
+    const { page } = ann;
+    const dialog = page.getByRole('dialog');
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByRole('button', { name: 'Download my data' }).click();
+    await dialog.getByText('Your data was downloaded.').waitFor();
+    await page.getByRole('button', { name: 'Delete my account' }).click();
+    await dialog.getByRole('heading', { name: 'Delete my account' }).waitFor();
+    expect(await dialog.getByText('Your data was downloaded.').count()).to.equal(0);
+    await look(ann, 'delete-account');
+    await dialog.getByRole('button', { name: 'Back' }).click();
+    await dialog.getByRole('button', { name: 'Change password' }).click();
+    await dialog.getByRole('heading', { name: 'Change password' }).waitFor();
+    const wrong = dialog.locator('[aria-invalid="true"]');
+    const change = async (password: string, newPassword: string): Promise<void> => {
+      await dialog.getByLabel('Your password').fill(password);
+      await dialog.getByLabel('New password').fill(newPassword);
+      await dialog.getByRole('button', { name: 'Change password' }).click();
+    };
+    await change(Person.password, 'password123');
+    await dialog.getByText('At least 8 characters, and none of the most common passwords.').waitFor();
+    expect(await wrong.getAttribute('id')).to.equal('new-password');
+    await look(ann, 'change-password');
+    await change('not the password', 'another mild evening');
+    await dialog.getByText('Wrong password.').waitFor();
+    expect(await wrong.getAttribute('id')).to.equal('password');
+    await dialog.getByRole('button', { name: 'Show New password' }).click();
+    expect(await dialog.getByLabel('New password').inputValue()).to.equal('another mild evening');
+    expect(await dialog.getByLabel('New password').getAttribute('type')).to.equal('text');
+    await change(Person.password, 'another mild evening');
+    await dialog.getByText('Password changed. All your other devices are signed out.').waitFor();
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    await dialog.getByRole('heading', { name: 'Account and settings' }).waitFor();
   });
 
   it('shows somebody who was added that they were', async () => {

@@ -33,6 +33,9 @@ describe('The end of a session in a browser', function () {
     return tab;
   };
 
+  /** What the page then says above the form to sign in. */
+  const said = (how: string): string =>
+    how === 'with the account' ? 'Your account was deleted.' : 'You are signed out.';
   /** The ways in which the session of Ann's window ends, while Bob is at hand. */
   const ends: Readonly<Record<string, (ann: Person) => Promise<void>>> = {
     'by the menu': ({ page }) => signOut(page),
@@ -70,6 +73,8 @@ describe('The end of a session in a browser', function () {
       await ann.page.evaluate('globalThis.isOldPage = true');
       await end(ann);
       await ann.page.getByLabel('User name').waitFor();
+      await ann.page.getByText(said(how), { exact: true }).waitFor();
+      await ann.page.locator('[type="submit"]', { hasText: 'Sign in' }).waitFor();
       expect(ann.page.url()).to.equal(`${world.server.url}/`);
       expect(await ann.page.title()).to.equal('Parley');
       expect(await ann.page.evaluate('globalThis.isOldPage'), 'the memory of the page').to.equal(undefined);
@@ -87,6 +92,15 @@ describe('The end of a session in a browser', function () {
         await person.close();
       }
     });
+
+  it('says so when the account is suspended', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const told = await parley(['user', 'suspend', ann.name, '--reason', 'spam'], world.server.settings);
+    expect(told.code, told.err).to.equal(0);
+    await ann.page.getByText('This account is suspended. Ask the people who run this server.').waitFor();
+    await ann.page.locator('[type="submit"]', { hasText: 'Sign in' }).waitFor();
+    await ann.close();
+  });
 
   it('leaves nothing to another user who signs in in another tab', async () => {
     const [bob, ann] = [

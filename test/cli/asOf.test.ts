@@ -96,6 +96,15 @@ for (const engine of commandEngines)
       });
     });
 
+    it('takes the name of a user too, whatever its case', async () => {
+      const [, second = ''] = times;
+      const byId = await asOf('user', ada.userId, second);
+      const name = ada.user.username ?? '';
+      expect(await asOf('user', name.toUpperCase(), second)).to.deep.equal(byId);
+      const nobody = { code: 1, out: '', err: 'parley: no user is called nobody\n' };
+      expect(await asOf('user', 'nobody', second)).to.include(nobody);
+    });
+
     it('explains invalid arguments', async () => {
       const [time = ''] = times;
       for (const [args, hint] of [

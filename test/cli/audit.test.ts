@@ -1,9 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from '@photostructure/sqlite';
 import { expect } from 'chai';
 import { filterNames } from '../../src/audit/events/eventFilter.js';
-import { logFileOf } from '../../src/projections/store/engine.js';
+import { messageIdFiltersModel, messageIdsModel } from '../../src/projections/models/messageIdIndex.js';
+import { logFileOf, readFileOf } from '../../src/projections/store/engine.js';
+import { tableOf } from '../../src/projections/store/rowStore.js';
 import { type SmallLog, smallLog } from '../audit/smallLog.js';
 import { allEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
@@ -104,6 +106,40 @@ for (const engine of allEngines)
   });
 
 describe('parley audit', () => {
+  it('says that read models were not compared before a server has made them', async () => {
+    const DATA_DIR = tempDir();
+    const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${readFileOf(DATA_DIR)}${suffix}`, { force: true });
+    const MASTER_KEY = masterKey.toString('base64');
+    const { code, out } = await parley(['audit', 'verify'], { DATA_DIR, MASTER_KEY });
+    expect(code).to.equal(0);
+    expect(out).to.match(
+      /\nread models: not compared, they are being made; .*\nverified: nothing is wrong\n$/,
+    );
+  });
+
+  it('says which events a read model does not have yet', async () => {
+    const DATA_DIR = tempDir();
+    const dataDir = DATA_DIR;
+    const { masterKey, events } = await smallLog({ kind: 'sqlite', dataDir });
+    // As after a start: this index is written last, in large batches.
+    const db = new DatabaseSync(readFileOf(dataDir));
+    const table = tableOf(messageIdsModel);
+    db.exec(`DELETE FROM ${table}; DELETE FROM ${tableOf(messageIdFiltersModel)}`);
+    expect(db.prepare('DELETE FROM checkpoints WHERE tables LIKE ?').run(`%${table}%`).changes).to.equal(1);
+    db.close();
+    const MASTER_KEY = masterKey.toString('base64');
+    const { code, out, err } = await parley(['audit', 'verify'], { DATA_DIR, MASTER_KEY });
+    expect({ code, err }).to.deep.equal({ code: 0, err: '' });
+    expect(out).to.match(
+      new RegExp(
+        `^messageIds: 0 rows match a fresh fold, without the last ${events.length} events, not yet`,
+        'm',
+      ),
+    );
+    expect(out).to.match(/^messages: 12 rows match a fresh fold$/m);
+  });
+
   it('exits with 1 and names the first wrong place', async () => {
     const DATA_DIR = tempDir();
     const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { copyFileSync, cpSync, existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseSync } from '@photostructure/sqlite';
@@ -291,6 +291,9 @@ describe('a system that is moved to MongoDB, and back into a directory', functio
         /^\d+ events and \d+ rows of the vault are in mongodb:\/\/\S+, and are verified there\n/,
       );
       expect(moved.out).to.match(
+        /\nthe system in [^\n]* does not start again, [^\n]* delete log\.db\*, vault\.db\* and read\.db\* there, but keep master\.key\n/,
+      );
+      expect(moved.out).to.match(
         /\nnext: MONGO_URL=<that URL> parley serve, with the same master key [^\n]*\n$/,
       );
       expect(await refusalOf(server), 'the source').to.match(/was moved to mongodb:\/\/\S+; set MONGO_URL/);
@@ -343,6 +346,7 @@ describe('a system that is moved to MongoDB, and back into a directory', functio
       const dataDir = directoryWithKeyOf(server.dataDir);
       const moved = await parley(['move', '--to', dataDir], server.settings);
       expect({ code: moved.code, err: moved.err }).to.deep.equal({ code: 0, err: '' });
+      expect(moved.out).to.match(/ delete that database and the one of its vault\n/);
       expect(readdirSync(dataDir)).to.have.members(['lock', 'log.db', 'master.key', 'vault.db']);
       expect(await refusalOf(server), 'the source').to.include(`was moved to ${dataDir}`);
       server = await startServer({ engine: 'sqlite', dataDir, env });
@@ -571,6 +575,17 @@ describe('parley move that is cut off', function () {
     expect(back.code).to.equal(1);
     expect(back.err).to.match(ONE_LINE).and.include('is not empty: it has mine;');
     expect(readdirSync(full)).to.deep.equal(['mine']);
+    const closed = tempDir();
+    mkdirSync(join(closed, 'lock'));
+    for (const [place, what] of [
+      [closed, 'the file lock cannot be made in'],
+      ['/proc/parley', 'the directory /proc/parley cannot be made'],
+    ] as const) {
+      const refused = await parley(['move', '--to', place], { DATA_DIR: other.dataDir, MONGO_URL: url });
+      expect(refused.code).to.equal(1);
+      expect(refused.err).to.match(ONE_LINE).and.include(`--to: ${what}`).and.include(place);
+      expect(refused.err).to.match(/the user of this process \(uid \d+\) must be allowed to write there/);
+    }
     expect(await starts({ DATA_DIR: other.dataDir, MONGO_URL: url })).to.equal(true);
   });
 

@@ -50,7 +50,7 @@ for (const engine of commandEngines)
       expect((await user('sessions', 'zoe')).out).to.match(/^signed in \S+, open until \S+\n$/);
       const { out: listed } = await user('list', 'ZOE');
       expect(listed.split('\t').slice(0, 3)).to.deep.equal(['zoe', zoe.user.userId, zoe.user.createdAt]);
-      expect(listed).to.match(/\t1 sessions\t-\n$/);
+      expect(listed).to.match(/\t1 session\t-\n$/);
       expect((await user('list')).out.split('\n')).to.have.length.above(2);
       expect((await user('suspend', 'ZOE', '--reason', 'spam')).out).to.equal('ZOE is suspended now\n');
       expect((await user('suspend', 'zoe', '--reason', 'spam')).out).to.equal('zoe is already suspended\n');

@@ -226,7 +226,7 @@ describe('An installation from the package', function () {
     );
     // The caller's word has precedence, and a directory is not taken for the service's database.
     writeFileSync(file, 'LOG_ORIGIN=one\nLOG_ORIGIN=two\nLOG_LEVEL=warn\nMONGO_URL=a\nNATS_URL=b\n');
-    writeFileSync(bin, '#!/bin/sh\necho "$DATA_DIR|${MONGO_URL-}|${NATS_URL-}|$LOG_ORIGIN|$LOG_LEVEL"\n');
+    writeFileSync(bin, '#!/bin/sh\necho "$DATA_DIR|$MONGO_URL|$NATS_URL|$LOG_ORIGIN|$LOG_LEVEL"\n');
     const usual = machine.at('var/lib/parley');
     expect(machine.run('parley audit verify')).to.equal(`${usual}|a|b|two|warn\n`);
     expect(machine.run('DATA_DIR=copy LOG_LEVEL=info parley audit verify')).to.equal('copy|||two|info\n');

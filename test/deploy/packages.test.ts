@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -113,6 +113,29 @@ export const errors: [
     };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
     run(folder, process.execPath, join(repository, 'node_modules/typescript/bin/tsc'), '-p', folder);
+  });
+
+  it('are enough to follow the guide of the client word for word, and to repeat it', async () => {
+    const server = await startServer({ engine: 'sqlite' });
+    const root = tempDir();
+    symlinkSync(repository, join(root, 'parley'));
+    // The package is packed already.
+    const pack = `npm() {
+  if [ "$1" = pack ]; then cp '${fileOf('client')}' '${root}/guide'; else command npm "$@"; fi
+}`;
+    const said = allBlocks()
+      .filter(({ file, info }) => file === 'docs/client.md' && info === 'sh')
+      .map(({ code }) => code.replaceAll(' ../guide', ` ${root}/guide`));
+    expect(said).to.have.length(2);
+    const [install = '', start = ''] = said;
+    const here = `sed -i.bak 's|http://127.0.0.1:3000|${server.url}|' guide.ts\nnpx tsx guide.ts\n`;
+    const [write = ''] = start.split('npx tsx guide.ts\n');
+    run(repository, 'bash', '-euo', 'pipefail', '-c', `${pack}\n${install}`);
+    for (const time of ['first', 'second']) {
+      const printed = run(join(root, 'guide'), 'bash', '-euo', 'pipefail', '-c', `${write}${here}`);
+      expect(printed, time).to.include('friends are not found any more');
+    }
+    await server.stop();
   });
 
   describe('in the application of somebody else', () => {

@@ -54,7 +54,7 @@ export function ruleOf({ file, info, code }: Block): Rule | undefined {
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';
-  if (info === 'tsx' && file === 'docs/client.md') return 'deploy';
+  if ((info === 'tsx' || info === 'sh') && file === 'docs/client.md') return 'deploy';
   if (info === 'text output') return 'output';
   if (info === 'text delivery') return 'delivery';
   if (info === 'text request') return 'request';

@@ -105,7 +105,7 @@ class Reader {
       env: {
         ...Object.fromEntries(inherited),
         ...{ npm_config_prefer_offline: 'true', npm_config_audit: 'false', npm_config_fund: 'false' },
-        ...{ DATA_DIR: join(this.#root, 'data'), PARLEY_PORT: this.#located('3000') },
+        ...{ PARLEY_PORT: this.#located('3000') },
       },
       // A group of its own, as a terminal gives it.
       detached: true,
@@ -193,14 +193,16 @@ const steps: Readonly<Record<string, (reader: Reader, bot: Bot) => Promise<void>
     await ask(ann, 'Find', 'bob');
     await ask(ann, 'Send', 'Hello, Bob');
   },
-  async 'As `bob`, you see **1 unread**. Click **ann of the team (1)**, and read `ann: Hello, Bob`.'(reader) {
+  async 'As `bob`, you see **1 unread**. Click **ann of the team (1)**, and read `ann of the team: Hello, Bob`.'(
+    reader,
+  ) {
     const bob = await reader.window('bob');
     await bob.getByRole('heading', { name: '1 unread' }).waitFor();
     await bob.getByRole('button', { name: 'ann of the team (1)' }).click();
-    await bob.getByText('ann: Hello, Bob').waitFor();
+    await bob.getByText('ann of the team: Hello, Bob').waitFor();
   },
   async 'As `ann`, you see a ✓ behind your message: Bob has read it.'(reader) {
-    await (await reader.window('ann')).getByText('ann: Hello, Bob ✓').waitFor();
+    await (await reader.window('ann')).getByText('ann of the team: Hello, Bob ✓').waitFor();
   },
   async 'As `ann`, click **bot (1)** and read `bot: Welcome, Ann`.'(reader) {
     const ann = await reader.window('ann');
@@ -230,7 +232,7 @@ const steps: Readonly<Record<string, (reader: Reader, bot: Bot) => Promise<void>
     const ann = await reader.window('ann');
     await reader.interrupt(bot.running);
     await ask(ann, 'Send', 'Are you there?');
-    await ann.getByText('ann: Are you there?').waitFor();
+    await ann.getByText('ann of the team: Are you there?').waitFor();
     await bot.startAgain();
     const answer = ann.getByText('bot: You said: Are you there?');
     await answer.waitFor();

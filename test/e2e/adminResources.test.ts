@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import type { User } from '../../src/domain/userMessageChat.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { HostServer } from '../support/hostServer.js';
 import { ask, type Reply } from '../support/http.js';
@@ -83,7 +84,6 @@ for (const engine of allKinds) {
       const user = await Newcomer.at(server);
       const device = await user.device();
       await device.request('block user', { userId: auditor?.userId ?? '', block: true });
-      await device.close();
       const { username = '' } = user.user;
       const path = `/audit/users?q=${username?.slice(1)}`;
       const { status, body } = await on(auditor, `GET ${path}`);
@@ -93,6 +93,26 @@ for (const engine of allKinds) {
         ...{ userId: auditor?.userId, resource: 'user', query: { q: username?.slice(1) } },
       });
       for (const who of [user, moderator, admin]) expect((await on(who, `GET ${path}`)).status).to.equal(403);
+      // Neither a friend, nor who cannot be found by others, nor the auditor is left out.
+      await device.request('change preferences', { findable: false });
+      await device.close();
+      const friend = await Newcomer.at(server);
+      const own = await auditor?.device();
+      await own?.request('add friend', { friendId: friend.userId });
+      await own?.close();
+      for (const one of [user, friend, auditor]) {
+        const part = one?.user.username?.slice(1) ?? '';
+        for (const [who, resource] of [
+          [auditor, 'audit'],
+          [admin, 'admin'],
+        ] as const) {
+          const { body: found } = await on(who, `GET /${resource}/users?q=${part}`);
+          const ids = found.users.map(
+            (hit: { userId?: string; user?: User }) => hit.userId ?? hit.user?.userId,
+          );
+          expect(ids, resource).to.include(one?.userId);
+        }
+      }
       expect((await on(auditor, 'GET /audit/users')).status).to.equal(400);
     });
 

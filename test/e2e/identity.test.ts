@@ -277,6 +277,29 @@ describe('who makes users', function () {
     await issuer.close();
   });
 
+  it('is said in the log, without names, where a user gets another name than the wanted one', async () => {
+    const issuer = await FakeIssuer.start();
+    const server = await startServer({ engine: 'sqlite', env: issuer.settings });
+    const taken = 'annabella';
+    await ask(server.url, 'POST /user', { json: { ...json, username: taken } });
+    const identify = async (sub: string, preferred_username: string) => {
+      const socket = await RawSocket.connect(server.wsUrl);
+      const token = await issuer.token({ sub, preferred_username });
+      const { user } = await socket.request('identity', { token });
+      await socket.close();
+      return user;
+    };
+    const user = await identify('one', taken);
+    await identify('two', 'still-free');
+    await identify('one', taken);
+    await server.stop();
+    const lines = server.log.split('\n').filter((line) => line.includes('preferred_username'));
+    expect(lines).to.have.length(1);
+    expect(JSON.parse(lines[0] ?? '')).to.include({ level: 'warn', user: user.userId });
+    expect(lines[0]).not.to.include(taken);
+    await issuer.close();
+  });
+
   it('is nobody with a password where users are external', async () => {
     const server = await startServer({ engine: 'sqlite', env: { SIGN_UP: 'external' } });
     for (const what of ['POST /user', 'POST /user/signin'])

@@ -178,6 +178,17 @@ for (const engine of allKinds)
           'they do not see each other',
           async () => !(await sees(tablet, ada)) && !(await sees(phone, ben)),
         );
+        for (const [device, hidden] of [
+          [tablet, ada],
+          [phone, ben],
+          [laptop, ben],
+        ] as const) {
+          // As of somebody who hides their presence: no other push tells him of the block.
+          const { data } = await device.push('get online info', ({ isOnline }) => !isOnline);
+          expect(data).to.deep.equal({ recipientId: hidden.userId, ...NOBODY });
+        }
+        await tablet.request('background app', {});
+        await phone.request('background app', {});
         await eventually(
           'he is not found',
           async () => (await found(ada, ben.user.username ?? '')).length === 0,
@@ -200,6 +211,19 @@ for (const engine of allKinds)
         expect(phone.pushes('notify typing')).to.deep.equal([]);
         expect(phone.pushes('read messages')).to.deep.equal([]);
         expect(tablet.pushes('block user')).to.deep.equal([]);
+        const stories = [tablet, phone].map((device) => device.pushed('get online info'));
+        expect(stories.map((pushes) => pushes.filter(({ isOnline }) => !isOnline).length)).to.deep.equal([
+          1, 1,
+        ]);
+      });
+
+      it('a block tells somebody who saw no presence nothing', async () => {
+        await chatOf(phone, ben);
+        await phone.request('block user', { userId: ben.userId, block: true });
+        await laptop.push('block user');
+        await eventually('it is known', async () => (await found(ben, ada.user.username ?? '')).length === 0);
+        await tablet.request('get preferences', {});
+        expect([...tablet.pushed('get online info'), ...phone.pushed('get online info')]).to.deep.equal([]);
       });
 
       it('whoWrites: contacts is asked only until they are my contact', async () => {

@@ -69,6 +69,17 @@ describe('requests', () => {
     expect(new Set(world.outcomes)).deep.equal(new Set(['other: bad_request']));
   });
 
+  it('whose event is nearly one are told its name', async () => {
+    for (const [event, meant] of [
+      ['send mesage', 'send message'],
+      ['sendMessage', 'send message'],
+      ['edit_message', 'edit message'],
+    ] as const)
+      expect(await refusal(event), event).to.include({
+        message: `there is no such event: did you mean "${meant}"?`,
+      });
+  });
+
   it('with an unknown field, or data that is none, are a bad_request and not served', async () => {
     let served = 0;
     world.serve = async () => served++;

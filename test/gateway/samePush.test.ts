@@ -103,7 +103,8 @@ async function pushAll(world: World, users: readonly UserId[], { queries }: Fold
   for (const user of users) ring.host(user, nowhere);
   const hub = {
     connectionsOf: (user: UserId) => [receivers.get(user)?.connection].flatMap((one) => one ?? []),
-    relations: { apply: () => {}, prefer: () => {}, watchersOf: () => [], isToldReads: () => true },
+    applyTie: () => {},
+    relations: { prefer: () => {}, watchersOf: () => [], isToldReads: () => true },
   };
   // What delivering uses of it.
   const delivery = new Delivery({

@@ -1,6 +1,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect } from 'chai';
+import { ZodObject, type ZodType } from 'zod';
 import { Proofs } from '../../src/audit/proof/proofs.js';
+import { ParleyError } from '../../src/base/errors.js';
+import { requests, validate } from '../../src/domain/contract.js';
 import { openApi } from '../../src/http/documents/documents.js';
 import { paths } from '../../src/http/documents/routes.js';
 import { hostIdIn } from '../../src/http/server/hostRequests.js';
@@ -103,6 +106,42 @@ describe('the parameters of REST', () => {
       const required = parameters.filter((one) => one.in === 'query' && one.required).map(({ name }) => name);
       expect(required, `${method} ${path}`).to.deep.equal(refused);
     }
+  });
+
+  it('are refused in plain words of ours, as are the fields of bodies and of requests over the socket', () => {
+    const values: unknown[] = [...[undefined, null, true, 7, 1.5, 1e300, -1, {}, [], [7], [{}]], ...probes];
+    const seen = new Set<string>();
+    const look = (schema: ZodType, value: unknown): void => {
+      try {
+        validate(schema, value);
+      } catch (error) {
+        if (!(error instanceof ParleyError)) throw error;
+        for (const { message } of error.details.fields ?? []) seen.add(message);
+      }
+    };
+    const schemas = Object.values(paths).flatMap((methods) =>
+      Object.values(methods).flatMap(({ query, body }) => [query ?? [], body ?? []].flat()),
+    );
+    for (const schema of [...schemas, ...Object.values(requests).map(({ data }) => data)]) {
+      for (const value of values) look(schema, value);
+      if (!(schema instanceof ZodObject)) continue;
+      const names = Object.keys(schema.shape);
+      for (const name of names) for (const value of values) look(schema, { [name]: value });
+    }
+    const foreign = [...seen].filter(
+      (text) => !/^(?:must|is|has) /.test(text) || /expected|received|invalid/i.test(text),
+    );
+    expect(foreign).to.deep.equal([]);
+    expect([...seen]).to.include.members([
+      'is missing',
+      'must be a string',
+      'must be a list',
+      'must be true or false',
+      'must be a whole number',
+      'must have at least 2 entries',
+      'must be at least 1',
+      'must be one of members, admins',
+    ]);
   });
 
   it('have examples that the server takes', async () => {

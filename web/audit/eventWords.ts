@@ -11,17 +11,25 @@ const isText = (value: unknown): value is string => typeof value === 'string';
 /** The part of the data that tells this event from others of its type. */
 export function summaryOf({ type, data, erased }: EventRow): string {
   if (erased) return 'erased';
-  const { text, name, username, upTo, resource, emoji, on, role, reason, category, action, url } = data;
+  const { text, name, username, upTo, resource, emoji, on, role, reason, category, action, url, note } = data;
   if (isText(text)) return text;
   if (isText(username)) return username;
   if (isText(name)) return name;
-  if (isText(emoji)) return `${on === true ? 'with' : 'took back'} ${emoji}`;
+  if (isText(emoji))
+    return on === true
+      ? `${emoji} to message ${String(data.seq)}`
+      : `took ${emoji} back from message ${String(data.seq)}`;
   if (isText(reason)) return reason;
+  if (type === 'ReportDecided' && isText(note)) return note;
   if (isText(category)) return category;
   if (isText(action)) return action;
   if (isText(url)) return url;
   if (isText(role)) return `as ${role}`;
   if (type === 'MessageDeleted') return `message ${String(data.seq)}`;
-  if (typeof upTo === 'number') return `${type === 'MemberLeft' ? 'after' : 'read up to'} message ${upTo}`;
+  if (typeof upTo === 'number')
+    return `${type === 'MemberLeft' ? leaving(data) : 'read up to'} message ${upTo}`;
   return isText(resource) ? `read ${resource}` : '';
 }
+
+const leaving = ({ by, userId }: EventRow['data']): string =>
+  by === userId ? 'left after' : 'removed after';

@@ -25,6 +25,8 @@ export interface RoomLabel {
 
 export interface Found {
   readonly people: readonly User[];
+  /** Whether further people have this part in a name. */
+  readonly hasMorePeople: boolean;
   readonly groups: readonly NamedGroup[];
   /** False if there are older groups in which the name was not looked for. */
   readonly isComplete: boolean;
@@ -121,10 +123,10 @@ export class NameSearch {
   /** People with this part in a name, and groups that have or had it in theirs. Rejects with a `ClientError`. */
   async find(part: string, signal?: AbortSignal): Promise<Found> {
     const query = { q: part.slice(0, MAX_QUERY_CHARS), limit: MAX_FOUND };
-    const [{ users }, groups] = await Promise.all([
-      this.api.json<{ users: readonly User[] }>('/audit/users', query, signal),
+    const [{ users, next }, groups] = await Promise.all([
+      this.api.json<{ users: readonly User[]; next?: string }>('/audit/users', query, signal),
       this.#groups.find(part),
     ]);
-    return { people: users, ...groups };
+    return { people: users, hasMorePeople: next !== undefined, ...groups };
   }
 }

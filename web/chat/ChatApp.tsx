@@ -5,7 +5,14 @@ import '../ui/controls.css';
 import './chat.css';
 import type { Store } from '@parley/client';
 import { SignIn } from '../ui/SignIn.js';
-import { endSession, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
+import {
+  endSession,
+  loadSession,
+  noteEndCause,
+  onSessionChange,
+  profile,
+  type Session,
+} from '../ui/session.js';
 import { loadTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
 import { UpdateNotice } from './app/UpdateNotice.js';
@@ -55,10 +62,13 @@ function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Sto
   useEffect(() => {
     store.start();
     let wasLost = false;
-    // The server ends the connection when the user signs out on another device.
+    // The server ends the connection when the user signs out on another device, or is suspended.
     const unsubscribe = store.subscribe(() => {
       const { connection } = store.get();
-      if (connection.state === 'ended' && connection.why === 'signed_out') endSession(session);
+      if (connection.state === 'ended' && connection.why === 'signed_out') {
+        if (connection.reason) noteEndCause(connection.reason);
+        endSession(session);
+      }
       // A server that was away may have a new build.
       if (connection.state === 'live' && wasLost) checkForUpdate();
       wasLost = connection.state === 'waiting' || (wasLost && connection.state !== 'live');

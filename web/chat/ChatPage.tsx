@@ -65,6 +65,7 @@ function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
   const [query, setQuery] = useState('');
   const [list, setList] = useState<ListName>('chats');
   const search = useRef<HTMLInputElement>(null);
+  const isSearching = query.trim() !== '';
   const hasRequests = snapshot.requests.length > 0;
   useEffect(() => {
     // The last request was answered.
@@ -108,11 +109,18 @@ function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
           placeholder={text('search.label')}
           aria-keyshortcuts="Control+K Meta+K"
           value={query}
-          onInput={(event) => setQuery(event.currentTarget.value)}
+          onInput={(event) => {
+            setQuery(event.currentTarget.value);
+            // The search is one over all: what follows it is the first list.
+            setList('chats');
+          }}
         />
       </label>
-      {query.trim() !== '' && <PeopleSearch key="search" query={query.trim()} onOpen={open} />}
-      <ChatList list={list} openRoom={openRoomId} onOpen={open} onShow={setList} />
+      {isSearching ? (
+        <PeopleSearch query={query.trim()} onOpen={open} />
+      ) : (
+        <ChatList list={list} openRoom={openRoomId} onOpen={open} onShow={setList} />
+      )}
     </section>
   );
 }

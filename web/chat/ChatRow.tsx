@@ -8,6 +8,7 @@ import { chatMenu, isMuted } from './chatActions.js';
 import { useChatActions } from './chatContext.js';
 import { GroupAvatar } from './groups/GroupAvatar.js';
 import { MenuButton, useMenu } from './Menu.js';
+import { useDraft } from './messages/drafts.js';
 
 interface Props {
   readonly chat: ChatView;
@@ -35,6 +36,7 @@ function RowWithMenu({ chat, myUserId, isOpen, onOpen }: Props) {
   const label = text('chat.menu');
   const items = () => chatMenu(chat, actions);
   const { handlers, menu } = useMenu(label, items);
+  const draft = useDraft(myUserId, chat.roomId);
   return (
     <li class="row">
       <button
@@ -45,7 +47,12 @@ function RowWithMenu({ chat, myUserId, isOpen, onOpen }: Props) {
         aria-current={isOpen ? 'true' : undefined}
         onClick={() => onOpen(chat.roomId)}
       >
-        <ChatLine chat={chat} isMine={chat.lastMessage?.senderId === myUserId} />
+        <ChatLine
+          chat={chat}
+          isMine={chat.lastMessage?.senderId === myUserId}
+          // The field of the open room shows it.
+          draft={isOpen ? '' : draft}
+        />
       </button>
       {menu}
       <MenuButton label={label} class="row-menu" items={items}>
@@ -70,8 +77,15 @@ export function ChatAvatar({
   );
 }
 
-function ChatLine({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { unread, mentions, presence, isTyping, lastActivity, pinned } = chat;
+interface LineProps {
+  readonly chat: ChatView;
+  readonly isMine: boolean;
+  /** What the user has begun to write; empty: nothing. */
+  readonly draft: string;
+}
+
+function ChatLine({ chat, isMine, draft }: LineProps) {
+  const { unread, mentions, presence, lastActivity, pinned } = chat;
   const muted = isMuted(chat);
   return (
     <>
@@ -87,7 +101,7 @@ function ChatLine({ chat, isMine }: { readonly chat: ChatView; readonly isMine: 
         </span>
         <span class="top">
           <span class="last">
-            {isTyping ? <i>{text('chat.isTyping')}</i> : <LastMessage chat={chat} isMine={isMine} />}
+            <Preview chat={chat} isMine={isMine} draft={draft} />
           </span>
           {pinned && <Sign name="pin" label={text('chat.pinned')} />}
           {mentions.length > 0 && (
@@ -117,14 +131,34 @@ function Sign({ name, label }: { readonly name: 'muted' | 'pin'; readonly label:
   );
 }
 
+/** Who is typing, else the draft, else the last message. */
+function Preview({ chat, isMine, draft }: LineProps) {
+  if (chat.isTyping) return <i>{text('chat.isTyping')}</i>;
+  if (draft.trim() === '') return <LastMessage chat={chat} isMine={isMine} />;
+  return (
+    <>
+      <span class="draft">{text('chat.draft')}</span> <bdi>{draft}</bdi>
+    </>
+  );
+}
+
 function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
-  const { lastMessage, other, sender } = chat;
+  const { lastMessage, lastIsBlocked, other, sender } = chat;
   if (!lastMessage) return <>{text('chat.noMessages')}</>;
+  // The chat folds it away too.
+  if (lastIsBlocked) return <>{text('messages.ofBlocked')}</>;
   if (lastMessage.message === null) return <>{text('chat.messageDeleted')}</>;
   const name = !other && sender ? displayName(sender) : undefined;
   return (
     <>
-      {isMine ? `${text('chat.you')}: ` : name !== undefined && <bdi>{name}: </bdi>}
+      {isMine
+        ? `${text('chat.you')}: `
+        : name !== undefined && (
+            <>
+              <bdi class="by">{name}</bdi>
+              {': '}
+            </>
+          )}
       <bdi>{lastMessage.message}</bdi>
     </>
   );

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useBackCloses } from './backStep.js';
 
 /** One line of a menu: something to do, or a menu that takes its place. */
 export type MenuItem =
@@ -23,7 +24,8 @@ const MARGIN_PX = 8;
 /** A menu at a place of the window. Arrow keys move in it; Escape, and a press beside it, close it. */
 function Menu({ label, items, at, onClose }: MenuProps) {
   const menu = useRef<HTMLDivElement>(null);
-  const [inner, setInner] = useState<readonly MenuItem[]>();
+  const [inner, setInner] = useState<Extract<MenuItem, { items: unknown }>>();
+  useBackCloses(onClose);
   useLayoutEffect(() => {
     const before = document.activeElement;
     const element = menu.current;
@@ -54,7 +56,7 @@ function Menu({ label, items, at, onClose }: MenuProps) {
     current.querySelector('button')?.focus();
   }, [inner, at]);
   const choose = (item: MenuItem): void => {
-    if ('items' in item) return setInner(item.items);
+    if ('items' in item) return setInner(item);
     onClose();
     item.run();
   };
@@ -65,7 +67,7 @@ function Menu({ label, items, at, onClose }: MenuProps) {
       role="menu"
       tabIndex={-1}
       popover="manual"
-      aria-label={label}
+      aria-label={inner ? titleOf(inner) : label}
       onKeyDown={(event) => {
         moveFocus(event, 'button');
         if (event.key === 'Tab' || event.key === 'Escape') onClose();
@@ -75,13 +77,19 @@ function Menu({ label, items, at, onClose }: MenuProps) {
       }}
       onContextMenu={(event) => event.preventDefault()}
     >
-      {(inner ?? items).map((item) => (
+      {inner && (
+        <p class="menu-head" aria-hidden="true">
+          {titleOf(inner)}
+        </p>
+      )}
+      {(inner?.items ?? items).map((item) => (
         <button
           key={item.label}
           class={'isDanger' in item && item.isDanger ? 'danger' : ''}
           type="button"
           role="menuitem"
           aria-haspopup={'items' in item ? 'menu' : undefined}
+          onPointerMove={({ currentTarget }) => currentTarget.focus({ preventScroll: true })}
           onClick={() => choose(item)}
         >
           {item.label}
@@ -90,6 +98,9 @@ function Menu({ label, items, at, onClose }: MenuProps) {
     </div>
   );
 }
+
+/** The label of what opens a menu, as the title of this menu. */
+const titleOf = ({ label }: MenuItem): string => label.replace(/[….]+$/u, '');
 
 const LONG_PRESS_MS = 500;
 /** A finger that has moved further than this scrolls. */

@@ -1,4 +1,5 @@
 import type { ChatView, Snapshot, User } from '@parley/client';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { countCodePoints, SEARCH_CHARACTERS } from '../../src/domain/limits.js';
 import { chatName, displayName } from '../ui/displayName.js';
@@ -17,19 +18,17 @@ interface Props {
   readonly onOpen: (roomId: string) => void;
 }
 
-/** Groups, friends and other users whose name contains the query. */
+/** The chats whose name contains the query, then friends and other users. Whoever has a chat is among the chats alone. */
 export function PeopleSearch({ query, onOpen }: Props) {
   const page = useChatPage();
   const { store, snapshot } = page;
   const [error, setError] = useState<string>();
   const found = useFound(query, setError);
-  const groups = groupsNamed(snapshot, query);
-  const people = peopleNamed(snapshot, query, found);
-  const isFriend = ({ userId }: User): boolean => snapshot.friends.some((friend) => friend.userId === userId);
+  const chats = chatsFound(snapshot, query, found);
+  const partners = new Set(chats.map(({ other }) => other?.userId));
+  const people = peopleNamed(snapshot, query, found).filter(({ userId }) => !partners.has(userId));
 
   const openChat = (user: User): void => {
-    const known = allChats(snapshot).find(({ other }) => other?.userId === user.userId);
-    if (known) return onOpen(known.roomId);
     store.openChat(user.userId).then(
       (chat) => onOpen(chat.roomId),
       (reason) => setError(text('search.notOpened', { name: displayName(user), why: failureText(reason) })),
@@ -40,46 +39,68 @@ export function PeopleSearch({ query, onOpen }: Props) {
       setError(text('search.notAdded', { name: displayName(user), why: failureText(reason) })),
     );
   };
-  const count = groups.length + people.length;
-  const status = isTooLong(query)
-    ? text('search.tooLong', { max: SEARCH_CHARACTERS })
-    : (error ?? (found ? text('search.found', { count }) : text('search.searching')));
+  const person = (user: User, open: () => void) => (
+    <PersonRow
+      key={user.userId}
+      user={user}
+      label={text('search.openChat', { name: displayName(user) })}
+      onPress={open}
+    >
+      <Friendship user={user} onAdd={() => add(user)} />
+    </PersonRow>
+  );
   return (
     <section class="found" aria-label={text('search.results')}>
       <p role="status" class="hint count">
-        {status}
+        {error ?? statusOf(query, found && chats.length + people.length)}
       </p>
-      {groups.length > 0 && (
-        <ul aria-label={text('search.groups')}>
-          {groups.map((chat) => (
-            <GroupRow key={chat.roomId} chat={chat} onOpen={() => onOpen(chat.roomId)} />
-          ))}
-        </ul>
-      )}
-      <ul aria-label={text('search.people')}>
-        {people.map((user) => (
-          <PersonRow
-            key={user.userId}
-            user={user}
-            label={text('search.openChat', { name: displayName(user) })}
-            onPress={() => openChat(user)}
-          >
-            {isFriend(user) ? (
-              <span class="hint">{text('search.friend')}</span>
-            ) : (
-              <button
-                class="button"
-                type="button"
-                aria-label={text('search.addFriend', { name: displayName(user) })}
-                onClick={() => add(user)}
-              >
-                {text('search.add')}
-              </button>
-            )}
-          </PersonRow>
-        ))}
-      </ul>
+      <Found label={text('list.chats')} isEmpty={chats.length === 0}>
+        {chats.map((chat) => {
+          const open = () => onOpen(chat.roomId);
+          const { other, roomId } = chat;
+          return other ? person(other, open) : <GroupRow key={roomId} chat={chat} onOpen={open} />;
+        })}
+      </Found>
+      <Found label={text('search.people')} isEmpty={people.length === 0}>
+        {people.map((user) => person(user, () => openChat(user)))}
+      </Found>
     </section>
+  );
+}
+
+/** @param count of what is shown; undefined before the first answer */
+function statusOf(query: string, count: number | undefined): string {
+  if (isTooLong(query)) return text('search.tooLong', { max: SEARCH_CHARACTERS });
+  if (count === undefined) return text('search.searching');
+  return count === 0 ? text('search.none') : text('search.found', { count });
+}
+
+interface FoundProps {
+  readonly label: string;
+  readonly isEmpty: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** A list of what was found, under its heading. */
+const Found = ({ label, isEmpty, children }: FoundProps) =>
+  isEmpty ? null : (
+    <>
+      <h2 class="found-head">{label}</h2>
+      <ul aria-label={label}>{children}</ul>
+    </>
+  );
+
+/** That somebody is a friend, or what makes them one. */
+function Friendship({ user, onAdd }: { readonly user: User; readonly onAdd: () => void }) {
+  const { snapshot, me } = useChatPage();
+  if (user.userId === me.userId || user.erased) return null;
+  if (snapshot.friends.some(({ userId }) => userId === user.userId))
+    return <span class="hint">{text('search.friend')}</span>;
+  const label = text('search.addFriend', { name: displayName(user) });
+  return (
+    <button class="button" type="button" aria-label={label} onClick={onAdd}>
+      {text('search.add')}
+    </button>
   );
 }
 
@@ -125,8 +146,15 @@ export const allChats = ({ chats, requests, archived }: Snapshot): readonly Chat
 export const contains = (query: string, ...names: readonly (string | null | undefined)[]): boolean =>
   names.some((name) => name?.toLowerCase().includes(query.toLowerCase()));
 
-const groupsNamed = (snapshot: Snapshot, query: string): readonly ChatView[] =>
-  allChats(snapshot).filter(({ other, name }) => !other && contains(query, name));
+/** Chats that have the name, and those with whom the server has found, as by an old name. */
+function chatsFound(snapshot: Snapshot, query: string, found: readonly User[] = []): readonly ChatView[] {
+  const ids = new Set(found.map(({ userId }) => userId));
+  return allChats(snapshot).filter(({ other, name }) =>
+    other
+      ? ids.has(other.userId) || contains(query, other.username, other.displayName)
+      : contains(query, name),
+  );
+}
 
 /** More names are not looked through: the search makes them fewer. */
 const MOST_PEOPLE = 100;
@@ -144,7 +172,7 @@ const GroupRow = ({ chat, onOpen }: { readonly chat: ChatView; readonly onOpen: 
   <Row
     avatar={<ChatAvatar chat={chat} />}
     name={chatName(chat)}
-    hint={text('group.count', { count: chat.members ?? 0 })}
+    hint={chat.isMember ? text('group.count', { count: chat.members ?? 0 }) : text('reason.not_member')}
     label={text('search.openChat', { name: chatName(chat) })}
     onPress={onOpen}
   />

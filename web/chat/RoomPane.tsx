@@ -89,10 +89,11 @@ function RoomTitle({ view, chat, name }: RoomParts & { readonly name: string }) 
   );
 }
 
-function subtitle({ other, typing, chat: info }: RoomView, chat: ChatView | undefined): string {
+function subtitle({ other, typing, isMember, chat: info }: RoomView, chat: ChatView | undefined): string {
   if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
   const [first] = typing;
   if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });
+  if (info && !isMember) return text('reason.not_member');
   return info ? text('group.count', { count: info.members ?? 0 }) : '';
 }
 

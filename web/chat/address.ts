@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useState } from 'preact/hooks';
+import { changeAddress } from './backStep.js';
 
 const PREFIX = '#room=';
 const roomInAddress = (): string | undefined =>
@@ -19,8 +20,7 @@ export function useOpenRoom(): readonly [string | undefined, (roomId: string | u
     const before = roomInAddress();
     if (roomId === before) return;
     const address = roomId === undefined ? location.pathname + location.search : PREFIX + roomId;
-    if (roomId !== undefined && before === undefined) history.pushState(null, '', address);
-    else history.replaceState(null, '', address);
+    changeAddress(address, roomId !== undefined && before === undefined);
     setOpenRoomId(roomId);
   }, []);
   return [openRoomId, openRoom];

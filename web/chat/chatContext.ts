@@ -17,9 +17,16 @@ export interface Question {
 
 /** What the dialog shows. */
 export type DialogView =
-  | { readonly name: 'account' | 'myProfile' | 'friends' | 'blocked' | 'privacy' | 'newGroup' }
+  | { readonly name: 'account' | 'changePassword' | 'deleteAccount' }
+  | { readonly name: 'myProfile' | 'friends' | 'blocked' | 'privacy' | 'newGroup' }
   | { readonly name: 'profile'; readonly user: User }
-  | { readonly name: 'report'; readonly about: Omit<ReportInput, 'category' | 'note'>; readonly who: string }
+  | {
+      readonly name: 'report';
+      readonly about: Omit<ReportInput, 'category' | 'note'>;
+      readonly who: string;
+      /** The text of the message that is reported. */
+      readonly quote?: string;
+    }
   | { readonly name: 'group' | 'groupSettings' | 'addMembers'; readonly roomId: string }
   | { readonly name: 'question'; readonly question: Question };
 

@@ -11,7 +11,8 @@ import {
   type IssuerClient,
   type SignInOptions,
 } from './issuer.js';
-import { type Session, saveSession } from './session.js';
+import { PasswordField } from './PasswordField.js';
+import { type EndCause, lastEndCause, type Session, saveSession } from './session.js';
 import { text } from './texts.js';
 
 const toClientError = (reason: unknown): ClientError =>
@@ -28,9 +29,16 @@ interface Props {
   readonly onSignedIn: (session: Session) => void;
 }
 
+const endTexts = {
+  signedOut: 'signIn.signedOut',
+  suspended: 'reason.suspended',
+  deleted: 'signIn.deleted',
+} as const satisfies Record<EndCause, string>;
+
 /** All ways to sign in or to sign up that the server has. */
 export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
   const [options, setOptions] = useState<SignInOptions>();
+  const [endCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
     void findSignInOptions().then(setOptions);
@@ -43,10 +51,15 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
     <main class="sign-in">
       <h1>Parley</h1>
       <p class="purpose">{purpose}</p>
+      {endCause && (
+        <p class="notice" role="status">
+          {text(endTexts[endCause])}
+        </p>
+      )}
       {options?.password && (
         <PasswordSignIn
           rest={rest}
-          initialMode={options.signUp ? initialMode : 'sign in'}
+          initialMode={options.signUp && endCause === undefined ? initialMode : 'sign in'}
           canSignUp={options.signUp}
           onSignedIn={onSignedIn}
         />
@@ -99,7 +112,13 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
         <UserNameField error={error.username} isNew={mode === 'sign up'} />
         {mode === 'reset' && <CodeField />}
-        <PasswordField error={error.password} isNew={isNew} />
+        <PasswordField
+          id="password"
+          label={text('signIn.password')}
+          autocomplete={isNew ? 'new-password' : 'current-password'}
+          error={error.password}
+          hint={isNew ? text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }) : undefined}
+        />
         <p class="error" role="alert">
           {error.form}
         </p>
@@ -221,37 +240,6 @@ function CodeField() {
       />
       <span id="code-hint" class="hint">
         {text('signIn.codeHint')}
-      </span>
-    </div>
-  );
-}
-
-/** A password, with a button that shows it. */
-function PasswordField({ error, isNew }: FieldProps) {
-  const [isShown, setShown] = useState(false);
-  const field = {
-    class: 'input',
-    id: 'password',
-    name: 'password',
-    autocomplete: isNew ? 'new-password' : 'current-password',
-    autocapitalize: 'none',
-    spellcheck: false,
-    required: true,
-    'aria-invalid': error !== undefined,
-    'aria-describedby': 'password-hint',
-  } as const;
-  return (
-    <div class="field">
-      <label for="password">{text('signIn.password')}</label>
-      <div class="with-button">
-        {isShown ? <input {...field} type="text" /> : <input {...field} type="password" />}
-        <button class="button plain" type="button" onClick={() => setShown(!isShown)}>
-          {text(isShown ? 'signIn.hide' : 'signIn.show')}
-          <span class="hidden-visually"> {text('signIn.password')}</span>
-        </button>
-      </div>
-      <span id="password-hint" class={error === undefined ? 'hint' : 'error'}>
-        {error ?? (isNew && text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }))}
       </span>
     </div>
   );

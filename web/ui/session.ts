@@ -30,6 +30,25 @@ function isEndedHere({ token }: Session): boolean {
   return hasTexts(state, 'endedToken') && state.endedToken === token;
 }
 
+/** Why a session has ended, as far as its user should be told. */
+export type EndCause = 'signedOut' | 'suspended' | 'deleted';
+
+/** Why the session ended that this page was begun by; undefined if it was not begun so. */
+export function lastEndCause(): EndCause | undefined {
+  const state: unknown = history.state;
+  if (!hasTexts(state, 'endedToken', 'endCause')) return undefined;
+  const { endCause } = state;
+  return endCause === 'suspended' || endCause === 'deleted' ? endCause : 'signedOut';
+}
+
+/** The server ends the connections of a deleted account too, and does not say why. */
+let cause: EndCause = 'signedOut';
+
+/** Says why the session of this page ends, before it does. */
+export function noteEndCause(known: EndCause): void {
+  cause = known;
+}
+
 function isSession(value: unknown): value is Session {
   if (!hasTexts(value, 'token') || !('user' in value)) return false;
   const { user } = value;
@@ -64,7 +83,7 @@ export function endSession({ token }: Session): void {
   // Another tab may have stored the session of another user already.
   if (loadSession()?.token === token) removeStored(KEY);
   void unfinished.then(() => {
-    history.replaceState({ endedToken: token }, '', location.pathname + location.search);
+    history.replaceState({ endedToken: token, endCause: cause }, '', location.pathname + location.search);
     location.reload();
   });
 }

@@ -1,8 +1,9 @@
-import type { ChatView, Entry } from '@parley/client';
+import type { ChatView, Entry, User } from '@parley/client';
 import { useChats, usePresence, useRoom, useSend, useStore } from '@parley/react';
 import { useEffect, useState } from 'react';
 
-const nameOf = ({ name, other }: ChatView) => name ?? other?.displayName ?? other?.username ?? 'somebody';
+const nameOf = (user: User | undefined) => user?.displayName ?? user?.username ?? 'somebody';
+const titleOf = ({ name, other }: ChatView) => name ?? nameOf(other);
 
 /** A field with a button; calls `onText` with what was written. */
 export function Ask({ label, onText }: { label: string; onText: (text: string) => void }) {
@@ -24,7 +25,7 @@ const idOf = (entry: Entry) => (entry.state === 'stored' ? entry.message : entry
 function Line({ entry }: { entry: Entry }) {
   if (entry.state !== 'stored') return <li>{`${entry.message} (${entry.state})`}</li>;
   const { message, sender, isRead } = entry;
-  return <li>{`${sender?.username}: ${message.message ?? 'deleted'}${isRead ? ' ✓' : ''}`}</li>;
+  return <li>{`${nameOf(sender)}: ${message.message ?? 'deleted'}${isRead ? ' ✓' : ''}`}</li>;
 }
 
 function Conversation({ chat: { roomId, other } }: { chat: ChatView }) {
@@ -66,7 +67,7 @@ export function Chats() {
           type="button"
           key={one.roomId}
           onClick={() => setShown(one.roomId)}
-        >{`${nameOf(one)} (${one.unread})`}</button>
+        >{`${titleOf(one)} (${one.unread})`}</button>
       ))}
       {chat && <Conversation key={chat.roomId} chat={chat} />}
     </>

@@ -104,6 +104,8 @@ class Inbox {
 }
 
 const SIGNED_OUT_CODE = 4401;
+/** The close reason for a user who was suspended. */
+const SUSPENDED = 'suspended';
 const RESTART_CODE = 1012;
 /** How long before its end a token is renewed, and the least wait before it is asked for again. */
 const RENEW_BEFORE_MS = 60_000;
@@ -295,7 +297,7 @@ class ReconnectingClient implements Client {
     this.#release();
     if (code === SIGNED_OUT_CODE) {
       this.#refusedToken = this.#sentToken;
-      void this.#endUnlessRenewed();
+      void this.#endUnlessRenewed(reason);
     }
     if (code === RESTART_CODE) this.#failures = 0;
     const { random, backoff, after } = this.#options;
@@ -305,18 +307,18 @@ class ReconnectingClient implements Client {
   }
 
   /** Ends at once where there is no other token: the user should not have to wait for the next connection to see it. */
-  async #endUnlessRenewed(): Promise<void> {
+  async #endUnlessRenewed(reason: string): Promise<void> {
     // A function that fails is asked again by the next connection, which reports its error.
     const known = await currentToken(this.#options.getToken).catch(() => undefined);
-    if (known && known.token === this.#refusedToken) this.#end('signed_out');
+    if (known && known.token === this.#refusedToken) this.#end('signed_out', reason);
   }
 
-  #end(why: 'closed' | 'signed_out'): void {
+  #end(why: 'closed' | 'signed_out', closeReason?: string): void {
     const phase = this.#phase;
     if (phase.state === 'ended') return;
     this.#release();
     this.#requests.end(new ClientError({ code: why }));
-    this.#enter({ state: 'ended', why });
+    this.#enter({ state: 'ended', why, ...(closeReason === SUSPENDED ? { reason: SUSPENDED } : {}) });
     if (phase.state === 'waiting') phase.cancel();
     if ('link' in phase) phase.link.end(1000, '');
   }

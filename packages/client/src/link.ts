@@ -26,7 +26,7 @@ export type Phase =
       readonly reason: string;
       readonly cancel: () => void;
     }
-  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out' };
+  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: 'suspended' };
 
 /** The part of a phase that callers may see. */
 export function stateOf(phase: Phase): ClientState {

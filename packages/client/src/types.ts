@@ -58,8 +58,11 @@ export type ClientState =
   | { readonly state: 'live'; readonly user: User; readonly resumed: boolean }
   /** The connection was lost, or could not be made; the next try is in `delayMs`. */
   | { readonly state: 'waiting'; readonly delayMs: number; readonly code: number; readonly reason: string }
-  /** For good: closed by the caller, or the token is no longer valid and there is no other one. */
-  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out' };
+  /**
+   * For good: closed by the caller, or the token is no longer valid and there is no other one. `suspended`: the
+   * server closed the connection because the user was suspended.
+   */
+  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: 'suspended' };
 
 /** How long to go on asking. */
 export interface RequestOptions {

@@ -114,7 +114,9 @@ export class Heads {
       const head = await this.advance(partition);
       if (head.size >= size) return head;
       if (performance.now() > giveUpAt)
-        throw overloaded('the signed log does not reach this size yet; try again');
+        throw overloaded(
+          `the log has ${head.size} events, fewer than asked for: try again when it has grown`,
+        );
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

@@ -65,10 +65,19 @@ function isOutage(error: unknown): boolean {
 /** The findings of `verify`. */
 export interface Report {
   readonly partitions: readonly CheckedPartition[];
-  /** By read model, the number of rows compared. */
-  readonly models: readonly { readonly name: string; readonly rows: number }[];
+  /** None before a server has made them. */
+  readonly models: readonly CheckedModel[];
   /** The first mismatch; absent if there is none. Later places were not checked. */
   readonly mismatch?: Mismatch;
+}
+
+/** A read model, compared as far as it was folded. */
+export interface CheckedModel {
+  readonly name: string;
+  /** The number of rows compared. */
+  readonly rows: number;
+  /** The number of events at the ends of the partitions that it did not have yet. */
+  readonly missing: number;
 }
 
 /** A partition up to its first mismatch. */

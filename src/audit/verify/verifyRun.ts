@@ -157,9 +157,21 @@ export class VerifyRun {
     const mismatch = before ?? tables.find((table) => table.mismatch)?.mismatch;
     return {
       partitions: this.#places.map(({ head }) => checkedPartition(head)),
-      models: tables.map(({ name, rows }) => ({ name, rows })),
+      models: tables.map(({ name, rows }, i) => ({
+        name,
+        rows,
+        missing: this.#missingIn(begun.comparedModels[i]),
+      })),
       ...(mismatch ? { mismatch } : {}),
     };
+  }
+
+  #missingIn(comparedModel: ComparedModel | undefined): number {
+    const { ends } = this.begun;
+    return ends.reduce(
+      (sum, { size }, partition) => sum + size - (comparedModel?.checkpoints[partition]?.size ?? 0),
+      0,
+    );
   }
 
   /** A mismatch in the log comes first, because it explains mismatches in rows. */

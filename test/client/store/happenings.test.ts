@@ -60,8 +60,20 @@ describe('what a store notes of a group', () => {
     ]);
   });
 
+  it('is who came next as the owner, apart from whom an owner chose', () => {
+    const next = { roomId, userId: 'ben', role: 'owner', by: 'ada', at: 1, inherited: true } as const;
+    const { roomId: _, ...kept } = next;
+    expect(happenings(push(group('GROUP'), 'change role', next))).to.deep.equal([{ kind: 'role', ...kept }]);
+  });
+
   it('is nothing of a chat of two', () => {
     expect(happenings(told(group('PRIVATE')))).to.deep.equal([]);
+  });
+
+  it('has the names of all whom it names, also of who has left', () => {
+    const { participants, named } = viewRoom(roomId)(told(group('GROUP')), undefined);
+    expect(participants).to.deep.equal([me, ada]);
+    expect(named).to.deep.equal([ada, ben]);
   });
 
   it('is bounded: the newest are kept', () => {

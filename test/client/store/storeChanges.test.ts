@@ -211,6 +211,7 @@ describe('what a store shows of changes', () => {
     expect(blocked()).to.deep.equal([false, false, false]);
     await store.request('block user', { userId: 'ada', block: true });
     expect(blocked()).to.deep.equal([true, false, true]);
+    expect(store.get().chats[0]?.lastIsBlocked, 'the last message of the list').to.equal(true);
     expect(store.get().blocked).to.deep.equal([ada]);
     server.last.push('block user', { userId: 'ada', block: false }, 'c1');
     await eventually('it is taken back', () => store.get().blocked.length === 0);

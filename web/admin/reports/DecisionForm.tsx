@@ -1,5 +1,7 @@
+import type { User } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
+import { Question } from '../../console/Dialog.js';
 import { displayName } from '../../ui/displayName.js';
 import { pluralize } from '../../ui/format.js';
 import { type Report, type ReportInContext, useVisitor } from '../adminContext.js';
@@ -35,34 +37,44 @@ interface Props {
 export function DecisionForm({ report, context, marked, onDecided }: Props) {
   const { api } = useVisitor();
   const [isSuspending, setSuspending] = useState(false);
+  const [note, setNote] = useState('');
+  const [isAsking, setAsking] = useState(false);
   const [error, setError] = useState<unknown>();
   const [isBusy, setBusy] = useState(false);
   const suspect = suspectOf(report, context);
   const user = context.users.find(({ userId }) => userId === suspect);
   const name = user ? displayName(user) : 'the user';
-  const decide = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    if (!(event.currentTarget instanceof HTMLFormElement)) return;
-    const note = String(new FormData(event.currentTarget).get('note') ?? '').trim();
+  const decide = async (): Promise<void> => {
+    await api.send('POST', `/admin/reports/${report.reportId}/decision`, {
+      ...(marked.size > 0 ? { delete: [...marked] } : {}),
+      ...(isSuspending ? { suspend: true } : {}),
+      note: note.trim(),
+    });
+    onDecided();
+  };
+  const close = async (): Promise<void> => {
     setBusy(true);
     setError(undefined);
     try {
-      await api.send('POST', `/admin/reports/${report.reportId}/decision`, {
-        ...(marked.size > 0 ? { delete: [...marked] } : {}),
-        ...(isSuspending ? { suspend: true } : {}),
-        note,
-      });
-      onDecided();
+      await decide();
     } catch (reason) {
       setError(reason);
       setBusy(false);
     }
   };
   const isAction = marked.size > 0 || isSuspending;
+  const action = actionText(marked.size, isSuspending ? name : undefined);
   return (
     <section class="panel" aria-label="Decision">
       <h2>Decision</h2>
-      <form class="decision" onSubmit={(event) => void decide(event)}>
+      <form
+        class="decision"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (isAction) setAsking(true);
+          else void close();
+        }}
+      >
         {suspect === undefined ? (
           <p class="quiet">
             {report.messageIds
@@ -70,24 +82,9 @@ export function DecisionForm({ report, context, marked, onDecided }: Props) {
               : 'This report names no user who could be suspended.'}
           </p>
         ) : (
-          <label class="choice">
-            <input
-              type="checkbox"
-              checked={isSuspending}
-              disabled={user?.suspended === true || user?.erased === true}
-              onChange={({ currentTarget }) => setSuspending(currentTarget.checked)}
-            />
-            <span>
-              Suspend {name}
-              {user?.suspended ? ' (is suspended already)' : ''}
-            </span>
-          </label>
+          <SuspensionChoice {...{ name, user, isSuspending }} onChange={setSuspending} />
         )}
-        <div class="field">
-          <label for="note">Note</label>
-          <textarea class="input" id="note" name="note" required maxlength={1000} dir="auto" />
-          <span class="hint">Kept in the log. It is also the reason of a suspension.</span>
-        </div>
+        <NoteField note={note} onWrite={setNote} />
         {error === undefined ? null : (
           <p class="error" role="alert">
             {describeError(error)}
@@ -95,11 +92,90 @@ export function DecisionForm({ report, context, marked, onDecided }: Props) {
         )}
         <div class="row">
           <button class={`button ${isAction ? 'danger' : 'primary'}`} type="submit" disabled={isBusy}>
-            {actionText(marked.size, isSuspending ? name : undefined)}
+            {action}
           </button>
           {marked.size > 0 ? <span class="quiet">A deletion destroys the text for good.</span> : null}
         </div>
       </form>
+      {isAsking ? (
+        <DecisionQuestion
+          action={action}
+          isDeleting={marked.size > 0}
+          suspended={isSuspending ? name : undefined}
+          onClose={() => setAsking(false)}
+          onConfirm={decide}
+        />
+      ) : null}
     </section>
+  );
+}
+
+interface NoteProps {
+  readonly note: string;
+  readonly onWrite: (note: string) => void;
+}
+
+function NoteField({ note, onWrite }: NoteProps) {
+  return (
+    <div class="field">
+      <label for="note">Note</label>
+      <textarea
+        class="input"
+        id="note"
+        name="note"
+        required
+        maxlength={1000}
+        dir="auto"
+        value={note}
+        onInput={({ currentTarget }) => onWrite(currentTarget.value)}
+      />
+      <span class="hint">Kept in the log. It is also the reason of a suspension.</span>
+    </div>
+  );
+}
+
+interface ChoiceProps {
+  readonly name: string;
+  readonly user: User | undefined;
+  readonly isSuspending: boolean;
+  readonly onChange: (isSuspending: boolean) => void;
+}
+
+function SuspensionChoice({ name, user, isSuspending, onChange }: ChoiceProps) {
+  return (
+    <label class="choice">
+      <input
+        type="checkbox"
+        checked={isSuspending}
+        disabled={user?.suspended === true || user?.erased === true}
+        onChange={({ currentTarget }) => onChange(currentTarget.checked)}
+      />
+      <span>
+        Suspend {name}
+        {user?.suspended ? ' (is suspended already)' : ''}
+      </span>
+    </label>
+  );
+}
+
+interface QuestionProps {
+  readonly action: string;
+  readonly isDeleting: boolean;
+  /** The name of the user who is to be suspended. */
+  readonly suspended: string | undefined;
+  readonly onClose: () => void;
+  readonly onConfirm: () => Promise<void>;
+}
+
+/** Asks before a decision that destroys texts or suspends somebody. */
+function DecisionQuestion({ action, isDeleting, suspended, onClose, onConfirm }: QuestionProps) {
+  return (
+    <Question title={`${action}?`} {...{ action, onClose, onConfirm }} isDangerous>
+      {isDeleting ? <p>The text of a deleted message is destroyed. Nobody can undo it.</p> : null}
+      {suspended === undefined ? null : (
+        <p>All sessions of {suspended} end within a second. A suspension can be ended under Users.</p>
+      )}
+      <p>A decision cannot be changed.</p>
+    </Question>
   );
 }

@@ -8,6 +8,7 @@ import { Icon } from '../../ui/icons.js';
 import { titleOfType } from '../eventWords.js';
 import type { Found } from '../names.js';
 import { RoomName } from '../RoomName.js';
+import { wholeStream } from '../seenStreams.js';
 import { NameField } from './NameField.js';
 
 /** The parameters of an event search, in the server's format. */
@@ -51,7 +52,8 @@ export function EventFilters({ filter, onChange }: Props) {
     const values = Object.fromEntries(FILTER_NAMES.map((name) => [name, String(data.get(name) ?? '')]));
     // Text that is not a time goes to the server as it is, and the server's error explains it.
     const time = (name: string): string => parseTimeField(values[name] ?? '', 9) ?? values[name] ?? '';
-    onChange(filterOf({ ...values, since: time('since'), until: time('until') }));
+    const stream = wholeStream(values.stream ?? '');
+    onChange(filterOf({ ...values, stream, since: time('since'), until: time('until') }));
   };
   const searchLastHours = (hours: number): void => {
     const { until: _, ...rest } = filter;
@@ -78,9 +80,9 @@ export function EventFilters({ filter, onChange }: Props) {
           value: filter.stream,
           hint: 'a name, or room:… or user:…',
         }}
-        isValue={(text) => STREAM.test(text)}
+        isValue={(text) => STREAM.test(wholeStream(text))}
         suggest={suggestStreams}
-        nameOf={(stream) => <StreamName stream={stream} />}
+        nameOf={(stream) => <StreamName stream={wholeStream(stream)} />}
       />
       <NameField
         {...{ name: 'actor', label: 'Done by', value: filter.actor, hint: 'a name, an ID, or system' }}

@@ -3,10 +3,12 @@ import { Field } from '../../console/Field.js';
 import { shortId, UserName } from '../../console/userNames.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
 import type { EventRow } from '../auditTypes.js';
-import { summaryOf, titleOfType } from '../eventWords.js';
+import { titleOfType } from '../eventWords.js';
 import { rememberEvent } from '../proof/fetchProof.js';
 import { hrefOf } from '../route.js';
+import { rememberStream } from '../seenStreams.js';
 import type { EventFilter } from './EventFilters.js';
+import { EventSummary } from './EventSummary.js';
 
 interface Props {
   readonly events: readonly EventRow[];
@@ -33,6 +35,7 @@ interface EventProps {
 function EventLine({ event, filter }: EventProps) {
   const [isOpen, setOpen] = useState(false);
   const [kind = '', id = ''] = event.stream.split(':');
+  rememberStream(event.stream);
   return (
     <li>
       <details
@@ -50,10 +53,18 @@ function EventLine({ event, filter }: EventProps) {
             <UserName id={event.actor} />
           </span>
           <span class="what" dir="auto">
-            {summaryOf(event)}
+            <EventSummary event={event} />
           </span>
           <span class="stream" title={event.stream}>
-            {kind} {kind === 'user' ? <UserName id={id} /> : <span class="mono">{shortId(id)}</span>}
+            {kind === 'user' ? (
+              <>
+                user <UserName id={id} />
+              </>
+            ) : (
+              <span class="mono">
+                {kind}:{shortId(id)}
+              </span>
+            )}
           </span>
         </summary>
         {isOpen ? <EventDetails event={event} filter={filter} /> : null}

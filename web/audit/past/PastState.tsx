@@ -1,6 +1,5 @@
-import type { Message } from '@parley/client';
 import { describeError } from '../../console/consoleApi.js';
-import { shortId, UserName } from '../../console/userNames.js';
+import { UserName } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';
@@ -29,10 +28,6 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
   const { members, messages, readUpTo } = value;
   const shown = messages.slice(-MAX_MESSAGES);
   const newest = messages.at(-1)?.seq ?? 0;
-  const senderOf = ({ senderId }: Message): string => {
-    const sender = members.find(({ userId }) => userId === senderId);
-    return sender ? displayName(sender) : shortId(senderId);
-  };
   return (
     <section class="panel past" aria-label="Room at this time" aria-busy={request.state === 'loading'}>
       <h2>
@@ -56,7 +51,9 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
         {shown.map((message) => (
           <li key={message.messageId} data-newest={message.seq === newest}>
             <span class="seq mono">{message.seq}</span>
-            <span class="from">{senderOf(message)}</span>
+            <span class="from">
+              <UserName id={message.senderId} />
+            </span>
             <span class="text" dir="auto">
               {message.message ?? <em>{message.deleted ? 'deleted' : 'erased'}</em>}
               {message.rev === undefined ? null : <span class="quiet"> edited {message.rev}×</span>}
@@ -106,8 +103,11 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
                   Chat with{' '}
                   {memberIds
                     .filter((memberId) => memberId !== userId)
-                    .map((memberId) => (
-                      <UserName key={memberId} id={memberId} />
+                    .map((memberId, i) => (
+                      <span key={memberId}>
+                        {i === 0 ? '' : ' and '}
+                        <UserName id={memberId} />
+                      </span>
                     ))}
                 </>
               )}

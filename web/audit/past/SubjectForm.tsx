@@ -10,13 +10,25 @@ import type { Subject } from './changes.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+type Kind = Subject['kind'];
+
+/** What a search for each kind looks for. */
+const labels: Readonly<Record<Kind, string>> = {
+  user: 'User name, display name or user ID',
+  room: 'Name of a group, or room ID',
+};
+
 /** Finds a room or a user by name, or by id. */
 export function SubjectForm({ subject }: { readonly subject: Subject | undefined }) {
   const { names } = useConsole();
   const form = useRef<HTMLFormElement>(null);
-  const [kind, setKind] = useState(subject?.kind ?? 'room');
+  const [kind, setKind] = useState<Kind>(subject?.kind ?? 'user');
   const [found, setFound] = useState<Found>();
   const [error, setError] = useState<unknown>();
+  const choose = (next: Kind): void => {
+    setKind(next);
+    setFound(undefined);
+  };
   const select = async (event: Event): Promise<void> => {
     event.preventDefault();
     const text = String(new FormData(form.current ?? undefined).get('subject')).trim();
@@ -28,8 +40,20 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
   return (
     <>
       <form ref={form} class="panel choose" onSubmit={(event) => void select(event)} aria-label="Whose past">
+        <div class="field">
+          <label for="kind">Find a</label>
+          <select
+            class="input"
+            id="kind"
+            value={kind}
+            onChange={({ currentTarget }) => choose(currentTarget.value === 'user' ? 'user' : 'room')}
+          >
+            <option value="user">user</option>
+            <option value="room">room</option>
+          </select>
+        </div>
         <div class="field grow">
-          <label for="subject">Name of a user or a group, or an ID</label>
+          <label for="subject">{labels[kind]}</label>
           <input
             class="input"
             id="subject"
@@ -40,18 +64,6 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
             autocapitalize="none"
           />
         </div>
-        <div class="field">
-          <label for="kind">An ID is of a</label>
-          <select
-            class="input"
-            id="kind"
-            value={kind}
-            onChange={({ currentTarget }) => setKind(currentTarget.value === 'user' ? 'user' : 'room')}
-          >
-            <option value="room">room</option>
-            <option value="user">user</option>
-          </select>
-        </div>
         <button class="button primary" type="submit">
           Show
         </button>
@@ -61,7 +73,7 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
           {describeError(error)}
         </p>
       )}
-      {found ? <SearchResult found={found} /> : null}
+      {found ? <SearchResult kind={kind} found={found} /> : null}
       {subject ? null : (
         <p class="quiet">
           A private chat is found by one of its two members. You can also open an event and select “Room at
@@ -72,14 +84,16 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
   );
 }
 
-function SearchResult({ found: { people, groups, isComplete } }: { readonly found: Found }) {
-  const parts = [
-    ...(people.length > 0 ? [pluralize(people.length, 'user')] : []),
-    ...(groups.length > 0 ? [pluralize(groups.length, 'group')] : []),
-  ];
+function SearchResult({ kind, found }: { readonly kind: Kind; readonly found: Found }) {
+  const people = kind === 'user' ? found.people : [];
+  const groups = kind === 'room' ? found.groups : [];
+  const count = people.length + groups.length;
+  const thing = kind === 'user' ? 'user' : 'group';
   return (
     <section class="panel" aria-label="Found">
-      <p role="status">{parts.length === 0 ? 'Nothing has this name.' : `${parts.join(' and ')} found:`}</p>
+      <p role="status">
+        {count === 0 ? `No ${thing} has this in a name.` : `${pluralize(count, thing)} found:`}
+      </p>
       <ul class="row">
         {people.map((user) => (
           <li key={user.userId}>
@@ -97,7 +111,10 @@ function SearchResult({ found: { people, groups, isComplete } }: { readonly foun
           </li>
         ))}
       </ul>
-      {isComplete ? null : (
+      {kind === 'user' && found.hasMorePeople ? (
+        <p class="quiet">Further users have this in a name. Type more of the name to find them.</p>
+      ) : null}
+      {kind === 'user' || found.isComplete ? null : (
         <p class="quiet">Only the newest groups were searched. Find older ones by one of their members.</p>
       )}
     </section>

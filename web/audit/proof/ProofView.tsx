@@ -6,7 +6,7 @@ import { useRequest } from '../../ui/hooks.js';
 import { Icon } from '../../ui/icons.js';
 import { useConsole } from '../consoleContext.js';
 import { hrefOf } from '../route.js';
-import { type EventProof, fetchProof, type Position } from './fetchProof.js';
+import { type EventProof, fetchProof, NoSuchEvent, type Position, requireEvent } from './fetchProof.js';
 import { Verdict, VerificationSteps } from './VerificationSteps.js';
 
 const INTEGER = /^(?:0|[1-9]\d{0,14})$/;
@@ -22,9 +22,10 @@ export function ProofView({ query }: Props) {
   const canVerify = INTEGER.test(partition) && INTEGER.test(offset) && hasWebCrypto();
   const position: Position = { partition: Number(partition), offset: Number(offset) };
   const trustedKeys = () => witness.get().state.partitions[position.partition]?.keys;
-  const request = useRequest(canVerify ? `${partition}/${offset}` : undefined, (signal) =>
-    fetchProof(api, position, trustedKeys(), signal),
-  );
+  const request = useRequest(canVerify ? `${partition}/${offset}` : undefined, async (signal) => {
+    await requireEvent(api, position, signal);
+    return fetchProof(api, position, trustedKeys(), signal);
+  });
   return (
     <>
       <PositionForm key={`${partition}/${offset}`} partition={partition} offset={offset} />
@@ -39,7 +40,7 @@ export function ProofView({ query }: Props) {
       ) : null}
       {request.state === 'failed' ? (
         <p class="notice bad" role="alert">
-          {describeError(request.error)}
+          {request.error instanceof NoSuchEvent ? request.error.message : describeError(request.error)}
         </p>
       ) : null}
       {request.state === 'ready' ? <ProofResult proof={request.value} position={position} /> : null}

@@ -1,8 +1,11 @@
 import { ClientError } from '@parley/client';
 import type { ConsoleApi } from '../../console/consoleApi.js';
+import { pluralize } from '../../ui/format.js';
 import type { EventRow } from '../auditTypes.js';
 import { type VerifiedProof, verifyInclusion } from '../verify/inclusion.js';
-import { verifyKnownKey } from '../verify/signedHead.js';
+import { parseNote } from '../verify/note.js';
+import { parseCheckpoint, verifyKnownKey } from '../verify/signedHead.js';
+import { Malformed } from '../verify/verification.js';
 
 const MAX_REMEMBERED_EVENTS = 200;
 
@@ -21,6 +24,9 @@ export interface EventProof extends VerifiedProof {
 }
 
 const shownEvents = new Map<string, EventRow>();
+
+/** There is no event at a position. */
+export class NoSuchEvent extends Error {}
 
 /** Keeps an event as the console showed it, so that its proof can be compared with it. */
 export function rememberEvent(event: EventRow): void {
@@ -53,6 +59,43 @@ export async function fetchProof(
   const file = { ...(answer as object), keys }; // The spread of anything but an object adds nothing.
   const steps = trustedKeys ? [...verified.steps, verifyKnownKey(verified.key, trustedKeys)] : verified.steps;
   return { ...verified, steps, file, event };
+}
+
+/** The server waits for an event that is not there yet. Rejects at once with `NoSuchEvent` instead. */
+export async function requireEvent(api: ConsoleApi, position: Position, signal: AbortSignal): Promise<void> {
+  const { partition, offset } = position;
+  if (shownEvents.has(`${partition}/${offset}`)) return;
+  const head = await api
+    .text(`/audit/log/${partition}/checkpoint`, {}, signal)
+    .catch((error: unknown) => withoutHead(api, position, signal, error));
+  const size = head === undefined ? undefined : sizeOf(head);
+  if (size !== undefined && offset >= size)
+    throw new NoSuchEvent(
+      `Partition ${partition} has ${pluralize(size, 'event')}. The largest offset is ${size - 1}.`,
+    );
+}
+
+/** An empty partition has no head. Rejects with `NoSuchEvent`, or with `error` where that is not the reason. */
+async function withoutHead(
+  api: ConsoleApi,
+  position: Position,
+  signal: AbortSignal,
+  error: unknown,
+): Promise<undefined> {
+  const isWithout = error instanceof ClientError && error.code === 'overloaded';
+  if (isWithout && (await findEvent(api, position, signal)) === undefined)
+    throw new NoSuchEvent(`Partition ${position.partition} has no event at offset ${position.offset}.`);
+  throw error;
+}
+
+/** The size that a signed head states; undefined if it is malformed, which the proof then shows. */
+function sizeOf(head: string): number | undefined {
+  try {
+    return parseCheckpoint(parseNote(head).text).size;
+  } catch (error) {
+    if (error instanceof Malformed) return undefined;
+    throw error;
+  }
 }
 
 /** Fetches the event at a position: an auditor who followed a link has not seen it yet. */

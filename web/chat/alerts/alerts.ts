@@ -1,6 +1,7 @@
 import type { ChatView, Snapshot } from '@parley/client';
 import { useEffect, useRef } from 'preact/hooks';
 import { chatName, displayName } from '../../ui/displayName.js';
+import { text } from '../../ui/texts.js';
 import { notify } from './notifications.js';
 import { playSound } from './sound.js';
 
@@ -41,7 +42,8 @@ export function useAlerts({ chats, unread, isLoaded }: Snapshot, myUserId: strin
 }
 
 function noticeOf(chat: ChatView) {
-  const { roomId, other, sender, lastMessage } = chat;
+  const { roomId, other, sender, lastMessage, lastIsBlocked } = chat;
+  if (lastIsBlocked) return { roomId, title: chatName(chat), body: text('messages.ofBlocked') };
   const body = lastMessage?.message ?? '';
   // In a group the title does not say who wrote it.
   return { roomId, title: chatName(chat), body: !other && sender ? `${displayName(sender)}: ${body}` : body };

@@ -30,7 +30,9 @@ export function GroupView({ roomId }: { readonly roomId: string }) {
         <p class="big">
           <bdi>{chatName(chat)}</bdi>
         </p>
-        <p class="hint">{text('group.count', { count: chat.members ?? 0 })}</p>
+        <p class="hint">
+          {isMember ? text('group.count', { count: chat.members ?? 0 }) : text('reason.not_member')}
+        </p>
       </div>
       {about !== undefined && (
         <p class="about" dir="auto">
@@ -163,7 +165,7 @@ function GroupEnd({ chat, page }: { readonly chat: ChatView; readonly page: Chat
       >
         {text('report.action')}
       </button>
-      <button class="button danger" type="button" onClick={() => askToLeave(page, chat)}>
+      <button class="button danger" type="button" onClick={() => void askToLeave(page, chat)}>
         {text('group.leave')}
       </button>
       {role === 'owner' && (

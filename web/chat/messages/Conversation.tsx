@@ -80,7 +80,7 @@ export function Conversation({ store, room, view, me, instead }: Props) {
         return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
       case 'report':
         return dialogs.open({
-          ...{ name: 'report', who: nameOf(talk, message.senderId) },
+          ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
           about: { roomId, messageIds: [messageId], userId: message.senderId },
         });
       case 'menu':

@@ -42,6 +42,11 @@ export function EmojiPicker({ onPick }: Props) {
   const [query, setQuery] = useState('');
   const [group, setGroup] = useState<(typeof EMOJI_GROUPS)[number]>(0);
   const [recent] = useState(recentEmoji);
+  const search = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    // The box around it was opened before this code was loaded. On a phone the keyboard would cover the emoji.
+    if (matchMedia('(hover: hover)').matches) search.current?.focus();
+  }, []);
   useEffect(() => {
     loadEmoji().then(setAll, () => setFailed(true));
   }, []);
@@ -58,6 +63,7 @@ export function EmojiPicker({ onPick }: Props) {
   return (
     <div class="emoji-picker">
       <input
+        ref={search}
         class="input"
         type="search"
         aria-label={text('messages.findEmoji')}

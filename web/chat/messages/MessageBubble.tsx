@@ -104,11 +104,11 @@ function Quote({ talk, quoted: { id, entry }, onGoTo }: QuoteProps) {
         <>
           <b>
             <bdi>{senderOf(talk, entry)}</bdi>
-          </b>{' '}
+          </b>
           <bdi>{textOf(entry) ?? text('messages.deleted')}</bdi>
         </>
       ) : (
-        text('messages.earlierMessage')
+        <span>{text('messages.earlierMessage')}</span>
       )}
     </button>
   );
@@ -150,12 +150,14 @@ function Refusal({
   return (
     <div class="refusal">
       <p class="error">{text('messages.notSent', { reason: errorText(entry.error) })}</p>
-      <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
-        {text('messages.tryAgain')}
-      </button>
-      <button class="button" type="button" onClick={() => room.discard(idOf(entry))}>
-        {text('messages.discard')}
-      </button>
+      <span class="refusal-actions">
+        <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
+          {text('messages.tryAgain')}
+        </button>
+        <button class="button" type="button" onClick={() => room.discard(idOf(entry))}>
+          {text('messages.discard')}
+        </button>
+      </span>
     </div>
   );
 }

@@ -14,7 +14,7 @@ interface Props {
 /** The text of a message of the room; of one that is not loaded, a word for it. */
 export function shownText({ view }: Talk, messageId: string): string {
   const entry = view.entries.find((one) => one.state === 'stored' && one.message.messageId === messageId);
-  return (entry && textOf(entry)) ?? text('messages.earlierMessage');
+  return entry ? (textOf(entry) ?? text('messages.deleted')) : text('messages.earlierMessage');
 }
 
 /** The pinned messages, the newest first: a press leads to it, the next press to the one before it. */

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useBackCloses } from '../backStep.js';
 
 /** The distance of a popup from the edges of the window. */
 const MARGIN_PX = 8;
@@ -31,6 +32,7 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     sizes.observe(current);
     return () => sizes.disconnect();
   }, []);
+  useBackCloses(() => dialog.current?.close());
   return (
     <dialog
       ref={dialog}

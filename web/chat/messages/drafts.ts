@@ -1,3 +1,4 @@
+import { useEffect, useState } from 'preact/hooks';
 import { readJson, removeStored, writeText } from '../../ui/browserStore.js';
 import { loadSession } from '../../ui/session.js';
 
@@ -15,6 +16,29 @@ function load(userId: string): Map<string, string> {
   return new Map(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
 }
 
+/** Called with the new draft of a room, by room. */
+const listeners = new Map<string, (draft: string) => void>();
+/** The drafts as they were read last: a list of 1,000 chats asks for each of them. */
+let latest: { readonly userId: string; readonly drafts: ReadonlyMap<string, string> } | undefined;
+
+function readOnce(userId: string): ReadonlyMap<string, string> {
+  if (latest?.userId !== userId) latest = { userId, drafts: load(userId) };
+  return latest.drafts;
+}
+
+/** The draft of a room, as this page last stored it. One component of a room uses it at a time. */
+export function useDraft(userId: string, roomId: string): string {
+  const [draft, setDraft] = useState(() => readOnce(userId).get(roomId) ?? '');
+  useEffect(() => {
+    listeners.set(roomId, setDraft);
+    setDraft(readOnce(userId).get(roomId) ?? '');
+    return () => {
+      if (listeners.get(roomId) === setDraft) listeners.delete(roomId);
+    };
+  }, [userId, roomId]);
+  return draft;
+}
+
 export const draftOf = (userId: string, roomId: string): string => load(userId).get(roomId) ?? '';
 
 /** Keeps the draft of a room; an empty one is forgotten. */
@@ -27,9 +51,14 @@ export function saveDraft(userId: string, roomId: string, text: string): void {
   drafts.delete(roomId);
   if (text !== '') drafts.set(roomId, text);
   const kept = [...drafts].slice(-MOST_DRAFTS);
+  latest = { userId, drafts: new Map(kept) };
+  listeners.get(roomId)?.(text);
   if (kept.length === 0) removeStored(keyOf(userId));
   else writeText(keyOf(userId), JSON.stringify(Object.fromEntries(kept)));
 }
 
 /** Forgets all drafts of a user in this browser. */
-export const forgetDrafts = (userId: string): void => removeStored(keyOf(userId));
+export function forgetDrafts(userId: string): void {
+  latest = undefined;
+  removeStored(keyOf(userId));
+}

@@ -84,7 +84,7 @@ export function personOf(
   userId: string,
 ): User | undefined {
   if (userId === me.userId) return me;
-  const known = [...view.participants, ...(view.other ? [view.other] : [])];
+  const known = [...view.participants, ...view.named, ...(view.other ? [view.other] : [])];
   return known.find((user) => user.userId === userId) ?? senderOf(view.entries, userId);
 }
 

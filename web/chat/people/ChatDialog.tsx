@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { BackStep } from '../backStep.js';
 import { type DialogView, useChatPage } from '../chatContext.js';
 import type { DialogProps } from '../DialogLayer.js';
 import { AddMembersView } from '../groups/AddMembersView.js';
@@ -16,6 +17,7 @@ import { FriendsView } from './FriendsView.js';
 import { MyProfileView } from './MyProfileView.js';
 import { PrivacyView } from './PrivacyView.js';
 import { ProfileView } from './ProfileView.js';
+import { ChangePasswordView, DeleteAccountView } from './passwordViews.js';
 import { QuestionView } from './QuestionView.js';
 import { ReportView } from './ReportView.js';
 import './people.css';
@@ -54,6 +56,9 @@ export function ChatDialog({ views }: DialogProps) {
       }}
       onKeyDown={(event) => moveFocus(event, 'input[type="search"], [data-row]')}
     >
+      {views.map((_, i) => (
+        <BackStep key={i} onBack={dialogs.back} />
+      ))}
       {view && <View key={views.length} view={view} isFirst={views.length === 1} />}
     </dialog>
   );
@@ -77,7 +82,7 @@ function titleOf(view: DialogView): string {
     case 'question':
       return view.question.title;
     case 'report':
-      return text('report.title', { who: view.who });
+      return text(view.quote === undefined ? 'report.title' : 'report.messageTitle', { who: view.who });
     case 'profile':
       return text('chat.profile');
     case 'group':
@@ -89,6 +94,8 @@ function titleOf(view: DialogView): string {
 
 const TITLES = {
   account: 'account.title',
+  changePassword: 'account.changePassword',
+  deleteAccount: 'account.delete',
   myProfile: 'profile.mine',
   friends: 'bar.friends',
   blocked: 'blocked.title',
@@ -102,6 +109,10 @@ function contentOf(view: DialogView) {
   switch (view.name) {
     case 'account':
       return <AccountView />;
+    case 'changePassword':
+      return <ChangePasswordView />;
+    case 'deleteAccount':
+      return <DeleteAccountView />;
     case 'myProfile':
       return <MyProfileView />;
     case 'profile':
@@ -113,7 +124,7 @@ function contentOf(view: DialogView) {
     case 'privacy':
       return <PrivacyView />;
     case 'report':
-      return <ReportView about={view.about} />;
+      return <ReportView about={view.about} quote={view.quote} />;
     case 'newGroup':
       return <NewGroupView />;
     case 'group':

@@ -17,10 +17,11 @@ const CATEGORIES: readonly ReportInput['category'][] = [
 
 interface Props {
   readonly about: Omit<ReportInput, 'category' | 'note'>;
+  readonly quote: string | undefined;
 }
 
 /** Reports a person, messages or a group to the moderators; a person may be blocked with it. */
-export function ReportView({ about }: Props) {
+export function ReportView({ about, quote }: Props) {
   const { store, snapshot, dialogs } = useChatPage();
   const { userId } = about;
   const { run, isBusy, error } = useAction();
@@ -58,6 +59,11 @@ export function ReportView({ about }: Props) {
         if (!isWrong && !isBusy) void run(send, () => setSent(true));
       }}
     >
+      {quote !== undefined && (
+        <blockquote class="reported" dir="auto">
+          {quote}
+        </blockquote>
+      )}
       <Options
         legend={text('report.why')}
         name="category"

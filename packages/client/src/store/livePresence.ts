@@ -2,7 +2,7 @@ import { FOREVER } from '../options.js';
 import type { After, Client, PushData, User } from '../types.js';
 import { applyUser } from './chatFolds.js';
 import { applyTyping } from './messageFolds.js';
-import { otherOf } from './snapshot.js';
+import { namedBy, otherOf } from './snapshot.js';
 import { type Observable, roomOf, type State } from './storeState.js';
 
 type Asker = Pick<Client, 'request'>;
@@ -11,7 +11,7 @@ type Asker = Pick<Client, 'request'>;
 export interface People {
   /** Asks for the presence of a room's other member, unless it is known; for people just met. */
   lookUpPresence(roomId: string): void;
-  /** Asks for the senders of a room's messages, unless they are known. */
+  /** Asks for the senders of a room's messages and for whom its happenings name, unless they are known. */
   lookUpSenders(roomId: string): void;
 }
 
@@ -42,10 +42,11 @@ export function createPeople(
     },
     lookUpSenders(roomId) {
       const { state } = store;
-      for (const { senderId } of roomOf(state, roomId).known) {
-        if (state.users.has(senderId) || asked.has(senderId)) continue;
-        asked.add(senderId);
-        last = last.then(() => fetch(senderId));
+      const { known, happenings } = roomOf(state, roomId);
+      for (const userId of [...known.map(({ senderId }) => senderId), ...happenings.flatMap(namedBy)]) {
+        if (state.users.has(userId) || asked.has(userId)) continue;
+        asked.add(userId);
+        last = last.then(() => fetch(userId));
       }
     },
   };

@@ -12,7 +12,7 @@ import {
   type State,
   type View,
 } from './storeState.js';
-import type { ChatView, Entry, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
+import type { ChatView, Entry, Happening, HistoryState, Presence, RoomView, Snapshot } from './storeTypes.js';
 
 const UNKNOWN: Presence = { state: 'unknown' };
 
@@ -101,6 +101,7 @@ interface ChatLine {
   readonly presence: Presence;
   readonly mark: number;
   readonly isBlocked: boolean;
+  readonly lastIsBlocked: boolean;
 }
 
 interface ShownLine {
@@ -126,6 +127,7 @@ function viewChatList(): (state: State) => readonly ChatView[] {
         presence: state.presence.get(other?.userId ?? '') ?? UNKNOWN,
         mark: myMark(state, room),
         isBlocked: state.blocked.has(other?.userId ?? ''),
+        lastIsBlocked: state.blocked.has(last?.senderId ?? ''),
       });
       const isAsBefore = before?.line === line;
       const view = isAsBefore ? before.view : reuseIfSame(before?.view, chatView(line, room.chat));
@@ -142,12 +144,13 @@ const compareChats = (a: ChatView, b: ChatView): number =>
   compare(a.roomId, b.roomId);
 
 function chatView(line: ChatLine, chat: NonNullable<RoomState['chat']>): ChatView {
-  const { room, other, sender, lastMessage, presence, mark, isBlocked } = line;
+  const { room, other, sender, lastMessage, presence, mark, isBlocked, lastIsBlocked } = line;
   return {
     ...chat,
     ...(other && { other }),
     ...(sender && { sender }),
     lastMessage,
+    ...(lastIsBlocked && { lastIsBlocked: true as const }),
     unread: countUnread(windowsOf(room), mark, lastMessage?.seq ?? 0),
     mentions: (chat.mentions ?? []).filter((seq) => seq > mark),
     presence,
@@ -211,6 +214,10 @@ function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): En
 
 type StoredEntry = Extract<Entry, { readonly state: 'stored' }>;
 
+/** The ids of those whom a happening names. */
+export const namedBy = (happening: Happening): string[] =>
+  'userId' in happening ? [happening.by, happening.userId] : [happening.by];
+
 /** Makes views of one room; unchanged parts are the same objects as in the last one. */
 export function viewRoom(roomId: string): View<State, RoomView> {
   /** The entry of each stored message. */
@@ -254,6 +261,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       entries: [...stored, ...unsentIn(state, room)],
       history: historyOf(room, messages[0]),
       happenings: room.happenings,
+      named: usersOf(state, new Set(room.happenings.flatMap(namedBy))),
       myMark: myMark(state, room),
       otherMark: mark,
     };

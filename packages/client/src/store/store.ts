@@ -208,6 +208,8 @@ class ClientStore implements Store {
       // The chat is not in the fetched pages, but is now the newest.
       if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
     });
+    for (const name of ['add member', 'remove member', 'change role', 'change group'] as const)
+      client.on(name, ({ roomId }) => this.#people.lookUpSenders(roomId));
     client.on('add friend', ({ friend: { userId } }) => this.#fetchChatsWith(userId));
     client.on('remove friend', ({ userId }) => this.#fetchChatsWith(userId));
   }

@@ -46,6 +46,8 @@ export interface ChatView extends ChatInfo {
   /** Of a private chat the other member; after their erasure `erased`, without a name. */
   readonly other?: User;
   readonly lastMessage: Message | null;
+  /** The last message is from somebody whom this user has blocked. */
+  readonly lastIsBlocked?: true;
   /** Who sent the last message, as soon as that is known. */
   readonly sender?: User;
   /** Messages beyond this user's mark. */
@@ -133,7 +135,13 @@ export type HistoryState =
 /** What changed in a group. */
 export type GroupChange =
   | { readonly kind: 'joined' | 'left'; readonly userId: string }
-  | { readonly kind: 'role'; readonly userId: string; readonly role: NonNullable<Chat['role']> }
+  | {
+      readonly kind: 'role';
+      readonly userId: string;
+      readonly role: NonNullable<Chat['role']>;
+      /** Nobody chose them: they came next when the last owner left. */
+      readonly inherited?: true;
+    }
   /** The name is given only where it is the name that changed. */
   | { readonly kind: 'changed'; readonly name?: string };
 
@@ -166,6 +174,8 @@ export interface RoomView {
    * made: the server keeps no list for members.
    */
   readonly happenings: readonly Happening[];
+  /** Those whom `happenings` name, as far as they are known: also who is no member any more. */
+  readonly named: readonly User[];
   /** The `seq` up to which this user has read, on this device or another. */
   readonly myMark: number;
   /** The `seq` up to which all others have read; 0 in a group of more than 32. */
