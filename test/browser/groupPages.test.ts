@@ -204,7 +204,8 @@ describe('Groups in the web chat', function () {
     await look(carl, 'leave-phone');
     await dialog(carl).getByRole('button', { name: 'Leave group' }).tap();
     await carl.composer.waitFor({ state: 'hidden' });
-    await carl.page.getByText('You are not in this group anymore.').waitFor();
+    await carl.page.getByText('You are no longer in this group.').waitFor();
+    expect(await carl.page.getByText(/ members?$/).count(), 'a number of members').to.equal(0);
     await ann.page.getByText('2 members').waitFor();
     await bob.chat('Rowing').click();
     await bob.composer.waitFor();
