@@ -277,8 +277,8 @@ describe('An installation from the package', function () {
     const to = machine.at('var/backups/locked');
     mkdirSync(join(to, '20250101T000000Z/unfinished'), { recursive: true });
     const { status, stderr } = spawnSync(
-      'flock',
-      [join(to, '.lock'), machine.at('opt/parley/deploy/backup.sh'), to],
+      'bash',
+      ['-c', 'flock "$1/.lock" "$0" "$1"', machine.at('opt/parley/deploy/backup.sh'), to],
       { env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley') }, encoding: 'utf8' },
     );
     expect([status, stderr]).to.deep.equal([1, `another backup into ${to} is running: wait for its end\n`]);
