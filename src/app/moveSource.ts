@@ -16,8 +16,8 @@ import { hasVault, vaultFileOf } from '../vault/openVault.js';
 import { openFileRows, type VaultRows } from '../vault/vaultTables.js';
 import { appendFence } from '../writer/takeOver.js';
 import { DataDirInUse, DataDirMismatch, findMoved, markMoved, openDataDir } from './dataDir.js';
-import { MoveError, placeOf } from './moveTarget.js';
-import { engineOf } from './openStores.js';
+import { MoveError } from './moveTarget.js';
+import { engineOf, placeOf } from './openStores.js';
 import { checkNoServer } from './restore.js';
 
 /** A system that is to be moved. No server runs on it until it is closed. */

@@ -19,8 +19,8 @@ import {
   type VaultTable,
 } from '../vault/vaultTables.js';
 import { findMove, type MovedLog, type MoveSource, openSource } from './moveSource.js';
-import { MoveError, type MoveTarget, openTarget, placeOf, type TargetLog } from './moveTarget.js';
-import { checkLogIsNewest, engineOf } from './openStores.js';
+import { MoveError, type MoveTarget, openTarget, type TargetLog } from './moveTarget.js';
+import { checkLogIsNewest, engineOf, placeOf } from './openStores.js';
 
 /** Of the nodes that run: the log has the epochs of leases, and nothing else of it outlives a stop. */
 const OF_NODES = new Set(CLUSTER_COLLECTIONS);

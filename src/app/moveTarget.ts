@@ -13,6 +13,7 @@ import { openSqliteVaultStore, vaultFileOf } from '../vault/openVault.js';
 import { openFileRows, type VaultRows } from '../vault/vaultTables.js';
 import { createPrivate, namesIn } from './backup.js';
 import { arrivingOf, type DataDirLock, lockDataDir, readMoveMark, writeMoveMark } from './dataDir.js';
+import { placeOf } from './openStores.js';
 
 /** The system cannot be moved. The message says what to do. */
 export class MoveError extends Error {
@@ -47,12 +48,6 @@ export interface MoveTarget {
   open(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** Where an engine lies, for people: without a password. */
-export const placeOf = (engine: Engine): string =>
-  engine.kind === 'sqlite'
-    ? resolve(engine.dataDir)
-    : engine.url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^@/]*@)?([^?]*).*$/, '$1$2');
 
 /** Opens the place to which a system is moved. */
 export async function openTarget(engine: Engine): Promise<MoveTarget> {

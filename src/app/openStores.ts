@@ -1,4 +1,7 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Logger } from 'pino';
+import { isDatabaseUnreachable } from '../base/errors.js';
 import { type AttemptLimit, createMemoryAttemptLimit } from '../base/rateLimits.js';
 import type { Config } from '../base/settings.js';
 import type { NodeId } from '../cluster/bus.js';
@@ -53,7 +56,7 @@ export interface Stores {
  * `MasterKeyError`, `VaultUnavailable`, or what the database's driver throws.
  */
 export async function openStores({ config, logger, closers }: Host, node: NodeId): Promise<Stores> {
-  const { log: opening, ...rest } = await beginEngine(config, node, closers);
+  const { log: opening, ...rest } = await beginEngine({ config, logger, closers }, node);
   const masterKey = await findMasterKey(config);
   const [log, vault] = await openBoth(
     opening(),
@@ -120,7 +123,10 @@ interface Part {
 }
 
 /** All of the engine but the log, which the result opens. */
-async function beginEngine(config: Config, node: NodeId, closers: Closers) {
+async function beginEngine(
+  { config, logger, closers }: Pick<Host, 'config' | 'logger'> & Pick<Host, 'closers'>,
+  node: NodeId,
+) {
   // Before the first file of the directory is touched, and released when the last is closed.
   const lock = await openDataDir(config);
   closers.add(() => lock.release());
@@ -128,7 +134,17 @@ async function beginEngine(config: Config, node: NodeId, closers: Closers) {
   if (location.kind === 'sqlite') prepareFiles(config);
   const predecessor = recordNode(config.DATA_DIR, node);
   const attemptLimit = await openAttemptLimit(location, config.AUTH_RATE_LIMIT, closers);
-  return { location, predecessor, attemptLimit, log: () => openLog(location, config.PARTITIONS) };
+  return { location, predecessor, attemptLimit, log: () => openOrCreateLog(config, logger) };
+}
+
+/** Says if it has created the log: a mistake in the name of a directory or database would start a second system. */
+async function openOrCreateLog(config: Config, logger: Logger): Promise<EventLog> {
+  const location = engineOf(config);
+  const onCreated = (): void => logger.info(`created a new log in ${placeOf(location)}`);
+  const isFirstStart = location.kind === 'sqlite' && existsSync(firstStartOf(config.DATA_DIR));
+  const log = await openLog(location, config.PARTITIONS, onCreated);
+  if (isFirstStart) onCreated();
+  return log;
 }
 
 /** The master key of these settings. Only a new system, without a vault, makes one. */
@@ -146,6 +162,26 @@ export const engineOf = ({
   DATA_DIR: dataDir,
 }: Pick<Config, 'MONGO_URL' | 'DATA_DIR'>): Engine =>
   url === undefined ? { kind: 'sqlite', dataDir } : { kind: 'mongodb', url };
+
+/** Where an engine lies, for people: without a password. */
+export const placeOf = (engine: Engine): string =>
+  engine.kind === 'sqlite'
+    ? resolve(engine.dataDir)
+    : engine.url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^@/]*@)?([^?]*).*$/, '$1$2');
+
+/**
+ * Says in one line that the database of a setting cannot be reached, and what to do. Undefined for any other error, and
+ * without a database.
+ */
+export function explainUnreachable(
+  error: unknown,
+  url: string | undefined,
+  setting: 'MONGO_URL' | '--to' = 'MONGO_URL',
+): string | undefined {
+  if (url === undefined || !isDatabaseUnreachable(error)) return undefined;
+  const place = placeOf({ kind: 'mongodb', url });
+  return `${setting}: the database ${place} cannot be reached: ${error.message}; start it, or correct ${setting}`;
+}
 
 async function openAttemptLimit(
   location: Engine,

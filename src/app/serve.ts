@@ -9,6 +9,7 @@ import { MasterKeyError } from '../vault/masterKey.js';
 import { DataDirInUse, DataDirMismatch } from './dataDir.js';
 import { STOP_SIGNALS, StopSignals } from './lifecycle.js';
 import { createLogger, LogOutput, loadPrettyFormat } from './logOutput.js';
+import { explainUnreachable } from './openStores.js';
 import { startSystem } from './system.js';
 
 /** A stop that takes longer is cut off: by default, Docker kills a process 10 s after SIGTERM. */
@@ -82,8 +83,10 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
   const logger = createLogger(output, 'info');
   let stop: () => Promise<void> = async () => {};
   stopOnSignal(logger, () => stop());
+  let databaseUrl: string | undefined;
   try {
     const config = readConfig(env);
+    databaseUrl = config.MONGO_URL;
     if (config.LOG_FORMAT === 'pretty') output.format = await loadPrettyFormat(process.stdout.isTTY);
     logger.level = config.LOG_LEVEL;
     if (config.BCRYPT_COST < 10)
@@ -95,7 +98,8 @@ export async function serve(env: NodeJS.ProcessEnv): Promise<void> {
     if (system.url !== undefined) printWelcome(system.url, process.stderr);
   } catch (error) {
     const isExplained = SELF_EXPLANATORY.some((kind) => error instanceof kind);
-    if (isExplained) logger.fatal(messageOf(error));
+    const unreachable = explainUnreachable(error, databaseUrl);
+    if (isExplained || unreachable !== undefined) logger.fatal(unreachable ?? messageOf(error));
     else logger.fatal({ err: error }, `cannot start: ${messageOf(error)}`);
     process.exitCode = 1;
     process.exit();

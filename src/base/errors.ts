@@ -163,11 +163,15 @@ const BROKEN_SOCKET_CODES: ReadonlySet<unknown> = new Set([
   'ETIMEDOUT',
 ]);
 
+/** Returns true if the error is the MongoDB driver's for a server that it does not reach. */
+export const isDatabaseUnreachable = (error: unknown): error is Error =>
+  error instanceof Error && UNREACHABLE_ERRORS.has(error.name);
+
 /** Returns true if a store is temporarily unavailable: neither the request nor this program is at fault. */
 export const isOutage = (error: unknown): error is Error =>
   error instanceof VaultUnavailable ||
-  (error instanceof Error &&
-    (UNREACHABLE_ERRORS.has(error.name) || ('code' in error && BROKEN_SOCKET_CODES.has(error.code))));
+  isDatabaseUnreachable(error) ||
+  (error instanceof Error && 'code' in error && BROKEN_SOCKET_CODES.has(error.code));
 
 /**
  * This node does not own the partition, or owns it no more. Nothing was done: send the command to the owner.

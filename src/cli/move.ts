@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Moved, MoveStep } from '../app/moveSystem.js';
-import { engineOf } from '../app/openStores.js';
+import { engineOf, explainUnreachable } from '../app/openStores.js';
 import { messageOf } from '../base/errors.js';
 import { ConfigError, readConfig } from '../base/settings.js';
 import type { Engine } from '../projections/store/engine.js';
@@ -46,9 +46,14 @@ export function addMove(program: Command, env: NodeJS.ProcessEnv): void {
       };
       const moved = await moveSystem(config, to, { onProgress, onStep })
         .catch((cause: unknown) => {
+          const unreachable =
+            to.kind === 'mongodb'
+              ? explainUnreachable(cause, to.url, '--to')
+              : explainUnreachable(cause, config.MONGO_URL);
           // Before the first step nothing was changed.
-          if (step === undefined) throw cause;
-          throw new Error(`${messageOf(cause)}; ${whereItIs(step)}`, { cause });
+          if (step === undefined && unreachable === undefined) throw cause;
+          const where = step === undefined ? [] : [whereItIs(step)];
+          throw new Error([unreachable ?? messageOf(cause), ...where].join('; '), { cause });
         })
         .finally(() => bar.stop());
       for (const line of linesOf(moved, to)) printLine(line);

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander';
+import { explainUnreachable } from '../app/openStores.js';
 import { messageOf, ParleyError } from '../base/errors.js';
 import { addAsOf, addCheckLog, addExport, addReplay, addVerify } from './audit.js';
 import { addKey, addSigningKey } from './keys.js';
@@ -47,7 +48,7 @@ export async function parley(args: readonly string[], env: NodeJS.ProcessEnv): P
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    process.stderr.write(`parley: ${messageOf(error)}\n`);
+    process.stderr.write(`parley: ${explainUnreachable(error, env.MONGO_URL) ?? messageOf(error)}\n`);
     // What was asked for is not there to be asked for, such as a partition that the log does not have.
     process.exitCode = error instanceof ParleyError && error.code === 'bad_request' ? 2 : 1;
   }

@@ -39,16 +39,18 @@ export interface MongoLogOptions {
   readonly url: string;
   /** The partitions of a new log; default 8. An existing log must have this number. */
   readonly partitions?: number;
+  /** Called if this call has created the log. */
+  readonly onCreated?: () => void;
 }
 
 /**
  * Opens the log in MongoDB: one collection, whose `_id` is the place of a commit and the only index. Throws
  * `LogMismatch` if the log differs from the options or is not whole yet, or the driver's error if the server does not answer.
  */
-export async function openMongoLog({ url, partitions }: MongoLogOptions): Promise<EventLog> {
+export async function openMongoLog({ url, partitions, onCreated }: MongoLogOptions): Promise<EventLog> {
   const client = connectMongoLog(url);
   try {
-    const meta = await openMongoMeta(client.db(), partitions ?? 8);
+    const meta = await openMongoMeta(client.db(), partitions ?? 8, onCreated);
     checkWhole(meta);
     checkLogMeta(meta, partitions);
     return new MongoLog(meta, client);

@@ -94,13 +94,19 @@ export async function readMongoMeta(db: Db): Promise<MongoLogMeta | null> {
   return metaIn(db).findOne({ _id: 'log' });
 }
 
-/** As `readMongoMeta`. Creates a log with `partitions` if there is none. */
-export async function openMongoMeta(db: Db, partitions: number): Promise<MongoLogMeta> {
+/** As `readMongoMeta`. Creates a log with `partitions` if there is none, and then calls `onCreated`. */
+export async function openMongoMeta(
+  db: Db,
+  partitions: number,
+  onCreated = (): void => {},
+): Promise<MongoLogMeta> {
   const there = await readMongoMeta(db);
   if (there) return there;
   const made = newMeta(partitions);
   // If it is not inserted, another node has created the log first.
-  return (await insertMongoMeta(db, made)) ? made : openMongoMeta(db, partitions);
+  if (!(await insertMongoMeta(db, made))) return openMongoMeta(db, partitions, onCreated);
+  onCreated();
+  return made;
 }
 
 /** Stores the description of a log. Returns false if the database has one. */

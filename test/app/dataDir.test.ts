@@ -10,6 +10,7 @@ import { Newcomer } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { freshDatabase, mongoUrl } from '../support/mongo.js';
+import { parley } from '../support/parley.js';
 import { signUp } from '../support/people.js';
 import { DidNotStart, type ServerOptions, type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
@@ -150,6 +151,15 @@ describe('A data directory', function () {
     expect(contentsOf(dataDir)).to.deep.equal(before);
   });
 
+  it('gets a new log once, and the start says where', async () => {
+    const server = await startServer({ engine: 'sqlite' });
+    expect(server.log).to.include(`"created a new log in ${server.dataDir}"`);
+    await server.stop();
+    await server.start();
+    expect(server.log).not.to.include('created a new log');
+    await server.kill();
+  });
+
   it('that cannot be written to stops the start with one line that names it', async () => {
     const dataDir = tempDir();
     mkdirSync(join(dataDir, 'lock'));
@@ -203,6 +213,30 @@ describe('A database of MongoDB', () => {
       expect(databases.map(({ name }) => name)).not.to.include(`${client.db().databaseName}_vault`);
       await client.close();
     });
+
+  it('that cannot be reached stops the start with one line that names the setting and hides the password', async () => {
+    const MONGO_URL = 'mongodb://ada:secret@127.0.0.1:1/parley';
+    const dataDir = tempDir();
+    const why =
+      'the database mongodb://127.0.0.1:1/parley cannot be reached: connect ECONNREFUSED 127.0.0.1:1; start it, or correct';
+    expect(await refusal({ dataDir, env: { MONGO_URL } })).to.equal(`MONGO_URL: ${why} MONGO_URL`);
+    const { code, err } = await parley(['audit', 'check-log'], { DATA_DIR: dataDir, MONGO_URL });
+    expect({ code, err }).to.deep.equal({ code: 1, err: `parley: MONGO_URL: ${why} MONGO_URL\n` });
+    const server = await startServer({ engine: 'sqlite' });
+    await server.stop();
+    const moved = await parley(['move', '--to', MONGO_URL], { DATA_DIR: server.dataDir });
+    expect(moved).to.deep.equal({ code: 1, out: '', err: `parley: --to: ${why} --to\n` });
+  });
+
+  it('gets a new log once, and the node that creates it says where', async () => {
+    const MONGO_URL = await freshDatabase();
+    const server = await startServer({ engine: 'mongodb', env: { MONGO_URL } });
+    expect(server.log).to.match(/"created a new log in mongodb:\/\/[^"]+"/);
+    await server.stop();
+    await server.start();
+    expect(server.log).not.to.include('created a new log');
+    await server.kill();
+  });
 
   it('whose master key is missing stops the start, and no other key is made', async () => {
     const MONGO_URL = await freshDatabase();

@@ -79,12 +79,15 @@ async function openDatabase(url: string): Promise<ProjectorEngine> {
   };
 }
 
-/** Opens the log, or creates it with this number of partitions. Throws the errors of the log. */
-export function openLog(engine: Engine, partitions?: number): Promise<EventLog> {
+/**
+ * Opens the log, or creates it with this number of partitions. In a database, `onCreated` is then called: several nodes
+ * may start at once, and one of them creates it. Throws the errors of the log.
+ */
+export function openLog(engine: Engine, partitions?: number, onCreated = (): void => {}): Promise<EventLog> {
   const asked = partitions === undefined ? {} : { partitions };
   return engine.kind === 'sqlite'
     ? openSqliteLog({ file: logFileOf(engine.dataDir), ...asked })
-    : mongoLog({ url: engine.url, ...asked });
+    : mongoLog({ url: engine.url, onCreated, ...asked });
 }
 
 /** Opens rows that another thread folds, for reads in this thread. */
