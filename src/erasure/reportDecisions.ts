@@ -65,6 +65,19 @@ export class Moderation {
     return this.deps.reads.reports.page(state, page, await this.#present());
   }
 
+  /** The first reported message of each report, as it is now; undefined for a report that names no message. */
+  firstMessages(reports: readonly Report[]): Promise<(Message | undefined)[]> {
+    const { queries } = this.deps.reads;
+    const firstOf = async (report: Report): Promise<Message | undefined> => {
+      const { roomId, seqs: [seq] = [] } = report;
+      if (roomId === undefined || seq === undefined) return undefined;
+      const view = await this.#viewOf(report, roomId, []);
+      const { messages } = await queries.messages(roomId, { after: seq - 1, limit: 1 }, [], view);
+      return messages.find((message) => message.seq === seq);
+    };
+    return Promise.all(reports.map(firstOf));
+  }
+
   /** The report with the reported messages, and the 5 before and after each, as far as the reporter could see them. */
   async view(reportId: string): Promise<ReportView> {
     const at = await this.#present();
@@ -191,12 +204,18 @@ export class Moderation {
     return Promise.all(Array.from({ length: log.partitions }, (_, partition) => sizeOf(partition)));
   }
 
+  /** The part of the room that the reporter could see. */
+  async #viewOf({ reporter }: Report, roomId: RoomId, at: readonly Moment[]) {
+    if (!isGroupId(roomId)) return {};
+    const membership = await this.deps.reads.queries.groups.membership(roomId, reporter, at);
+    return viewOf(membership ?? { isMember: false, periods: [] });
+  }
+
   async #messagesAround(report: Report, at: readonly Moment[]): Promise<Message[]> {
-    const { roomId, seqs = [], reporter } = report;
+    const { roomId, seqs = [] } = report;
     if (roomId === undefined) return [];
     const { queries } = this.deps.reads;
-    const membership = isGroupId(roomId) ? await queries.groups.membership(roomId, reporter, at) : undefined;
-    const view = isGroupId(roomId) ? viewOf(membership ?? { isMember: false, periods: [] }) : {};
+    const view = await this.#viewOf(report, roomId, at);
     const found = new Map<number, Message>();
     for (const seq of seqs) {
       const first = Math.max(0, seq - CONTEXT_MESSAGES - 1);

@@ -34,8 +34,15 @@ const ReportShown = z
   })
   .meta({ id: 'Report' });
 
+/** The code points of a message that the list of reports shows. */
+const EXCERPT_CHARACTERS = 100;
+
+const First = z.strictObject({ senderId: z.string(), excerpt: z.string().nullable() }).meta({
+  description: `Who wrote the first reported message, and its first ${EXCERPT_CHARACTERS} characters; null if it was deleted.`,
+});
+
 export const ReportsAnswer = z.strictObject({
-  reports: z.array(ReportShown),
+  reports: z.array(ReportShown.extend({ first: First.exactOptional() }).meta({ id: 'ListedReport' })),
   next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
 });
 
@@ -66,6 +73,13 @@ function show({ reporter, seqs: _, evidence: __, messageIds, decided, ...report 
   };
 }
 
+function excerptOf(first: z.infer<typeof Message> | undefined): { first?: z.infer<typeof First> } {
+  if (!first) return {};
+  const { senderId, message } = first;
+  const excerpt = message === null ? null : [...message].slice(0, EXCERPT_CHARACTERS).join('');
+  return { first: { senderId, excerpt } };
+}
+
 export interface ModerationParts {
   readonly moderation: Moderation;
   readonly commands: CommandRouter;
@@ -93,7 +107,11 @@ export function mountModeration(
       const { reports, ...rest } = await moderation.list(state, page);
       // A checked query has strings only.
       await recordLook(userId, 'reports', ctx.query as Record<string, string>);
-      ctx.body = { reports: reports.map(show), ...rest };
+      const firsts = await moderation.firstMessages(reports);
+      ctx.body = {
+        reports: reports.map((report, i) => ({ ...show(report), ...excerptOf(firsts[i]) })),
+        ...rest,
+      };
     }),
   });
 

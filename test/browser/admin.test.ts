@@ -107,7 +107,7 @@ describe('The page of moderators and admins', function () {
     await open(mia);
     await page.getByText('1 report, oldest first.').waitFor();
     await screenshot(page, 'admin-reports');
-    await page.getByRole('link', { name: /2 messages.*about buy this.*by cleo/ }).click();
+    await page.getByRole('link', { name: /bob, 2 messages.*“buy this” · about buy this.*by cleo/ }).click();
     await page.getByText('said before').waitFor();
     const reported = page.locator('[data-reported="true"]');
     expect(await reported.locator('.text').allTextContents()).to.deep.equal(['buy this', 'buy that']);

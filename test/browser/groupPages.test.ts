@@ -179,6 +179,21 @@ describe('Groups in the web chat', function () {
     ).to.equal(true);
   });
 
+  it('say who owns them next, before their only owner leaves and after', async () => {
+    const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
+    await group(ann, 'Skating', [bob, carl]);
+    await carl.chat('Skating').click();
+    await carl.composer.waitFor();
+    await ann.page.getByRole('button', { name: 'Chat menu' }).last().click();
+    await menuItem(ann.page, 'Leave group').click();
+    await dialog(ann).getByText(`${bob.name} becomes the owner. To choose somebody else`).waitFor();
+    await dialog(ann).getByRole('button', { name: 'Leave group' }).click();
+    await carl.page.getByText(`${bob.name} is now an owner, because the last owner left.`).waitFor();
+    const lines = carl.page.locator('.happening');
+    await lines.filter({ hasText: `${ann.name} left.` }).waitFor();
+    expect(await lines.filter({ hasText: ' made ' }).count()).to.equal(0);
+  });
+
   it('are left by a member, and closed by an owner', async () => {
     const [ann, bob, carl] = [await somebody(), await somebody(), await somebody(PHONE)];
     await group(ann, 'Rowing', [bob, carl]);
@@ -189,7 +204,8 @@ describe('Groups in the web chat', function () {
     await look(carl, 'leave-phone');
     await dialog(carl).getByRole('button', { name: 'Leave group' }).tap();
     await carl.composer.waitFor({ state: 'hidden' });
-    await carl.page.getByText('You are not in this group anymore.').waitFor();
+    await carl.page.getByText('You are no longer in this group.').waitFor();
+    expect(await carl.page.getByText(/ members?$/).count(), 'a number of members').to.equal(0);
     await ann.page.getByText('2 members').waitFor();
     await bob.chat('Rowing').click();
     await bob.composer.waitFor();

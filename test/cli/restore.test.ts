@@ -124,7 +124,7 @@ for (const engine of allEngines)
         const { code, out, err } = await restore();
         expect({ code, err }).to.deep.equal({ code: 0, err: '' });
         expect(out).to.match(
-          /^the read models are deleted;.*\ngeneration \d+ .*\nhistory [0-9a-f-]{36} began;/,
+          /^(DATA_DIR \(\/.*\)|the database of MONGO_URL): the read models are deleted;.*\ngeneration \d+ .*\nhistory [0-9a-f-]{36} began;/,
         );
         expect(out).to.match(/\nthe log records the new history as HistoryBegun; start the servers\n$/);
         const accepted = out.match(/^partition \d lacked events that were signed/gm) ?? [];

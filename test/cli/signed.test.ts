@@ -31,6 +31,7 @@ for (const engine of commandEngines)
     it('is exported, and verified without a database and settings', async () => {
       const ran = await parley(['audit', 'export', bundle('first')], env);
       expect(ran).to.include({ code: 0, err: '' });
+      expect(ran.out).to.match(/: \d+ events of 1 partition\n$/);
       const { code, out } = await parley(['audit', 'verify', '--bundle', bundle('first')]);
       expect(code).to.equal(0);
       expect(out).to.match(/verified: nothing is wrong\n$/);

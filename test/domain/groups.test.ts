@@ -79,6 +79,8 @@ class Story {
     return member ? windowsOf(member) : [];
   }
   types = () => this.events.map(({ type }) => type);
+  roleChanges = () =>
+    this.events.flatMap((event) => (event.type === 'MemberRoleChanged' ? [event.data] : []));
 }
 
 describe('a group', () => {
@@ -203,7 +205,10 @@ describe('a group', () => {
       group[end](ada);
       expect(group.roleOf(eve)).to.equal('owner');
       expect(group.types().slice(-2)).to.deep.equal(['MemberRoleChanged', 'MemberLeft']);
+      // Nobody chose her, whatever `by` says.
+      expect(group.roleChanges().at(-1)).to.deep.include({ userId: eve, inherited: true });
       group.promote(eve, dan, 'member');
+      expect(group.roleChanges().at(-1)).not.to.have.property('inherited');
       group.leave(bob);
       group.add(eve, bob);
       group[end](eve);

@@ -31,6 +31,8 @@ export interface Report {
   readonly category: string;
   readonly note?: string | null;
   readonly decided?: ReportDecided;
+  /** In lists: who wrote the first reported message, and how it begins; null if it was deleted. */
+  readonly first?: { readonly senderId: string; readonly excerpt: string | null };
 }
 
 /** A report with the messages around it. */

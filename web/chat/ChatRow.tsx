@@ -142,6 +142,15 @@ function Preview({ chat, isMine, draft }: LineProps) {
   );
 }
 
+/** A longer name leaves no room for the text behind it. */
+const PREVIEW_NAME_CODE_POINTS = 20;
+
+function shortened(name: string): string {
+  const codePoints = Array.from(name);
+  const isLong = codePoints.length > PREVIEW_NAME_CODE_POINTS;
+  return isLong ? `${codePoints.slice(0, PREVIEW_NAME_CODE_POINTS).join('').trim()}…` : name;
+}
+
 function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
   const { lastMessage, lastIsBlocked, other, sender } = chat;
   if (!lastMessage) return <>{text('chat.noMessages')}</>;
@@ -155,7 +164,7 @@ function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMin
         ? `${text('chat.you')}: `
         : name !== undefined && (
             <>
-              <bdi class="by">{name}</bdi>
+              <bdi>{shortened(name)}</bdi>
               {': '}
             </>
           )}

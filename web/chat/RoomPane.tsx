@@ -93,8 +93,8 @@ function subtitle({ other, typing, isMember, chat: info }: RoomView, chat: ChatV
   if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
   const [first] = typing;
   if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });
-  if (info && !isMember) return text('reason.not_member');
-  return info ? text('group.count', { count: info.members ?? 0 }) : '';
+  // Who has left sees no number of members; a line at the end says that they have left.
+  return info && isMember ? text('group.count', { count: info.members ?? 0 }) : '';
 }
 
 /** What stands in place of the message field until this user has decided about the other. */

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 /**
  * Each open dialog, menu and picker has a step of its own in the history, so that the Back button of a phone closes it
@@ -39,7 +39,8 @@ addEventListener('popstate', () => {
 export function useBackCloses(onBack: () => void): void {
   const latest = useRef(onBack);
   latest.current = onBack;
-  useEffect(() => {
+  // At once: Back may be pressed as soon as the box is seen.
+  useLayoutEffect(() => {
     const close = (): void => latest.current();
     open.push(close);
     if (boxesOf(history.state) < open.length)

@@ -1,7 +1,8 @@
 import type { ChatView, RequestInput, Store, User } from '@parley/client';
-import { chatName } from '../ui/displayName.js';
+import { chatName, displayName } from '../ui/displayName.js';
 import { text } from '../ui/texts.js';
 import type { ChatActions } from './chatContext.js';
+import { fetchMembers } from './groups/members.js';
 import type { MenuItem } from './Menu.js';
 import { addSeen } from './people/newFriends.js';
 
@@ -76,7 +77,7 @@ function safetyItems(chat: ChatView, actions: ChatActions): readonly MenuItem[] 
 }
 
 function leaveItem(chat: ChatView, actions: ChatActions): MenuItem {
-  return { label: text('group.leave'), isDanger: true, run: () => askToLeave(actions, chat) };
+  return { label: text('group.leave'), isDanger: true, run: () => void askToLeave(actions, chat) };
 }
 
 /** Adds a friend, whom the list of friends then does not show as new. */
@@ -100,18 +101,39 @@ export const askToBlock = ({ store, dialogs }: ChatActions, userId: string, name
     },
   });
 
+/** What happens to a group when this user leaves it: who becomes its owner, if they are the only one. */
+async function afterLeaving(
+  { store, session }: ChatActions,
+  { roomId, role }: Pick<ChatView, 'roomId' | 'role'>,
+): Promise<string> {
+  const keep = text('group.leaveText');
+  if (role !== 'owner') return keep;
+  const members = await fetchMembers(store, roomId);
+  const others = members.filter(({ user }) => user.userId !== session.user.userId);
+  if (others.some((member) => member.role === 'owner')) return keep;
+  // They come in the order of joining, as the server chooses.
+  const next = others.find((member) => member.role === 'admin') ?? others[0];
+  if (!next) return keep;
+  const state = next.user.suspended ? 'suspended' : 'other';
+  return `${text('group.leaveOwnerText', { name: displayName(next.user), state })} ${keep}`;
+}
+
 /** Asks whether to leave a group. */
-export const askToLeave = (
-  { store, dialogs }: ChatActions,
-  { roomId, name }: Pick<ChatView, 'roomId' | 'name'>,
-): void =>
+export async function askToLeave(
+  actions: ChatActions,
+  chat: Pick<ChatView, 'roomId' | 'name' | 'role'>,
+): Promise<void> {
+  const { store, dialogs } = actions;
+  const { roomId, name } = chat;
+  const after = await afterLeaving(actions, chat).catch(() => text('group.leaveUnknownOwnerText'));
   dialogs.open({
     name: 'question',
     question: {
       title: text('group.leaveTitle', { name: name ?? '' }),
-      text: text('group.leaveText'),
+      text: after,
       action: text('group.leave'),
       run: () => store.request('leave group', { roomId }),
       onDone: dialogs.close,
     },
   });
+}

@@ -20,6 +20,7 @@ import {
  */
 
 const at = z.int().min(0);
+const inherited = z.literal(true).exactOptional();
 const change = { roomId: z.string(), by: z.string(), at };
 
 export const changeGroupPush = push('change group', {
@@ -47,8 +48,8 @@ export const removeMemberPush = push('remove member', {
 
 export const changeRolePush = push('change role', {
   isStored: true,
-  data: z.strictObject({ ...change, userId: z.string(), role: RoleName }),
-  note: 'A member of a group of mine has another role.',
+  data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
+  note: 'A member of a group of mine has another role. `inherited`: they were not chosen. The last owner is about to leave.',
 });
 
 const groupText = (roomId: RoomId, field: keyof GroupTexts) => ({
@@ -196,14 +197,15 @@ export const MemberLeft = event('MemberLeft', roomStream, {
       : `${who(by)} removed ${who(userId)} from group ${roomId}`,
 });
 
+/** `inherited`: the last owner, `by` or somebody whom `by` removes, leaves by the next event. */
 export const MemberRoleChanged = event('MemberRoleChanged', roomStream, {
-  data: z.strictObject({ ...change, userId: z.string(), role: RoleName }),
+  data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
   evolve: inGroup((group, { data: { userId, role } }) => withMember(group, userId, { role })),
-  push: ({ data: { roomId, userId, role, by, at } }, { members }) => [
-    changeRolePush.of({ to: members, room: roomId, data: () => ({ roomId, userId, role, by, at }) }),
-  ],
-  line: ({ data: { roomId, userId, role, by } }, { who }) =>
-    `${who(userId)} is ${role} of group ${roomId} now, by ${who(by)}`,
+  push: ({ data }, { members }) => [changeRolePush.of({ to: members, room: data.roomId, data: () => data })],
+  line: ({ data: { roomId, userId, role, by, inherited } }, { who }) =>
+    inherited
+      ? `${who(userId)} is ${role} of group ${roomId} now, because the last owner leaves`
+      : `${who(userId)} is ${role} of group ${roomId} now, by ${who(by)}`,
 });
 
 const withMember = (group: Group, ...change: Parameters<GroupMembers['with']>): Group => ({

@@ -260,7 +260,12 @@ export function leave(group: Group, userId: UserId, by: UserId): NewEventOf<stri
   if (members.roleOf(userId) === 'owner' && members.owners === 1) {
     const next = members.oldest('admin', userId) ?? members.oldest('member', userId);
     if (next !== undefined)
-      events.push(MemberRoleChanged.of(roomId, { roomId, by, at: lastSeq, userId: next, role: 'owner' }));
+      events.push(
+        MemberRoleChanged.of(roomId, {
+          ...{ roomId, by, at: lastSeq, userId: next, role: 'owner' },
+          inherited: true,
+        }),
+      );
   }
   return [...events, MemberLeft.of(roomId, left)];
 }

@@ -60,6 +60,12 @@ describe('what a store notes of a group', () => {
     ]);
   });
 
+  it('is who came next as the owner, apart from whom an owner chose', () => {
+    const next = { roomId, userId: 'ben', role: 'owner', by: 'ada', at: 1, inherited: true } as const;
+    const { roomId: _, ...kept } = next;
+    expect(happenings(push(group('GROUP'), 'change role', next))).to.deep.equal([{ kind: 'role', ...kept }]);
+  });
+
   it('is nothing of a chat of two', () => {
     expect(happenings(told(group('PRIVATE')))).to.deep.equal([]);
   });

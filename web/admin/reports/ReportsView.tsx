@@ -75,7 +75,7 @@ function ReportPages({ state }: { readonly state: State }) {
 }
 
 function ReportLine({ report }: { readonly report: Report }) {
-  const { reportId, reportedAt, reporterId, category, note } = report;
+  const { reportId, reportedAt, reporterId, category, note, first } = report;
   return (
     <a href={addressOf('reports', { id: reportId })}>
       <span class="badge warning">{category}</span>
@@ -83,7 +83,7 @@ function ReportLine({ report }: { readonly report: Report }) {
         <ReportSubject report={report} />
       </span>
       <span class="note quiet" dir="auto">
-        {note ?? ''}
+        {[first?.excerpt ? `“${first.excerpt}”` : '', note ?? ''].filter((text) => text !== '').join(' · ')}
       </span>
       <span class="by">
         by <UserName id={reporterId} />
@@ -94,12 +94,17 @@ function ReportLine({ report }: { readonly report: Report }) {
 }
 
 /** What a report is about, in a few words. */
-export function ReportSubject({ report: { messageIds, userId, roomId } }: { readonly report: Report }) {
+export function ReportSubject({
+  report: { messageIds, userId, roomId, first },
+}: {
+  readonly report: Report;
+}) {
   const messages = messageIds ? pluralize(messageIds.length, 'message') : undefined;
-  if (userId !== undefined)
+  const named = userId ?? first?.senderId;
+  if (named !== undefined)
     return (
       <>
-        <UserName id={userId} />
+        <UserName id={named} />
         {messages === undefined ? '' : `, ${messages}`}
       </>
     );

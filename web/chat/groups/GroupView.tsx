@@ -165,7 +165,7 @@ function GroupEnd({ chat, page }: { readonly chat: ChatView; readonly page: Chat
       >
         {text('report.action')}
       </button>
-      <button class="button danger" type="button" onClick={() => askToLeave(page, chat)}>
+      <button class="button danger" type="button" onClick={() => void askToLeave(page, chat)}>
         {text('group.leave')}
       </button>
       {role === 'owner' && (

@@ -37,7 +37,10 @@ function lineOf(talk: Talk, happening: Happening): string {
     case 'left':
       return text(isSelf ? 'messages.left' : 'messages.removed', values);
     case 'role':
-      return text('messages.roleChanged', { ...values, role: happening.role });
+      return text(happening.inherited ? 'messages.ownerNow' : 'messages.roleChanged', {
+        ...values,
+        role: happening.role,
+      });
     default:
       return assertNever(kind);
   }

@@ -82,8 +82,9 @@ export const pushFolds: {
     return applyMembership(applyHappening(state, roomId, push, { kind: 'left', userId }), push, false);
   },
   'change role': (state, push) => {
-    const { roomId, userId, role } = push;
-    return applyHappening(applyRole(state, push), roomId, push, { kind: 'role', userId, role });
+    const { roomId, userId, role, inherited } = push;
+    const change = { kind: 'role', userId, role, ...(inherited && { inherited }) } as const;
+    return applyHappening(applyRole(state, push), roomId, push, change);
   },
   'send message': (state, { message }) => applySentMessage(state, message),
   'edit message': (state, { message }) => applyChangedMessage(state, message),

@@ -135,7 +135,13 @@ export type HistoryState =
 /** What changed in a group. */
 export type GroupChange =
   | { readonly kind: 'joined' | 'left'; readonly userId: string }
-  | { readonly kind: 'role'; readonly userId: string; readonly role: NonNullable<Chat['role']> }
+  | {
+      readonly kind: 'role';
+      readonly userId: string;
+      readonly role: NonNullable<Chat['role']>;
+      /** Nobody chose them: they came next when the last owner left. */
+      readonly inherited?: true;
+    }
   /** The name is given only where it is the name that changed. */
   | { readonly kind: 'changed'; readonly name?: string };
 
