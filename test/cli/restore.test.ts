@@ -133,6 +133,9 @@ for (const engine of allEngines)
         expect(repeated.test(out), 'and what it lost').to.equal(times === 0);
       }
       await server.start();
+      expect(server.log).to.include('the log was restored: this is the first start on a new history');
+      await server.restart();
+      expect(server.log).not.to.include('the log was restored');
       token = await signIn(ada);
       const { events: found } = (await events('type=HistoryBegun')).body;
       const { stream } = found[0];
