@@ -277,7 +277,7 @@ describe('An installation from the package', function () {
     const to = machine.at('var/backups/locked');
     mkdirSync(join(to, '20250101T000000Z/unfinished'), { recursive: true });
     const { status, stderr } = spawnSync(
-      'bash',
+      'sh',
       ['-c', 'flock "$1/.lock" "$0" "$1"', machine.at('opt/parley/deploy/backup.sh'), to],
       { env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley') }, encoding: 'utf8' },
     );
