@@ -15,8 +15,11 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-if (token === undefined) {
+if (token === undefined || token.startsWith('-')) {
   print('Usage: npm run talk -- <token>. You get a token from POST /user/signin.');
+  print(
+    'PORT names the port of a server on this machine, or PARLEY_URL another one: ws://127.0.0.1:3001/ws.',
+  );
   process.exit(2);
 }
 

@@ -42,6 +42,22 @@ export const arrivingOf = (dir: string): string => join(dir, 'arriving');
 /** Exists in a data directory whose system was moved away: it does not start again. */
 const movedOf = (dir: string): string => join(dir, 'moved');
 
+/** Has the history that a restore has begun, until a server has started on it. */
+const newHistoryOf = (dir: string): string => join(dir, 'new-history');
+
+/** Notes that the next server starts on a new history. Only a message depends on it. */
+export const noteNewHistory = (dir: string, history: string): void =>
+  writeFileSync(newHistoryOf(dir), `${history}\n`, { mode: 0o600 });
+
+/** Whether a restore has begun this history, and no server has started on it since. Removes the note. */
+export function takeNewHistory(dir: string, history: string): boolean {
+  const file = newHistoryOf(dir);
+  if (!existsSync(file)) return false;
+  const isNew = readFileSync(file, 'utf8').trim() === history;
+  rmSync(file);
+  return isNew;
+}
+
 /** A mark of `parley move`: the log, and where it comes from or went, for people. */
 const MoveMark = z.strictObject({ log: z.string(), place: z.string() });
 export type MoveMark = z.infer<typeof MoveMark>;

@@ -57,7 +57,7 @@ export async function openTarget(engine: Engine): Promise<MoveTarget> {
 }
 
 /** What may lie in an empty directory, or in that of a node on MongoDB. */
-const MAY_BE_THERE = /^(master\.key|lock(-journal)?|lost\+found|node|control\.sock)$/;
+const MAY_BE_THERE = /^(master\.key|lock(-journal)?|lost\+found|node|new-history|control\.sock)$/;
 
 class DirectoryTarget implements MoveTarget {
   readonly place: string;

@@ -38,7 +38,14 @@ import {
   readBackup,
   readErasures,
 } from './backup.js';
-import { DataDirInUse, DataDirMismatch, lockDataDir, openDataDir, restoringOf } from './dataDir.js';
+import {
+  DataDirInUse,
+  DataDirMismatch,
+  lockDataDir,
+  noteNewHistory,
+  openDataDir,
+  restoringOf,
+} from './dataDir.js';
 import { moveToEnd } from './eventDelivery.js';
 import { engineOf } from './openStores.js';
 
@@ -74,6 +81,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
     } finally {
       await vault.close();
     }
+    noteNewHistory(config.DATA_DIR, history);
     await renewHistory(engine, history);
     onStep({ kind: 'history begun', history });
     // A server that has started meanwhile still names the history of before.
@@ -97,7 +105,8 @@ export interface StagedBackup extends BackupContents {
 
 /** What may lie in a data directory that counts as empty: the master key, a lock that nobody holds, a file system's own. */
 const MAY_BE_THERE = /^(master\.key|lock(-journal)?|lost\+found)$/;
-const DATABASE_FILE = /^(log|vault|read)\.db(-wal|-shm)?$/;
+/** What a restore moves into the data directory. */
+const RESTORED_FILE = /^((log|vault|read)\.db(-wal|-shm)?|new-history)$/;
 
 /**
  * Copies a back-up into an empty data directory, where `beginHistory` and an operator then work on it. Until `finish`, no
@@ -149,7 +158,7 @@ export async function stageBackup(config: Config, source: string, list?: string)
     erasures,
     finish() {
       for (const name of readdirSync(staging))
-        if (DATABASE_FILE.test(name)) renameSync(join(staging, name), join(dir, name));
+        if (RESTORED_FILE.test(name)) renameSync(join(staging, name), join(dir, name));
       syncPath(dir);
       rmSync(staging, { recursive: true });
       syncPath(dir);
@@ -173,7 +182,7 @@ function takeDirectory(dir: string, names: readonly string[]) {
 
 /** Removes what an earlier restore has left, which may have moved some of its files. */
 function removeCutOff(dir: string): void {
-  for (const name of readdirSync(dir)) if (DATABASE_FILE.test(name)) rmSync(join(dir, name));
+  for (const name of readdirSync(dir)) if (RESTORED_FILE.test(name)) rmSync(join(dir, name));
   rmSync(restoringOf(dir), { recursive: true });
 }
 

@@ -14,7 +14,7 @@ import { UserAdministration } from '../http/administration.js';
 import { createApp, type HttpParts } from '../http/app.js';
 import { createOperationsApp } from '../http/operations.js';
 import { checkControlPath, createControlApp, serveControl } from './controlSocket.js';
-import { DataFiles } from './dataDir.js';
+import { DataFiles, takeNewHistory } from './dataDir.js';
 import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
 import { prepareIdentity } from './hostIdentity.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
@@ -88,6 +88,7 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
   const stores = await openStores(host, node);
   // An operator's command may be the one that accepts the log.
   if (isServing) await checkLogIsNewest(stores.engine.log, stores.vault);
+  if (isServing) announceNewHistory(host, stores);
   const link = await connectBus(host, stores, node);
   const reads = await startReads(host, stores, link.bus);
   const audit = prepareAudit(host, stores, reads, node);
@@ -135,6 +136,14 @@ async function start(host: Host, { isServing = true, onAccepted }: SystemOptions
       return host.closers.closeAll();
     },
   };
+}
+
+function announceNewHistory({ config, logger }: Host, { engine: { log } }: Stores): void {
+  if (takeNewHistory(config.DATA_DIR, log.history))
+    logger.info(
+      { history: log.history },
+      'the log was restored: this is the first start on a new history, and clients begin anew',
+    );
 }
 
 /** Sends traces where the settings say so; else nothing of OpenTelemetry is loaded. */

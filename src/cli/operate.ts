@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Argument, type Command } from 'commander';
 import { type ErasureList, makeBackup, readErasures, writeErasures } from '../app/backup.js';
@@ -178,7 +179,11 @@ async function restoreHere(config: Config, list: string | undefined): Promise<vo
     erasures = readErasures(list, source.id);
   }
   const { beginHistory } = await import('../app/restore.js');
-  await beginHistory(config, (step) => printLine(describeStep(step)));
+  const { DATA_DIR, MONGO_URL } = config;
+  const place = MONGO_URL === undefined ? `DATA_DIR (${resolve(DATA_DIR)})` : 'the database of MONGO_URL';
+  await beginHistory(config, (step) => {
+    printLine(step.kind === 'read models deleted' ? `${place}: ${describeStep(step)}` : describeStep(step));
+  });
   await withOperator(config, (operator) => recordRestore(operator, erasures), { onAccepted }).catch(
     (cause: unknown) => {
       const why = messageOf(cause);
@@ -207,7 +212,7 @@ async function restoreBackup(config: Config, dir: string, list: string | undefin
     printLine(
       'no list of erasures was given: what was erased or deleted after the back-up was made can be read again',
     );
-  printLine(`${events} events until ${until} are put back into ${config.DATA_DIR}`);
+  printLine(`${events} events until ${until} are put back into ${resolve(config.DATA_DIR)}`);
 }
 
 /** Records the new history, and erases again what the log or the list says, so that nobody is served before. */

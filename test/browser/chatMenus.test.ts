@@ -202,6 +202,6 @@ describe('Chats in the list of the web chat', function () {
     await ann.page.getByRole('list', { name: 'Members' }).waitFor();
     await keyboard.press('Escape');
     await ann.page.getByRole('dialog').waitFor({ state: 'hidden' });
-    expect(await focused(), 'behind a dialog').to.contain('Keys only');
+    await ann.page.locator('.chat:focus', { hasText: 'Keys only' }).waitFor();
   });
 });

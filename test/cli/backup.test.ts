@@ -177,6 +177,7 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
     expect({ code: ran.code, err: ran.err }).to.deep.equal({ code: 0, err: '' });
     expect(contentsOf(dir), 'the back-up is left as it is').to.deep.equal(before);
     const other = await startServer({ engine: 'sqlite', dataDir, env: { RATE_LIMIT: 'off' } });
+    expect(other.log).to.include('the log was restored: this is the first start on a new history');
     return { other, out: ran.out };
   }
 

@@ -124,7 +124,7 @@ for (const engine of allEngines)
         const { code, out, err } = await restore();
         expect({ code, err }).to.deep.equal({ code: 0, err: '' });
         expect(out).to.match(
-          /^the read models are deleted;.*\ngeneration \d+ .*\nhistory [0-9a-f-]{36} began;/,
+          /^(DATA_DIR \(\/.*\)|the database of MONGO_URL): the read models are deleted;.*\ngeneration \d+ .*\nhistory [0-9a-f-]{36} began;/,
         );
         expect(out).to.match(/\nthe log records the new history as HistoryBegun; start the servers\n$/);
         const accepted = out.match(/^partition \d lacked events that were signed/gm) ?? [];
@@ -133,6 +133,9 @@ for (const engine of allEngines)
         expect(repeated.test(out), 'and what it lost').to.equal(times === 0);
       }
       await server.start();
+      expect(server.log).to.include('the log was restored: this is the first start on a new history');
+      await server.restart();
+      expect(server.log).not.to.include('the log was restored');
       token = await signIn(ada);
       const { events: found } = (await events('type=HistoryBegun')).body;
       const { stream } = found[0];

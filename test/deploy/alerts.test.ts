@@ -98,8 +98,13 @@ const cases: Readonly<Record<string, Case>> = {
   ParleyPasswordQueue: constant(queue('passwords'), '21', '20'),
   ParleyGuessing: {
     fires: { [answered('429')]: '0+30x60' },
-    silent: { [answered('429')]: '0+10x60', [answered('200')]: '0+300x60' },
+    silent: {
+      [answered('429')]: '0+10x60',
+      [answered('200')]: '0+300x60',
+      [answered('429').replace('/user/signin', '/server/rooms/private')]: '0+300x60',
+    },
   },
+  ParleyHookSlow: constant(queue('hook'), '65', '64'),
   ParleySlowReaders: constant(gauge('parley_bytes_waiting'), String(2 ** 27), String(2 ** 26)),
   ParleySubscriptionLags: constant(
     `parley_subscription_lag_seconds{${NODE},subscription="crm"}`,

@@ -179,7 +179,7 @@ describe('An installation from the package', function () {
     expect(Buffer.from(machine.run(blockWith('cat /var/lib/parley/master.key')), 'base64')).to.have.length(
       32,
     );
-    expect(machine.run(blockWith('ls /var/backups/parley'))).to.match(/\n\d{8}T\d{6}Z\nerasures\n$/);
+    expect(machine.run(blockWith('\nls /var/backups/parley\n'))).to.match(/\n\d{8}T\d{6}Z\nerasures\n$/);
 
     machine.run(blockWith('version=0.2.0'));
     await machine.start();
@@ -198,10 +198,14 @@ describe('An installation from the package', function () {
     machine.run(blockWith('/user/password-reset'));
     const { token, user: bob } = await rest.signIn('bob', 'correct horse 5');
 
-    machine.run(blockWith('ls /var/backups/parley'));
+    machine.run(blockWith('\nls /var/backups/parley\n'));
     cpSync(machine.at('var/lib/parley/master.key'), machine.at('master.key'));
     await machine.stop();
-    const [restore = '', verify = ''] = blockWith('parley restore').split(/(?<=systemctl start parley\n)/);
+    expect(machine.run(blockWith('parley.check'))).to.match(/verified: nothing is wrong\n$/);
+    expect(existsSync(machine.at('var/lib/parley.check'))).to.equal(false);
+    const [restore = '', verify = ''] = blockWith('/var/lib/parley.old').split(
+      /(?<=systemctl start parley\n)/,
+    );
     expect(machine.run(restore)).to.include('are put back into');
     await machine.start();
     expect(machine.run(verify)).to.match(/verified: nothing is wrong\n$/);
@@ -220,6 +224,13 @@ describe('An installation from the package', function () {
     expect(machine.run('parley user list')).to.equal(
       `${mongo}|two words|${machine.at('var/lib/parley')}|user list\n`,
     );
+    // The caller's word has precedence, and a directory is not taken for the service's database.
+    writeFileSync(file, 'LOG_ORIGIN=one\nLOG_ORIGIN=two\nLOG_LEVEL=warn\nMONGO_URL=a\nNATS_URL=b\n');
+    writeFileSync(bin, '#!/bin/sh\necho "$DATA_DIR|$MONGO_URL|$NATS_URL|$LOG_ORIGIN|$LOG_LEVEL"\n');
+    const usual = machine.at('var/lib/parley');
+    expect(machine.run('parley audit verify')).to.equal(`${usual}|a|b|two|warn\n`);
+    expect(machine.run('DATA_DIR=copy LOG_LEVEL=info parley audit verify')).to.equal('copy|||two|info\n');
+    expect(machine.run('DATA_DIR=copy MONGO_URL=c parley audit verify')).to.equal('copy|c|b|two|warn\n');
     writeFileSync(bin, kept);
     writeFileSync(file, before);
     writeFileSync(machine.at('bin/id'), '#!/bin/sh\necho 1000\n');
@@ -229,18 +240,49 @@ describe('An installation from the package', function () {
     rmSync(machine.at('bin/id'));
   });
 
-  it('keeps the newest backups only', () => {
+  it('keeps the newest backups only, and none that was cut off', () => {
     const to = machine.at('var/backups/old');
-    for (const name of ['20250101T000000Z', '20250102T000000Z', '20250103T000000Z'])
+    const [oldest, middle, newest, ...cutOff] = [1, 2, 3, 4, 5].map((day) => `2025010${day}T000000Z`);
+    for (const name of [oldest, middle, newest].map(String)) {
       mkdirSync(join(to, name), { recursive: true });
-    const { status, stderr } = spawnSync(machine.at('opt/parley/deploy/backup.sh'), [to], {
-      env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley'), KEEP: '2' },
+      writeFileSync(join(to, name, 'backup.json'), '{}');
+    }
+    for (const name of cutOff) mkdirSync(join(to, name, 'unfinished'), { recursive: true });
+    mkdirSync(join(to, 'mine of FritZ'));
+    const { status, stdout, stderr } = spawnSync(machine.at('opt/parley/deploy/backup.sh'), [to], {
+      env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley'), KEEP: '3' },
       encoding: 'utf8',
     });
     expect(status, stderr).to.equal(0);
+    for (const name of cutOff)
+      expect(stdout).to.include(`removed ${join(to, name)}: that backup was cut off`);
     const left = readdirSync(to).filter((name) => name.endsWith('Z'));
-    expect(left.sort()[0]).to.equal('20250103T000000Z');
-    expect(left).to.have.length(2);
+    expect(left).to.have.length(4).and.to.include.members([middle, newest, 'mine of FritZ']);
+  });
+
+  it('writes the list of erasures alone for a system on MongoDB', () => {
+    const dir = tempDir();
+    const [script, to] = [join(dir, 'deploy/backup.sh'), join(dir, 'backups')];
+    cpSync(machine.at('opt/parley/deploy/backup.sh'), script);
+    const bin = join(dir, 'dist/server/lib/bin.js');
+    mkdirSync(join(bin, '..'), { recursive: true });
+    writeFileSync(bin, '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+    const env = { PATH: process.env.PATH, MONGO_URL: 'mongodb://127.0.0.1:1/parley' };
+    const { status, stdout } = spawnSync(script, [to], { env, encoding: 'utf8' });
+    expect(status).to.equal(0);
+    expect(stdout).to.match(/^backup --erasures .*\/backups\/erasures\nMONGO_URL is set: [^\n]+\n$/);
+  });
+
+  it('makes one backup at a time', () => {
+    const to = machine.at('var/backups/locked');
+    mkdirSync(join(to, '20250101T000000Z/unfinished'), { recursive: true });
+    const { status, stderr } = spawnSync(
+      'sh',
+      ['-c', 'flock "$1/.lock" "$0" "$1"', machine.at('opt/parley/deploy/backup.sh'), to],
+      { env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley') }, encoding: 'utf8' },
+    );
+    expect([status, stderr]).to.deep.equal([1, `another backup into ${to} is running: wait for its end\n`]);
+    expect(readdirSync(to)).to.have.members(['.lock', '20250101T000000Z']);
   });
 
   it('has units that systemd takes, and that leave the server few rights', function () {

@@ -21,6 +21,7 @@ parley() { env -i PATH="$PATH" BCRYPT_COST=4 $(settings) node '${commandLine}' "
 systemctl() {
   case "$*" in
     'start parley')
+      : >${root}/log
       env -i PATH="$PATH" BCRYPT_COST=4 PORT=0 $(settings) node '${serverProgram}' >${root}/log 2>&1 &
       echo $! >${root}/pid
       until grep -q 'listening on' ${root}/log; do kill -0 "$(cat ${root}/pid)"; sleep 0.05; done ;;

@@ -25,9 +25,11 @@ const MARGIN_PX = 8;
 function Menu({ label, items, at, onClose }: MenuProps) {
   const menu = useRef<HTMLDivElement>(null);
   const [inner, setInner] = useState<Extract<MenuItem, { items: unknown }>>();
+  const opener = useRef<HTMLElement>(undefined);
   useBackCloses(onClose);
   useLayoutEffect(() => {
     const before = document.activeElement;
+    if (before instanceof HTMLElement) opener.current = before;
     const element = menu.current;
     element?.showPopover();
     // Not the browser's own: that also takes the release of the long press for a press beside the menu.
@@ -58,6 +60,8 @@ function Menu({ label, items, at, onClose }: MenuProps) {
   const choose = (item: MenuItem): void => {
     if ('items' in item) return setInner(item);
     onClose();
+    // A dialog leads the focus back to where it was when the dialog opened: not to a line of this menu.
+    opener.current?.focus();
     item.run();
   };
   return (
