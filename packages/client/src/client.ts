@@ -318,7 +318,7 @@ class ReconnectingClient implements Client {
     if (phase.state === 'ended') return;
     this.#release();
     this.#requests.end(new ClientError({ code: why }));
-    this.#enter({ state: 'ended', why, ...(closeReason === SUSPENDED ? { reason: SUSPENDED } : {}) });
+    this.#enter({ state: 'ended', why, ...(closeReason === SUSPENDED && { reason: SUSPENDED }) });
     if (phase.state === 'waiting') phase.cancel();
     if ('link' in phase) phase.link.end(1000, '');
   }

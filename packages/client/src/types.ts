@@ -149,8 +149,7 @@ export class ClientError extends Error {
 
   constructor(body: ErrorBody, options?: ErrorOptions) {
     super(body.message ?? body.detail ?? body.code, options);
-    const { code, fields = [], reason, detail, retryAfterMs, incident } = body;
-    Object.assign(this, { code, fields, reason, detail, retryAfterMs, incident });
+    Object.assign(this, { fields: [] }, body);
   }
 
   /** Whether the same request, with the same ids, can succeed later. */

@@ -1,5 +1,5 @@
 import type { EntryOf, OutboxEntry } from '../outbox.js';
-import type { ClientError, Message, User } from '../types.js';
+import { ClientError, type Message, type User } from '../types.js';
 import { countUnread, isMember, NAMED_MEMBERS, previousSeq, windowsOf } from './chatFolds.js';
 import { deletedMessage, withReaction } from './messageFolds.js';
 import {
@@ -34,7 +34,7 @@ function otherMark(state: State, { chat, participants, marks }: RoomState): numb
   return Math.min(...others.map((userId) => marks.get(userId) ?? 0));
 }
 
-const usersOf = (state: State, ids: Iterable<string>): User[] =>
+export const usersOf = (state: State, ids: Iterable<string>): User[] =>
   [...ids].flatMap((userId) => state.users.get(userId) ?? []);
 
 const shownBefore = new WeakMap<Message, { readonly changes: readonly Change[]; readonly shown: Message }>();
@@ -144,20 +144,19 @@ const compareChats = (a: ChatView, b: ChatView): number =>
   compare(a.roomId, b.roomId);
 
 function chatView(line: ChatLine, chat: NonNullable<RoomState['chat']>): ChatView {
-  const { room, other, sender, lastMessage, presence, mark, isBlocked, lastIsBlocked } = line;
+  const { room, other, sender, mark, lastIsBlocked, ...shown } = line;
+  const { lastMessage } = shown;
   return {
     ...chat,
+    ...shown,
     ...(other && { other }),
     ...(sender && { sender }),
-    lastMessage,
     ...(lastIsBlocked && { lastIsBlocked: true as const }),
     unread: countUnread(windowsOf(room), mark, lastMessage?.seq ?? 0),
     mentions: (chat.mentions ?? []).filter((seq) => seq > mark),
-    presence,
     // This user is never among them: typing goes to other members only.
     isTyping: room.typing.size > 0,
     isMember: isMember(room),
-    isBlocked,
     lastActivity: lastMessage?.sentAt ?? chat.createdAt,
   };
 }
@@ -271,7 +270,6 @@ export function viewRoom(roomId: string): View<State, RoomView> {
 function historyOf(room: RoomState, oldest: Message | undefined): HistoryState {
   const { pages } = room;
   if (oldest && previousSeq(windowsOf(room), oldest.seq) === 0) return { state: 'complete' };
-  if (pages === 'none' || pages === 'loading') return { state: 'loading' };
-  if (pages !== 'some') return { state: 'failed', error: pages };
-  return { state: oldest === undefined ? 'complete' : 'more' };
+  if (pages instanceof ClientError) return { state: 'failed', error: pages };
+  return { state: pages !== 'some' ? 'loading' : oldest ? 'more' : 'complete' };
 }

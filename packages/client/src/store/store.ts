@@ -26,7 +26,7 @@ import {
 } from './livePresence.js';
 import { createLists, type Lists, type OpenRoom, openRoom } from './roomStore.js';
 import { createMarks, Sending } from './sending.js';
-import { viewSnapshot } from './snapshot.js';
+import { usersOf, viewSnapshot } from './snapshot.js';
 import { EMPTY_STATE, Observable, roomOf, type State } from './storeState.js';
 import type { ChatView, ReportInput, Room, Snapshot, Store, StoreOptions } from './storeTypes.js';
 
@@ -167,9 +167,9 @@ class ClientStore implements Store {
   async searchPeople(q: string): Promise<readonly User[]> {
     const found = await this.#rest.search(await this.#token(), q);
     // The server leaves friends out, and may not know the newest of them yet.
-    const { friends, users } = this.#store.state;
-    const others = found.filter(({ userId }) => !friends.has(userId));
-    return matching([...[...friends].flatMap((userId) => users.get(userId) ?? []), ...others], q);
+    const { state } = this.#store;
+    const others = found.filter(({ userId }) => !state.friends.has(userId));
+    return matching([...usersOf(state, state.friends), ...others], q);
   }
 
   moreChats(): Promise<void> {
@@ -208,15 +208,16 @@ class ClientStore implements Store {
       // The chat is not in the fetched pages, but is now the newest.
       if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
     });
-    for (const name of ['add member', 'remove member', 'change role', 'change group'] as const)
-      client.on(name, ({ roomId }) => this.#people.lookUpSenders(roomId));
     client.on('add friend', ({ friend: { userId } }) => this.#fetchChatsWith(userId));
     client.on('remove friend', ({ userId }) => this.#fetchChatsWith(userId));
   }
 
   #follow<N extends PushName>(name: N): void {
     const fold = pushFolds[name];
-    this.#client.on(name, (data) => this.#store.receive((state) => fold?.(state, data) ?? state));
+    this.#client.on(name, (data) => {
+      this.#store.receive((state) => fold?.(state, data) ?? state);
+      if ('roomId' in data) this.#people.lookUpSenders(data.roomId);
+    });
   }
 
   /** Fetches the private chat with a user again: whether it is a request may have changed. */
