@@ -33,8 +33,8 @@ for (const kind of allEngines)
       const { partitions, models, mismatch } = await verify(engine, { masterKey });
       expect(mismatch).to.equal(undefined);
       expect(partitions.reduce((sum, partition) => sum + partition.events, 0)).to.equal(events.length);
-      expect(models).to.deep.include({ name: 'messages', rows: 12 });
-      expect(models).to.deep.include({ name: 'users', rows: 3 });
+      expect(models).to.deep.include({ name: 'messages', rows: 12, missing: 0 });
+      expect(models).to.deep.include({ name: 'users', rows: 3, missing: 0 });
     });
 
     describe('names the commit', () => {

@@ -4,9 +4,10 @@ import type { Defect } from './injectDefect.js';
 export const defects: Readonly<Record<string, Defect>> = {
   'fencing: a writer takes over without a fence': [
     {
-      find: /const outcome = await log\.append\(commit\);/,
-      put: `return { ...last, epoch };
-        const outcome = { kind: 'committed' };`,
+      find: /const \{ commit, head \} = await appendFence\([^;]*;\s*deps\.storage\.bus\.publish\([^;]*;/,
+      put: `const last = await loadHead(deps.storage.log, partition);
+        if (!target.isWanted() || deps.environment.clock.now() >= lease.validUntil) throw new NotOwner(partition);
+        const head = { ...last, epoch: Math.max(lease.epoch, last.epoch + 1) };`,
     },
   ],
   'fencing: whoever has lost a position goes on without reading what took it': [
