@@ -84,7 +84,8 @@ export type ChangeName = readonly [offset: number, event: string];
 
 /**
  * The pushes that a replay must send to a user, by stream. Includes all pushes within the range, but only the
- * newest read mark of each member. A mark whose newest push lies beyond the range is left out.
+ * newest read mark of each member. A mark whose newest push lies beyond the range is left out, and so are the marks of
+ * others who have `receipts` off by now, which may be after the range.
  */
 export function expectedChanges(
   events: readonly Recorded[],
@@ -92,8 +93,11 @@ export function expectedChanges(
   { partition, above, upTo }: { partition: number; above: number; upTo: number },
 ): Record<string, ChangeName[]> {
   const newestRead = new Map<string, number>();
+  const receipts = new Map<string, boolean>();
   for (const event of events)
-    if (event.type === 'ChatChanged') newestRead.set(`${event.stream}/${event.data.roomId}`, event.offset);
+    if (event.type === 'PreferencesChanged') receipts.set(event.data.userId, event.data.receipts);
+    else if (event.type === 'ChatChanged')
+      newestRead.set(`${event.stream}/${event.data.roomId}`, event.offset);
     else if (event.type === 'MessagesRead')
       newestRead.set(`${event.stream}/${event.data.userId}`, event.offset);
   const streams: Record<string, ChangeName[]> = {};
@@ -107,6 +111,7 @@ export function expectedChanges(
           : undefined;
     const isOld = of !== undefined && newestRead.get(`${event.stream}/${of}`) !== event.offset;
     if (isOld) continue;
+    if (of !== undefined && of !== userId && receipts.get(of) === false) continue;
     const periods = periodsOf(events, event.stream, userId);
     const shown = shownChange(events, event, { above, upTo }, userId);
     if (changedBy(event) && !shown) continue;
