@@ -122,7 +122,7 @@ describe("the server's log, when it cannot be written", () => {
       read += pipe.read();
       return read.includes('listening on http');
     });
-    expect(read).to.match(/too cheap for real passwords.*\n.*listening on/);
+    expect(read).to.match(/too cheap for real passwords.*\n.*created a new log in .*\n.*listening on/);
     expect(await stop()).to.equal(0);
   });
 
