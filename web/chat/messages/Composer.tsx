@@ -119,16 +119,23 @@ function useValue({ view, viewer }: Talk, writing: Writing): readonly [string, (
     // What was sent must not come back.
     if (draft === '') return save();
     const timer = setTimeout(save, DRAFT_WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [userId, roomId, draft]);
+  // Written with each letter: the page may go before it is drawn again.
+  const latest = useRef(draft);
+  useEffect(() => {
+    const save = (): void => saveDraft(userId, roomId, latest.current);
     addEventListener('pagehide', save);
     return () => {
-      clearTimeout(timer);
       removeEventListener('pagehide', save);
+      save();
     };
-  }, [userId, roomId, draft]);
-  const latest = useRef(draft);
-  latest.current = draft;
-  useEffect(() => () => saveDraft(userId, roomId, latest.current), [userId, roomId]);
-  if (!edited) return [draft, setDraft];
+  }, [userId, roomId]);
+  const change = (value: string): void => {
+    latest.current = value;
+    setDraft(value);
+  };
+  if (!edited) return [draft, change];
   return [
     edit.of === edited ? edit.value : (edited.message ?? ''),
     (value) => setEdit({ of: edited, value }),
