@@ -85,6 +85,8 @@ describe('Chats in the list of the web chat', function () {
 
   it('finds chats and people by Ctrl-K, each once and nothing else, and moves in them by arrow keys', async () => {
     const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
+    // Is found too, and has no chat with her.
+    await somebody();
     await ann.open(bob.name);
     await ann.say('Hello');
     await ann.sees('Hello', 'sent');
@@ -124,6 +126,7 @@ describe('Chats in the list of the web chat', function () {
     expect(await focused()).to.equal(await chats.getByRole('button').first().getAttribute('aria-label'));
     await keyboard.press('Control+k');
     await keyboard.type(bob.name);
+    // What was found by the text before is not taken for it.
     await ann.page.getByText('1 found').waitFor();
     // Enter takes the first.
     await keyboard.press('Enter');

@@ -73,9 +73,15 @@ function Side({ openRoomId }: { readonly openRoomId: string | undefined }) {
   }, [hasRequests]);
   useFirstArchived();
   useSearchKey(() => {
+    const select = (): void => {
+      search.current?.focus();
+      search.current?.select();
+    };
+    // At once: who types on must find the letters there.
+    if (search.current?.offsetParent !== null) return select();
     // In a narrow window the room covers the list.
-    if (search.current?.offsetParent === null) openRoom(undefined);
-    requestAnimationFrame(() => search.current?.select());
+    openRoom(undefined);
+    requestAnimationFrame(select);
   });
   const open = useCallback(
     (id: string): void => {

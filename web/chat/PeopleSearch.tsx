@@ -106,13 +106,13 @@ function Friendship({ user, onAdd }: { readonly user: User; readonly onAdd: () =
 
 const isTooLong = (query: string): boolean => countCodePoints(query) > SEARCH_CHARACTERS;
 
-/** What the server finds; undefined before its first answer. */
+/** What the server finds; of an earlier answer what has this query too; undefined before the first one. */
 export function useFound(
   query: string,
   onError: (text: string | undefined) => void,
 ): readonly User[] | undefined {
   const { store } = useChatPage();
-  const [found, setFound] = useState<readonly User[]>();
+  const [found, setFound] = useState<{ readonly for: string; readonly users: readonly User[] }>();
   useEffect(() => {
     if (query === '' || isTooLong(query)) return;
     let isOver = false;
@@ -120,7 +120,7 @@ export function useFound(
       store.searchPeople(query).then(
         (users) => {
           if (isOver) return;
-          setFound(users);
+          setFound({ for: query, users });
           onError(undefined);
         },
         (reason) => {
@@ -133,7 +133,10 @@ export function useFound(
       clearTimeout(timer);
     };
   }, [store, query]);
-  return found;
+  // Enter takes the first: it must not be one of an answer to something else.
+  return found?.for === query
+    ? found.users
+    : found?.users.filter(({ username, displayName: shown }) => contains(query, username, shown));
 }
 
 export const allChats = ({ chats, requests, archived }: Snapshot): readonly ChatView[] => [
