@@ -95,7 +95,7 @@ describe('The installed chat', function () {
     const ann = await Person.at(world.browser, world.server.url);
     await kept(ann.page);
     await ann.search.fill('a');
-    await ann.page.getByText(/found$/).waitFor();
+    await ann.page.getByText(/found\.?$/).waitFor();
     await ann.page.reload();
     await ann.search.waitFor();
     const urls = await keptUrls(ann.page);

@@ -36,9 +36,11 @@ function smallProject() {
   );
   write('web/index.html', '<p>first</p>');
   write('web/audit.html', '<p>audit</p>');
+  write('web/admin.html', '<p>admin</p>');
+  write('web/public/serviceWorker.js', 'export {};');
   write(
     'web/vite.config.js',
-    "export default { build: { outDir: '../dist/pages', emptyOutDir: true, rolldownOptions: { input: ['web/index.html', 'web/audit.html'] } } };",
+    "export default { build: { outDir: '../dist/pages', emptyOutDir: true, rolldownOptions: { input: ['web/index.html', 'web/audit.html', 'web/admin.html'] } } };",
   );
   return {
     write,

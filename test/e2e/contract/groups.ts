@@ -384,7 +384,8 @@ export function groups(place: Place): void {
       });
       await ada.device.request('leave group', { roomId });
       const { data } = await ben.device.push('change role', ({ role }) => role === 'owner');
-      expect(data).to.deep.equal({ roomId, userId: eve.id, role: 'owner', by: ada.id, at: 0 });
+      const change = { roomId, userId: eve.id, role: 'owner', by: ada.id, at: 0 };
+      expect(data).to.deep.equal({ ...change, inherited: true });
       const { members } = await ben.device.request('get members', { roomId });
       expect(members.map(({ user, role }) => [user.userId, role])).to.deep.equal([
         [ben.id, 'member'],
