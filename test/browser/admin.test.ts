@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import type { SignedIn } from '../../packages/client/src/index.js';
 import { Rest } from '../../packages/client/src/rest.js';
-import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { axe, looks, openBrowser, openPageForEach, screenshot, strangers } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
@@ -18,7 +18,6 @@ describe('The page of moderators and admins', function () {
   let browser: Browser;
   let server: ServerProcess;
   let page: Page;
-  let asked: readonly string[];
   let [mia, ada, bob, cleo]: Person[] = [];
   let receiver: Receiver | undefined;
 
@@ -46,15 +45,12 @@ describe('The page of moderators and admins', function () {
     await browser?.close();
     await server?.stop();
   });
-  beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.setDefaultTimeout(15_000);
-    asked = strangers(page);
-  });
-  afterEach(async () => {
-    expect(asked).to.deep.equal([]);
-    await page.close();
-  });
+  openPageForEach(
+    () => browser,
+    (opened) => {
+      page = opened;
+    },
+  );
 
   const signIn = (who: Person | undefined): Promise<SignedIn> =>
     new Rest(server.url).signIn(there(who).username, there(who).password);

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { appendLeaves } from '../../src/log/merkle.js';
 import { Signer } from '../audit/signing.js';
-import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { axe, looks, openBrowser, openPageForEach, screenshot, strangers } from '../support/browser.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
@@ -13,7 +13,6 @@ describe('The audit console', function () {
   let browser: Browser;
   let world: AuditWorld;
   let page: Page;
-  let asked: readonly string[];
 
   before(async function () {
     const opened = await openBrowser();
@@ -25,15 +24,12 @@ describe('The audit console', function () {
     await browser?.close();
     await world?.close();
   });
-  beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.setDefaultTimeout(15_000);
-    asked = strangers(page);
-  });
-  afterEach(async () => {
-    expect(asked).to.deep.equal([]);
-    await page.close();
-  });
+  openPageForEach(
+    () => browser,
+    (opened) => {
+      page = opened;
+    },
+  );
 
   const heading = (name: string) => page.getByRole('heading', { name, exact: true });
   const firstMessage = async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
-import { axe, looks, openBrowser, screenshot, strangers } from '../support/browser.js';
+import { axe, looks, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
 import { type Device, newDevice } from '../support/people.js';
 import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
 
@@ -13,7 +13,6 @@ describe('The audit console, for those who know names and not ids', function () 
   let browser: Browser;
   let world: AuditWorld;
   let page: Page;
-  let asked: readonly string[];
   let phone: Device;
   const groupId = randomUUID();
 
@@ -40,15 +39,12 @@ describe('The audit console, for those who know names and not ids', function () 
     await browser?.close();
     await world?.close();
   });
-  beforeEach(async () => {
-    page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
-    page.setDefaultTimeout(15_000);
-    asked = strangers(page);
-  });
-  afterEach(async () => {
-    expect(asked).to.deep.equal([]);
-    await page.close();
-  });
+  openPageForEach(
+    () => browser,
+    (opened) => {
+      page = opened;
+    },
+  );
 
   const search = () => page.getByRole('button', { name: 'Search', exact: true }).click();
   const streamOf = (url: string) => new URLSearchParams(new URL(url).hash.split('?')[1]).get('stream');

@@ -1,17 +1,12 @@
 import { expect } from 'chai';
-import type { BrowserContextOptions, Locator } from 'playwright-core';
+import type { Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { hold, menuItem, Person, PHONE } from './person.js';
+import { hold, menuItem, type Person, PHONE, peopleIn } from './person.js';
 
 describe('Chats in the list of the web chat', function () {
   this.timeout(60_000);
   const world = openWorld({ CONTACTS: 'consent' });
-  const people: Person[] = [];
-  const somebody = async (options?: BrowserContextOptions): Promise<Person> => {
-    const person = await Person.at(world.browser, world.server.url, options);
-    people.push(person);
-    return person;
-  };
+  const somebody = peopleIn(world);
   const look = async ({ page }: Person, view: string): Promise<void> => {
     await screenshot(page, `list-${view}`);
     expect(await axe(page), view).to.deep.equal([]);
@@ -19,13 +14,6 @@ describe('Chats in the list of the web chat', function () {
   const requestsOf = ({ page }: Person): Locator => page.getByRole('button', { name: /^Requests/ });
   const inRequests = ({ page }: Person, name: string): Locator =>
     page.getByRole('navigation', { name: 'Requests' }).getByRole('button', { name });
-
-  afterEach(async () => {
-    for (const person of people.splice(0)) {
-      expect(person.strangers).to.deep.equal([]);
-      await person.close();
-    }
-  });
 
   it('pins, mutes and archives a chat by its menu: mouse, keyboard, long press', async () => {
     const ann = await somebody(PHONE);

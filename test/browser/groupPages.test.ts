@@ -1,17 +1,12 @@
 import { expect } from 'chai';
-import type { BrowserContextOptions, Locator } from 'playwright-core';
+import type { Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { menuItem, Person, PHONE } from './person.js';
+import { menuItem, type Person, PHONE, peopleIn } from './person.js';
 
 describe('Groups in the web chat', function () {
   this.timeout(60_000);
   const world = openWorld();
-  const people: Person[] = [];
-  const somebody = async (options?: BrowserContextOptions): Promise<Person> => {
-    const person = await Person.at(world.browser, world.server.url, options);
-    people.push(person);
-    return person;
-  };
+  const somebody = peopleIn(world);
   const look = async ({ page }: Person, view: string): Promise<void> => {
     await screenshot(page, `groups-${view}`);
     expect(await axe(page), view).to.deep.equal([]);
@@ -44,13 +39,6 @@ describe('Groups in the web chat', function () {
       .click();
     await menuItem(person.page, what).click();
   }
-
-  afterEach(async () => {
-    for (const person of people.splice(0)) {
-      expect(person.strangers).to.deep.equal([]);
-      await person.close();
-    }
-  });
 
   it('are made with a name and members, who all talk', async () => {
     const [ann, bob, carl] = [await somebody(), await somebody(PHONE), await somebody()];

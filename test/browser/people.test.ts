@@ -1,18 +1,13 @@
 import { expect } from 'chai';
-import type { BrowserContextOptions, Locator } from 'playwright-core';
+import type { Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { parley } from '../support/parley.js';
-import { menuItem, Person, PHONE } from './person.js';
+import { menuItem, Person, PHONE, peopleIn } from './person.js';
 
 describe('People in the web chat', function () {
   this.timeout(60_000);
   const world = openWorld({ CONTACTS: 'consent' });
-  const people: Person[] = [];
-  const somebody = async (options?: BrowserContextOptions): Promise<Person> => {
-    const person = await Person.at(world.browser, world.server.url, options);
-    people.push(person);
-    return person;
-  };
+  const somebody = peopleIn(world);
   const look = async ({ page }: Person, view: string): Promise<void> => {
     await screenshot(page, `people-${view}`);
     expect(await axe(page), view).to.deep.equal([]);
@@ -28,13 +23,6 @@ describe('People in the web chat', function () {
   const requestsOf = ({ page }: Person): Locator => page.getByRole('button', { name: /^Requests/ });
   const inRequests = ({ page }: Person, name: string): Locator =>
     page.getByRole('navigation', { name: 'Requests' }).getByRole('button', { name });
-
-  afterEach(async () => {
-    for (const person of people.splice(0)) {
-      expect(person.strangers).to.deep.equal([]);
-      await person.close();
-    }
-  });
 
   it('keeps requests apart from the chats, until one is accepted', async () => {
     const ann = await somebody();

@@ -1,5 +1,6 @@
+import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
-import { strangers } from '../support/browser.js';
+import { type BrowserWorld, strangers } from '../support/browser.js';
 
 let names = 0;
 
@@ -131,3 +132,19 @@ export async function hold(page: Page, element: Locator, until: Locator): Promis
 /** A line of an open menu. */
 export const menuItem = (page: Page, name: string): Locator =>
   page.getByRole('menuitem', { name, exact: true });
+
+/** Makes people for one test each. After it they must have asked no other host, and are closed. */
+export function peopleIn(world: BrowserWorld): (options?: BrowserContextOptions) => Promise<Person> {
+  const people: Person[] = [];
+  afterEach(async () => {
+    for (const person of people.splice(0)) {
+      expect(person.strangers).to.deep.equal([]);
+      await person.close();
+    }
+  });
+  return async (options) => {
+    const person = await Person.at(world.browser, world.server.url, options);
+    people.push(person);
+    return person;
+  };
+}

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'chai';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { isSoak } from './lanes.js';
 import { type ServerProcess, startServer } from './server.js';
@@ -92,6 +93,22 @@ export function strangers(page: Page): readonly string[] {
   });
   page.on('pageerror', (error) => found.push(String(error)));
   return found;
+}
+
+/** Gives each test a wide page of the suite's browser, which must have asked no other host when the test has ended. */
+export function openPageForEach(browser: () => Browser, use: (page: Page) => void): void {
+  let page: Page | undefined;
+  let asked: readonly string[] = [];
+  beforeEach(async () => {
+    page = await browser().newPage({ viewport: { width: 1280, height: 800 } });
+    page.setDefaultTimeout(15_000);
+    asked = strangers(page);
+    use(page);
+  });
+  afterEach(async () => {
+    expect(asked).to.deep.equal([]);
+    await page?.close();
+  });
 }
 
 /** What the tests of a suite share. Both are there once the suite has begun. */
