@@ -31,8 +31,8 @@ const FOLDED = new Set([
 ]);
 
 /**
- * What `parley move` does with a table, or collection, of the log and the read models: `folded` is made anew by the next
- * start. Undefined for one that nobody has decided on. `VAULT_TABLES` are those of the vault.
+ * What `parley move` does with a table, or collection, of the log and the read models. A `folded` one is not copied: the
+ * next start folds it from the log. Undefined for one that nobody has decided on. `VAULT_TABLES` are those of the vault.
  */
 export function fateOf(table: string): 'copied' | 'folded' | 'left' | undefined {
   if (table === META_TABLE || /^commits(_\d+)?$/.test(table)) return 'copied';
@@ -230,7 +230,7 @@ async function* pagesOf(vault: VaultRows, table: VaultTable): AsyncGenerator<rea
     yield page;
 }
 
-/** Copies the vault anew, and compares each row with its copy. Returns the number of rows. */
+/** Copies all rows of the vault into an empty one, then compares each with its copy. Returns the number of rows. */
 async function copyVault(
   source: VaultRows,
   target: MoveTarget,

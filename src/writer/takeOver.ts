@@ -83,7 +83,7 @@ async function checkSignedHead(
 }
 
 /**
- * Appends a fence to a partition: whoever owned it before finds its next position taken. Throws `NotOwner` if the lease has
+ * Appends a fence, an empty commit, to a partition, so that its owner before finds the next position taken. Throws `NotOwner` if the lease has
  * expired or is not wanted, and the errors of the log.
  */
 export async function appendFence(

@@ -14,7 +14,7 @@ interface Props {
   readonly without: ReadonlySet<string>;
 }
 
-/** Chooses people among the friends, the partners of chats and whoever is searched for. */
+/** Chooses people: friends, partners of chats, and those whom a search finds. */
 export function PeoplePicker({ chosen, onChange, without }: Props) {
   const { snapshot, me } = useChatPage();
   const [query, setQuery] = useState('');

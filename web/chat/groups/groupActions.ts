@@ -13,7 +13,7 @@ interface Acting {
   readonly run: (request: () => Promise<unknown>) => void;
 }
 
-/** What the user may do about a member. Owners change roles; admins remove whoever is no owner. */
+/** What the user may do about a member. Owners change roles; admins remove members and admins. */
 export function memberMenu(
   { user, role }: Member,
   chat: ChatView,
