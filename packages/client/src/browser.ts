@@ -1,9 +1,13 @@
-import { type DBSchema, deleteDB, type IDBPDatabase, openDB } from 'idb';
+import { deleteDB } from 'idb';
+import { fieldsOf } from './kept/checkState.js';
+import { Connection, removeValues } from './kept/database.js';
+import type { StateKeeper } from './kept/keptTypes.js';
+import { KEPT_VALUES, openStateKeeper } from './kept/stateKeeper.js';
 import type { OutboxEntry, OutboxStore, QueuedRequest } from './outbox.js';
 import type { CursorStore } from './types.js';
 
 /**
- * Keeps what is unsent and the cursor over reloads of the page, in IndexedDB.
+ * Keeps what is unsent, what a store knows, and the cursor over reloads of the page, in IndexedDB.
  * @packageDocumentation
  */
 
@@ -16,24 +20,28 @@ export interface DeviceStore {
    * receives only what it missed. A device that begins empty must not use it.
    */
   readonly cursors: CursorStore;
+  /**
+   * Reads what a store of this user has kept, and keeps what the next one knows: up to 100 chats with their newest 50
+   * messages, at most a million characters. What no store can have written, what another version of this package wrote,
+   * and what is older than 30 days is deleted.
+   *
+   * @param onError called with the error of a write
+   */
+  keeper(userId: string, onError?: (error: unknown) => void): Promise<StateKeeper>;
   /** Closes the database; later reads and writes are refused. */
   close(): void;
 }
 
-const VERSION = 1;
-const CURSOR = 'cursor';
+export type { StateKeeper };
 
-interface Schema extends DBSchema {
-  /** The keys count up and keep the order of writing. */
-  readonly entries: { key: number; value: OutboxEntry; indexes: { id: string } };
-  readonly device: { key: typeof CURSOR; value: string };
-}
+const CURSOR = 'cursor';
 
 /**
  * Opens the stores of this name; use one for each user, such as `parley-<userId>`. Two tabs may open
  * the same stores: both send what is unsent, under the same ids, so that the server has each once.
- * The cursor is that of one of the tabs: a push may be repeated, but none is skipped. Rejects with the
- * browser's error if there is no database, as in some private windows: the client works without.
+ * The cursor is that of one of the tabs, and what is kept of a store is what one of them wrote, whole: a push may be
+ * repeated, but none is skipped. Rejects with the browser's error if there is no database, as in some private windows:
+ * the client works without.
  *
  * The browser may end the database at any time, as when the user clears the data of the site: it is then
  * opened again, empty. A database without its stores is deleted and created again. `load` leaves out entries that no outbox wrote.
@@ -71,6 +79,7 @@ export async function openDeviceStore(name: string): Promise<DeviceStore> {
           else await database.put('device', cursor, CURSOR);
         }),
     },
+    keeper: (userId, onError = () => {}) => openStateKeeper(connection, userId, onError),
     close: () => connection.close(),
   };
 }
@@ -80,69 +89,8 @@ export async function deleteDeviceStore(name: string): Promise<void> {
   await deleteDB(name);
 }
 
-type Database = IDBPDatabase<Schema>;
-
-/** One database, opened again after the browser has ended it. */
-class Connection {
-  #opening: Promise<Database> | undefined;
-  #isClosed = false;
-
-  constructor(private readonly name: string) {}
-
-  async use<T>(run: (database: Database) => Promise<T>): Promise<T> {
-    const opening = this.#open();
-    try {
-      return await run(await opening);
-    } catch (error) {
-      // The name of a closed connection's error. The browser may have ended it in the midst of the first run.
-      const isEnded = error instanceof Error && ['InvalidStateError', 'AbortError'].includes(error.name);
-      if (!isEnded || this.#isClosed) throw error;
-      this.#forget(opening);
-      return run(await this.#open());
-    }
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#opening?.then((database) => database.close()).catch(() => {});
-  }
-
-  #open(): Promise<Database> {
-    if (this.#isClosed && !this.#opening) return Promise.reject(new Error('the store is closed'));
-    if (this.#opening) return this.#opening;
-    const forget = (): void => this.#forget(opening);
-    const opening = openDatabase(this.name, forget);
-    this.#opening = opening;
-    opening.catch(forget);
-    return opening;
-  }
-
-  #forget(opening: Promise<Database>): void {
-    if (this.#opening === opening) this.#opening = undefined;
-    opening.then((database) => database.close()).catch(() => {});
-  }
-}
-
-/** @param onEnd called when the browser, or another tab, needs the connection to end */
-async function openDatabase(name: string, onEnd: () => void): Promise<Database> {
-  const open = (): Promise<Database> =>
-    openDB<Schema>(name, VERSION, {
-      upgrade: (fresh) => {
-        const entries = fresh.createObjectStore('entries', { autoIncrement: true });
-        entries.createIndex('id', 'id', { unique: true });
-        fresh.createObjectStore('device');
-      },
-      // Another tab deletes the database, or has a newer version of the page, and waits for this one.
-      blocking: onEnd,
-      terminated: onEnd,
-    });
-  const database = await open();
-  if (database.objectStoreNames.contains('entries') && database.objectStoreNames.contains('device'))
-    return database;
-  database.close();
-  await deleteDB(name);
-  return open();
-}
+/** Deletes what a store has kept, and not what is unsent; for sessions that ended elsewhere. */
+export const deleteKeptState = (name: string): Promise<void> => removeValues(name, KEPT_VALUES);
 
 /** The fields that are texts in each queued request. */
 const TEXTS: { readonly [N in QueuedRequest]: readonly string[] } = {
@@ -167,7 +115,3 @@ function isEntry(value: unknown): value is OutboxEntry {
     !Number.isNaN(Date.parse(queuedAt))
   );
 }
-
-// Whatever else it is, it has no fields.
-const fieldsOf = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};

@@ -40,6 +40,7 @@ export type {
   Snapshot,
   Store,
   StoreOptions,
+  StoreState,
 } from './store/storeTypes.js';
 export type {
   After,

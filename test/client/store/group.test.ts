@@ -1,8 +1,10 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
+import { asKeptState } from '../../../packages/client/src/kept/checkState.js';
+import { LIMITS, trimState } from '../../../packages/client/src/kept/trimState.js';
 import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
-import { applyOpening } from '../../../packages/client/src/store/roomStore.js';
+import { applyClosing, applyOpening } from '../../../packages/client/src/store/roomStore.js';
 import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
 import {
   EMPTY_STATE,
@@ -10,6 +12,7 @@ import {
   roomOf,
   type State,
 } from '../../../packages/client/src/store/storeState.js';
+import { DEFAULT_PREFERENCES } from '../../../src/domain/userMessageChat.js';
 import { runs } from '../../support/lanes.js';
 import { ACTIONS, type Action, applyTold, GroupModel, people, type Stored } from './groupModel.js';
 import { person } from './story.js';
@@ -17,7 +20,8 @@ import { person } from './story.js';
 /** What happens to a device: somebody acts, something arrives, it asks, or its connection is lost. */
 type Step =
   | ({ readonly step: 'act'; readonly isOwn: boolean } & Action)
-  | { readonly step: 'push' | 'twice' | 'ask page' | 'ask chat' | 'compute' | 'arrive' | 'lose' };
+  | { readonly step: 'push' | 'twice' | 'ask page' | 'ask chat' | 'compute' | 'arrive' }
+  | { readonly step: 'lose' | 'reload' | 'close' | 'open' };
 
 const anAction = fc.record({
   does: fc.constantFrom(...ACTIONS),
@@ -38,6 +42,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
       .constantFrom('push', 'push', 'push', 'twice', 'ask page', 'ask chat', 'compute', 'arrive', 'lose')
       .map((step) => ({ step }) as Step),
   },
+  { weight: 1, arbitrary: fc.constantFrom('reload', 'close', 'open').map((step) => ({ step }) as Step) },
 );
 
 interface Query {
@@ -50,14 +55,14 @@ interface Query {
 /** A device with a store, that sees a group over a connection which the steps of a test drive. */
 class Device {
   readonly model = new GroupModel();
-  readonly store = new Observable(
+  store = observe(
     applyOpening(
-      applyConnection(EMPTY_STATE, { state: 'live', user: person('me'), resumed: false }),
+      applyConnection(
+        { ...EMPTY_STATE, preferences: DEFAULT_PREFERENCES, hasChats: true, hasOwn: true },
+        { state: 'live', user: person('me'), resumed: false },
+      ),
       this.model.roomId,
     ),
-    (error) => {
-      throw error;
-    },
   );
   #waiting: Stored[] = [];
   #queries: Query[] = [];
@@ -89,11 +94,23 @@ class Device {
         return this.#arrive();
       case 'lose':
         return this.#lose();
+      case 'reload':
+        return this.#reload();
+      case 'close':
+        return this.store.apply((state) => applyClosing(state, this.model.roomId));
+      case 'open':
+        return this.#open();
     }
+  }
+
+  #open(): void {
+    const { roomId } = this.model;
+    if (!roomOf(this.store.state, roomId).isOpen) this.store.apply((state) => applyOpening(state, roomId));
   }
 
   /** Everything arrives, the user is a member, and the history is fetched whole. */
   async settle(): Promise<void> {
+    this.#open();
     if (!this.model.isIn) this.take({ step: 'act', isOwn: false, does: 'join', by: 0, which: 0, flag: true });
     while (this.#waiting.length > 0) this.#push(1);
     for (let pages = 0; ; pages++) {
@@ -155,10 +172,29 @@ class Device {
     this.#waiting = this.model.replay(this.#cursor);
     for (const query of this.#queries) delete query.answer;
   }
+
+  /** The page is closed and opened again: it has what a browser kept, and neither the queries nor their answers. */
+  #reload(): void {
+    const stored = structuredClone(trimState(this.store.state, { ...LIMITS, messages: 3 }));
+    const kept = asKeptState(stored, 'me');
+    if (!kept) throw new Error('what is kept cannot be read');
+    this.store = observe(applyOpening(kept, this.model.roomId));
+    this.#queries = [];
+    this.#lose();
+    // As after every connection.
+    this.store.apply((state) => applyConnection(state, { state: 'replaying', user: person('me') }));
+    this.#ask('get chat');
+  }
+}
+
+function observe(state: State): Observable<State> {
+  return new Observable(state, (error) => {
+    throw error;
+  });
 }
 
 describe('what a store shows of a group', () => {
-  it('is what the server has, however pushes, answers, losses and replays come in between', async () => {
+  it('is what the server has, however pushes, answers, losses, replays and reloads come in between', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(aStep, { maxLength: 80, size: 'max' }), async (steps) => {
         const device = new Device();

@@ -34,7 +34,8 @@ const applyAccepted = (state: State, roomId: string): State =>
 /** Who comes back to a group was not told how its messages changed meanwhile: they are fetched again. */
 function applyInit(state: State, room: Chat): State {
   const known = roomOf(state, room.roomId);
-  if (known.chat === undefined || isMember(known)) return applyChat(state, room);
+  // Messages of an unknown chat are those that a replay told before this user had left.
+  if (isMember(known) && (known.chat || !known.known[0])) return applyChat(state, room);
   const returns = known.returns + 1;
   return applyChat(withRoom(state, room.roomId, { known: [], pages: 'loading', returns }), room);
 }

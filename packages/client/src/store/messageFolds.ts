@@ -1,6 +1,7 @@
 import type { Message, PushData } from '../types.js';
 import {
   isSame,
+  MOST_KEPT,
   type RoomState,
   roomOf,
   type State,
@@ -52,8 +53,7 @@ export function applyMessages(state: State, roomId: string, messages: readonly M
   let { marks } = room;
   // The sender has read up to here; there is no separate push for it.
   for (const { senderId, seq } of messages) marks = raiseMark(marks, senderId, seq);
-  // A room that is not open needs its last message only, for the list of chats.
-  const known = room.isOpen || all === room.known ? all : all.slice(-1);
+  const known = room.isOpen || all === room.known ? all : all.slice(-MOST_KEPT);
   return applyListed(withRoom(state, roomId, { known, marks }), roomId, readable);
 }
 

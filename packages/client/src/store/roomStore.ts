@@ -1,16 +1,16 @@
 import { FOREVER } from '../options.js';
 import { isOver } from '../outbox.js';
 import { type Client, ClientError, toClientError } from '../types.js';
-import { previousSeq, windowsOf } from './chatFolds.js';
+import { isMember, previousSeq, windowsOf } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
 import type { Sending } from './sending.js';
 import { newestWithoutGap, viewRoom } from './snapshot.js';
 import {
+  MOST_KEPT,
   type Observable,
   type RoomState,
   rerunIfCalled,
-  reuseIfEqual,
   roomOf,
   type State,
   singleFlight,
@@ -52,16 +52,11 @@ export function createLists({ client, store, onError }: ListParts): Lists {
       next = answer.next;
     } while (next);
   };
-  const fetchFriends = async (): Promise<void> => {
-    if (store.state.hasFriends) return;
-    await fetchUsers('get friends');
-    store.apply((state) => ({ ...state, hasFriends: true }));
-  };
-  /** Preferences are fetched last: where they are here, the blocked users are. */
   const fetchOwn = async (): Promise<void> => {
-    if (store.state.preferences) return;
-    await fetchUsers('get blocked');
-    await client.request('get preferences', {}, FOREVER);
+    if (store.state.hasOwn) return;
+    const preferences = client.request('get preferences', {}, FOREVER);
+    await Promise.all([fetchUsers('get friends'), fetchUsers('get blocked'), preferences]);
+    store.apply((state) => ({ ...state, hasOwn: true }));
   };
   /** After the end of the client its errors are expected, and not reported. */
   const report = (error: unknown): void => {
@@ -71,24 +66,28 @@ export function createLists({ client, store, onError }: ListParts): Lists {
   return {
     refresh: rerunIfCalled(async () => {
       const chats = client.request('get active chats', {}, FOREVER);
-      await Promise.all([chats, fetchFriends(), fetchOwn()].map((one) => one.catch(report)));
+      await Promise.all([chats, fetchOwn()].map((one) => one.catch(report)));
     }),
     fetchOlder: fetchMore('nextChats', {}),
     fetchArchived: fetchMore('nextArchived', { filter: 'archived' }),
   };
 }
 
+/** A whole page that is known is shown as it is. Of a group that this user has left, nobody told how messages changed. */
 export function applyOpening(state: State, roomId: string): State {
-  return withRoom(state, roomId, { isOpen: true });
+  const room = roomOf(state, roomId);
+  const known = isMember(room) ? room.known : room.known.slice(-1);
+  const isPage = newestWithoutGap({ ...room, known }).length >= MOST_KEPT;
+  return withRoom(state, roomId, { isOpen: true, known, pages: isPage ? 'some' : 'loading' });
 }
 
-/** Keeps only the newest message of a room that is closed. */
-function applyClosing(state: State, roomId: string): State {
+/** Keeps only the newest messages of a room that is closed. */
+export function applyClosing(state: State, roomId: string): State {
   const { known } = roomOf(state, roomId);
   return withRoom(state, roomId, {
     isOpen: false,
     pages: 'none',
-    known: reuseIfEqual(known, known.slice(-1)),
+    known: known.slice(-MOST_KEPT),
   });
 }
 
@@ -130,7 +129,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
   });
   const view = store.watch(viewRoom(roomId));
   store.apply((state) => applyOpening(state, roomId));
-  void fetchPage();
+  if (now().pages === 'loading') void fetchPage();
   return {
     ...view,
     earlier: async (limit) => {

@@ -74,7 +74,8 @@ export function viewSnapshot(): View<State, Snapshot> {
     const snapshot = {
       connection: state.connection,
       me: state.me,
-      isLoaded: state.hasChats && state.hasFriends && state.preferences !== undefined,
+      isLoaded: state.hasChats && state.hasOwn,
+      isKept: !!state.isKept,
       chats,
       requests: listed('requests'),
       archived: listed('archived'),
@@ -174,15 +175,9 @@ function compare(a: string, b: string): number {
 export function newestWithoutGap(room: RoomState): readonly Message[] {
   const { known } = room;
   const windows = windowsOf(room);
-  let start = known.length;
-  let wanted: number | undefined;
-  for (let i = known.length - 1; i >= 0; i--) {
-    const message = known[i];
-    if (message === undefined || (wanted !== undefined && message.seq !== wanted)) break;
-    wanted = previousSeq(windows, message.seq);
-    start = i;
-  }
-  return start === 0 ? known : known.slice(start);
+  let start = known.length - 1;
+  while (start > 0 && known[start - 1]?.seq === previousSeq(windows, known[start]?.seq ?? 0)) start--;
+  return start > 0 ? known.slice(start) : known;
 }
 
 const unsentEntries = new WeakMap<OutboxEntry, Entry>();

@@ -36,6 +36,7 @@ export function createStore(options: StoreOptions): Store {
 }
 
 class ClientStore implements Store {
+  readonly state: Store['state'];
   readonly #options: StoreOptions;
   readonly #rest: Rest;
   readonly #client: Client;
@@ -56,10 +57,12 @@ class ClientStore implements Store {
     this.#rest = options.rest ?? new Rest(options.url, options);
     const { onError, after } = withDefaults(options);
     const client = createClient(options);
-    const store = new Observable(EMPTY_STATE, onError);
+    // Only a store makes such a state.
+    const store = new Observable((options.begin as State | undefined) ?? EMPTY_STATE, onError);
     this.#client = client;
     this.#store = store;
     this.#snapshot = store.watch(viewSnapshot());
+    this.state = store;
     this.#lists = createLists({ client: this, store, onError });
     this.#people = createPeople(this, store, async (userId) => {
       const { user } = await this.#rest.user(await this.#token(), userId);
@@ -113,7 +116,7 @@ class ClientStore implements Store {
     const room = openRoom(roomId, parts, () => this.#rooms.delete(roomId));
     this.#rooms.set(roomId, room);
     this.#people.lookUpPresence(roomId);
-    if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
+    this.#fetchMissingChat(roomId);
     return room;
   }
 
@@ -206,7 +209,7 @@ class ClientStore implements Store {
       this.#rooms.get(roomId)?.fillGap();
       this.#people.lookUpSenders(roomId);
       // The chat is not in the fetched pages, but is now the newest.
-      if (this.#store.state.hasChats) this.#fetchMissingChat(roomId);
+      this.#fetchMissingChat(roomId);
     });
     client.on('add friend', ({ friend: { userId } }) => this.#fetchChatsWith(userId));
     client.on('remove friend', ({ userId }) => this.#fetchChatsWith(userId));
@@ -226,8 +229,10 @@ class ClientStore implements Store {
       if (chat?.roomType === 'PRIVATE' && participants.includes(userId)) void this.#fetchChat(roomId);
   }
 
+  /** Before the first page of chats, that may have it. */
   #fetchMissingChat(roomId: string): void {
-    if (roomOf(this.#store.state, roomId).chat === undefined) void this.#fetchChat(roomId);
+    const { state } = this.#store;
+    if (state.hasChats && !roomOf(state, roomId).chat) void this.#fetchChat(roomId);
   }
 
   /** Fetches a chat, such as one that is not in the fetched pages of the list. Never rejects. */

@@ -15,7 +15,7 @@ export interface RoomState {
   readonly told: ReadonlyMap<string, boolean>;
   /** How often I came back to this group, as far as this device was told. */
   readonly returns: number;
-  /** Ascending by `seq`, each once; a room that is not open has the newest only. */
+  /** Ascending by `seq`, each once; a room that is not open has the newest `MOST_KEPT` only. */
   readonly known: readonly Message[];
   /** How far each member has read; a mark never goes back. */
   readonly marks: ReadonlyMap<string, number>;
@@ -60,7 +60,10 @@ export interface State {
   /** By `messageId`: the changes of this message among `waiting`. */
   readonly changes: ReadonlyMap<string, readonly Change[]>;
   readonly hasChats: boolean;
-  readonly hasFriends: boolean;
+  /** Whether friends, blocked users and preferences were fetched. */
+  readonly hasOwn: boolean;
+  /** Whether the store began with what an earlier one knew. */
+  readonly isKept?: true;
   /** Where the next page of chats begins; undefined: there is none. */
   readonly nextChats: string | undefined;
   /** The same for archived chats; empty: none is fetched yet. */
@@ -82,10 +85,13 @@ export const EMPTY_STATE: State = {
   refused: new Map(),
   changes: new Map(),
   hasChats: false,
-  hasFriends: false,
+  hasOwn: false,
   nextChats: undefined,
   nextArchived: '',
 };
+
+/** The newest messages that a room keeps which is not open. Who opens it again finds them there. */
+export const MOST_KEPT = 50;
 
 function emptyRoom(roomId: string): RoomState {
   return {
@@ -231,6 +237,14 @@ export class Observable<S> {
     return this.#state;
   }
 
+  get = (): S => this.#state;
+
+  /** Calls `listener` after each turn in which the state changed. */
+  subscribe = (listener: () => void): (() => void) => {
+    this.#watches.add(listener);
+    return () => this.#watches.delete(listener);
+  };
+
   apply(fold: Fold<S>): void {
     const before = this.#state;
     this.#state = fold(before);
@@ -292,8 +306,7 @@ export class Observable<S> {
           shown = get();
           listener();
         };
-        this.#watches.add(look);
-        return () => this.#watches.delete(look);
+        return this.subscribe(look);
       },
     };
   }

@@ -17,6 +17,11 @@ import type {
 export interface StoreOptions extends ClientOptions {
   /** Default: one of the same server. */
   readonly rest?: Rest;
+  /**
+   * What an earlier store of the same user knew: this one shows it at once. `cursors` must give the cursor of that moment
+   * or an earlier one; without a cursor, the first connection replaces what is shown.
+   */
+  readonly begin?: StoreState | undefined;
   /** Keeps what is unsent over restarts, of one user only. Default: in memory. */
   readonly outbox?: OutboxStore;
   /** Milliseconds since 1970, for the time at which something is queued. Default: `Date.now`. */
@@ -66,13 +71,23 @@ export interface ChatView extends ChatInfo {
   readonly lastActivity: string;
 }
 
-/** Everything that a store knows, at one moment. Parts that do not change keep their identity. */
+/**
+ * All data of a store at one moment, which is immutable: plain objects, lists, errors, `Map` and `Set`. Only stores read
+ * it, as its form may change with each version.
+ */
+export interface StoreState {
+  readonly me: User | undefined;
+}
+
+/** Everything that a store shows, at one moment. Parts that do not change keep their identity. */
 export interface Snapshot {
   readonly connection: ClientState;
-  /** Undefined until the first connection has identified. */
+  /** Undefined until the first connection has identified, unless it is kept. */
   readonly me: User | undefined;
   /** Whether chats, friends, blocked users and preferences were fetched at least once. */
   readonly isLoaded: boolean;
+  /** Whether these are here from an earlier run (`StoreOptions.begin`), so that they can be shown before `isLoaded`. */
+  readonly isKept: boolean;
   /** Those that are in no other list: pinned ones first, then the newest activity. */
   readonly chats: readonly ChatView[];
   /** Chats that somebody opened who is no contact of this user. */
@@ -233,6 +248,12 @@ export interface Store {
   get(): Snapshot;
   /** Calls `listener` once after all changes of one turn. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
+  /** All that it knows, for `StoreOptions.begin` of the next store. */
+  readonly state: {
+    get(): StoreState;
+    /** As the store's own `subscribe`, at every change. */
+    subscribe(listener: () => void): () => void;
+  };
   /** Connects, and sends what an earlier run left unsent. */
   start(): void;
   /**
