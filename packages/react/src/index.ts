@@ -52,6 +52,8 @@ function useSnapshot<T>(select: (snapshot: Snapshot) => T): T {
 export interface Chats {
   /** Whether the lists were fetched at least once. */
   readonly isLoaded: boolean;
+  /** Whether the lists are here from an earlier run, so that they can be shown before. */
+  readonly isKept: boolean;
   readonly chats: readonly ChatView[];
   /** Chats that somebody opened who is no contact of this user. */
   readonly requests: readonly ChatView[];
@@ -67,6 +69,7 @@ export interface Chats {
 export function useChats(): Chats {
   const store = useStore();
   const isLoaded = useSnapshot((snapshot) => snapshot.isLoaded);
+  const isKept = useSnapshot((snapshot) => snapshot.isKept);
   const chats = useSnapshot((snapshot) => snapshot.chats);
   const requests = useSnapshot((snapshot) => snapshot.requests);
   const archived = useSnapshot((snapshot) => snapshot.archived);
@@ -74,8 +77,8 @@ export function useChats(): Chats {
   const hasMore = useSnapshot((snapshot) => snapshot.hasMoreChats);
   return useMemo(() => {
     const more = hasMore ? () => store.moreChats() : undefined;
-    return { isLoaded, chats, requests, archived, unread, more };
-  }, [store, isLoaded, chats, requests, archived, unread, hasMore]);
+    return { isLoaded, isKept, chats, requests, archived, unread, more };
+  }, [store, isLoaded, isKept, chats, requests, archived, unread, hasMore]);
 }
 
 interface Held {
