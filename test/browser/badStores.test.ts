@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
 import { openWorld } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
+import { keptText } from './keptRecords.js';
 import { Person } from './person.js';
 
 const web = join(fileURLToPath(import.meta.url).split('/dist/')[0] ?? '', 'web');
@@ -68,6 +70,25 @@ const inOutbox = (change: string): string => `new Promise((resolve, reject) => {
     const outbox = writing.objectStore('entries');
     ${change}
     writing.oncomplete = () => { db.close(); resolve(); };
+  };
+})`;
+
+/** Runs in the page: changes the `record` of what is kept for the signed-in user. */
+const inRecord = (change: string): string => `new Promise((resolve, reject) => {
+  const { user } = JSON.parse(localStorage.getItem('parley.session'));
+  const opening = indexedDB.open('parley-' + user.userId);
+  opening.onerror = () => reject(opening.error);
+  opening.onsuccess = () => {
+    const db = opening.result;
+    const writing = db.transaction('device', 'readwrite');
+    const device = writing.objectStore('device');
+    device.get('state').onsuccess = ({ target }) => {
+      let record = target.result;
+      ${change};
+      device.put(record, 'state');
+    };
+    writing.oncomplete = () => { db.close(); resolve(); };
+    writing.onerror = () => reject(writing.error);
   };
 })`;
 
@@ -197,6 +218,48 @@ describe('The pages, when the stores of the browser', function () {
     await ann.page.reload();
     await ann.sees('kept', 'sent');
     expect(await ann.page.getByRole('article').count()).to.equal(2);
+    await done(ann, bob);
+  });
+
+  it('have damaged chats of the last time: the page opens as it does without them', async () => {
+    const [ann, bob] = [await at(), await at()];
+    await ann.open(bob.name);
+    await ann.say('hello');
+    await ann.sees('hello', 'sent');
+    await eventually('they are kept', async () =>
+      (await ann.page.evaluate<string>(keptText)).includes('hello'),
+    );
+    const { page } = ann;
+    const address = page.url();
+    for (const damage of [
+      'record = 5',
+      'record = { ...record, state: null }',
+      'record.state.rooms = [...record.state.rooms]',
+      'for (const room of record.state.rooms.values()) room.known = [{}]',
+      "for (const room of record.state.rooms.values()) room.known[0].sentAt = 'soon'",
+      'for (const user of record.state.users.values()) user.username = {}',
+      "record.state.rooms.set('none', undefined)",
+      'record.cursor = 7',
+    ]) {
+      await page.goto(`${world.server.url}/robots.txt`);
+      await page.evaluate(inRecord(damage));
+      await page.goto(address);
+      await ann.sees('hello');
+      expect(await page.getByRole('article').count(), damage).to.equal(1);
+      await eventually('they are kept again', async () =>
+        (await page.evaluate<string>(keptText)).includes('"sentAt":"2'),
+      );
+    }
+    await page.goto(`${world.server.url}/robots.txt`);
+    // The server refuses this cursor: what was kept is replaced.
+    await page.evaluate(
+      inRecord(
+        "record.cursor = 'none'; for (const room of record.state.rooms.values()) room.known[0].message = 'lie'",
+      ),
+    );
+    await page.goto(address);
+    await ann.sees('hello');
+    expect(await page.getByText('lie').count()).to.equal(0);
     await done(ann, bob);
   });
 

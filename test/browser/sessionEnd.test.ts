@@ -4,6 +4,7 @@ import { Rest } from '../../packages/client/src/rest.js';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
+import { KEPT, keptText } from './keptRecords.js';
 import { Person } from './person.js';
 
 /** Runs in the page. */
@@ -70,6 +71,7 @@ describe('The end of a session in a browser', function () {
       await ann.open(bob.name);
       await ann.sees('Hello');
       await ann.composer.fill('not for Bob to read');
+      await eventually('it is kept', async () => (await ann.page.evaluate<number>(KEPT)) === 1);
       await ann.page.evaluate('globalThis.isOldPage = true');
       await end(ann);
       await ann.page.getByLabel('User name').waitFor();
@@ -78,6 +80,7 @@ describe('The end of a session in a browser', function () {
       expect(ann.page.url()).to.equal(`${world.server.url}/`);
       expect(await ann.page.title()).to.equal('Parley');
       expect(await ann.page.evaluate('globalThis.isOldPage'), 'the memory of the page').to.equal(undefined);
+      expect(await ann.page.evaluate(KEPT), 'kept chats').to.equal(0);
       // What waits in the outbox stays for a user who was signed out from elsewhere.
       if (how !== 'on another device') expect(await ann.page.evaluate(UNSENT), 'unsent messages').to.equal(0);
 
@@ -92,6 +95,44 @@ describe('The end of a session in a browser', function () {
         await person.close();
       }
     });
+
+  it('leaves no chats when the page was closed before it could delete them', async () => {
+    const [bob, ann] = [
+      await Person.at(world.browser, world.server.url),
+      await Person.at(world.browser, world.server.url),
+    ];
+    await ann.open(bob.name);
+    await ann.say('a secret');
+    await eventually('it is kept', async () =>
+      (await ann.page.evaluate<string>(keptText)).includes('a secret'),
+    );
+    await ann.page.goto(`${world.server.url}/robots.txt`);
+    const { page } = ann;
+    await page.evaluate("localStorage.removeItem('parley.session')");
+    await page.evaluate(`localStorage.setItem('parley.session.second', ${JSON.stringify('{}')})`);
+    expect(await page.evaluate(KEPT)).to.equal(1);
+    await page.goto(world.server.url);
+    await page.getByLabel('User name').waitFor();
+    await eventually('they are deleted', async () => (await page.evaluate<number>(KEPT)) === 0);
+    for (const person of [ann, bob]) await person.close();
+  });
+
+  it('leaves the chats of another user who is signed in beside', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const { page } = ann;
+    await eventually('they are kept', async () => (await page.evaluate<number>(KEPT)) === 1);
+    const second = await page.context().newPage();
+    await second.goto(`${world.server.url}/?as=second`);
+    await second.getByLabel('User name').fill(`${ann.name}-2`);
+    await second.getByLabel('Password').fill(Person.password);
+    await second.getByRole('button', { name: 'Sign up' }).first().click();
+    await eventually('both are kept', async () => (await page.evaluate<number>(KEPT)) === 2);
+    await signOut(second);
+    await second.getByLabel('User name').waitFor();
+    expect(await page.evaluate<string>(keptText)).to.include(`"${ann.name}"`);
+    expect(await page.evaluate(KEPT)).to.equal(1);
+    await ann.close();
+  });
 
   it('says so when the account is suspended', async () => {
     const ann = await Person.at(world.browser, world.server.url);
@@ -124,6 +165,7 @@ describe('The end of a session in a browser', function () {
     const ann = await Person.at(world.browser, world.server.url);
     expect((await parley(['role', 'auditor', ann.name], world.server.settings)).code).to.equal(0);
     const { page } = ann;
+    await eventually('the chats are kept', async () => (await page.evaluate<number>(KEPT)) === 1);
     for (const end of [
       async () => {
         await page.getByRole('button', { name: /^Menu of/ }).click();
@@ -149,6 +191,7 @@ describe('The end of a session in a browser', function () {
       await signing.waitFor();
       await eventually('a new page', async () => (await page.evaluate('globalThis.isOldPage')) === undefined);
       expect(page.url()).to.equal(`${world.server.url}/audit`);
+      expect(await page.evaluate(KEPT), 'chats that are kept').to.equal(0);
     }
     await ann.close();
   });

@@ -7,6 +7,7 @@ import type { Store } from '@parley/client';
 import { SignIn } from '../ui/SignIn.js';
 import {
   endSession,
+  forgetChatsOfOthers,
   loadSession,
   noteEndCause,
   onSessionChange,
@@ -101,5 +102,6 @@ function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Sto
 
 applyTheme();
 reloadForNewBuild();
+void forgetChatsOfOthers();
 const root = document.getElementById('app');
 void loadTexts().then(() => root && render(<ChatApp />, root));

@@ -16,21 +16,27 @@ interface Props {
   readonly onShow: (list: ListName) => void;
 }
 
+/** Whether the lists are here: fetched, or kept from the last time. */
+export const canShow = ({ isLoaded, isKept }: Snapshot): boolean => isLoaded || isKept;
+
 /** The chats, latest activity first; or the requests, or the archive. */
 export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
   const { snapshot, store } = useChatPage();
-  const { chats, hasMoreChats, hasMoreArchived, isLoaded } = snapshot;
+  const { chats, hasMoreChats, hasMoreArchived } = snapshot;
+  // Without a connection they fail, and the list stays as it is.
+  const fetchArchived = (): void => void store.moreArchived().catch(() => {});
+  const fetchOlder = (): void => void store.moreChats().catch(() => {});
   useEffect(() => {
-    if (list === 'archived') void store.moreArchived();
+    if (list === 'archived') fetchArchived();
   }, [list, store]);
-  if (!isLoaded) return <p class="empty">{text('list.loading')}</p>;
+  if (!canShow(snapshot)) return <p class="empty">{text('list.loading')}</p>;
   if (list !== 'chats')
     return (
       <InnerList
         list={list}
         chats={snapshot[list]}
         onBack={() => onShow('chats')}
-        onMore={list === 'archived' && hasMoreArchived ? () => store.moreArchived() : undefined}
+        onMore={list === 'archived' && hasMoreArchived ? fetchArchived : undefined}
         {...{ openRoom, onOpen }}
       />
     );
@@ -49,7 +55,7 @@ export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
       ) : (
         <Rows label={text('list.chats')} chats={chats} {...{ openRoom, onOpen }} />
       )}
-      {hasMoreChats && <MoreButton onClick={() => store.moreChats()} />}
+      {hasMoreChats && <MoreButton onClick={fetchOlder} />}
     </div>
   );
 }

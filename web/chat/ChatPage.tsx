@@ -8,7 +8,7 @@ import type { Session } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { useOpenRoom } from './address.js';
 import { useAlerts } from './alerts/alerts.js';
-import { ChatList, EmptyState, type ListName } from './ChatList.js';
+import { ChatList, canShow, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
 import { ChatActionsContext, ChatPageContext, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
@@ -42,7 +42,7 @@ export function ChatPage({ store, session }: Props) {
           <Side openRoomId={roomId} />
           <div class="main">
             {roomId === undefined ? (
-              <EmptyState hasChats={snapshot.chats.length > 0} loaded={snapshot.isLoaded} />
+              <EmptyState hasChats={snapshot.chats.length > 0} loaded={canShow(snapshot)} />
             ) : (
               <RoomPane
                 key={roomId}

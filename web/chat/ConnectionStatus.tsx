@@ -2,7 +2,7 @@ import type { ClientState } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
 import { text } from '../ui/texts.js';
 
-const SHOW_CONNECTING_AFTER_MS = 1000;
+const SHOW_AFTER_MS = 1000;
 
 interface Props {
   readonly state: ClientState;
@@ -23,9 +23,9 @@ function bannerFor(state: ClientState, onRetry: () => void) {
     case 'waiting':
       return <Waiting key={state} delayMs={state.delayMs} onRetry={onRetry} />;
     case 'connecting':
-      return <Connecting />;
+      return <Late key={state.state} notice={text('connection.connecting')} />;
     case 'replaying':
-      return <p class="notice">{text('connection.replaying')}</p>;
+      return <Late key={state.state} notice={text('connection.replaying')} />;
     default:
       return null;
   }
@@ -55,12 +55,12 @@ function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRe
   );
 }
 
-/** Shown late, because most connections open faster and the banner would only flash. */
-function Connecting() {
+/** Shown late, because most connections open and catch up faster, and the banner would only flash. */
+function Late({ notice }: { readonly notice: string }) {
   const [isLate, setLate] = useState(false);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(true), SHOW_CONNECTING_AFTER_MS);
+    const timer = setTimeout(() => setLate(true), SHOW_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
-  return isLate ? <p class="notice">{text('connection.connecting')}</p> : null;
+  return isLate ? <p class="notice">{notice}</p> : null;
 }

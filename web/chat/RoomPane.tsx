@@ -1,5 +1,5 @@
-import type { ChatView, ClientErrorCode, Presence, RoomView, User } from '@parley/client';
-import { useEffect, useMemo } from 'preact/hooks';
+import type { ChatView, ClientErrorCode, ClientState, Presence, RoomView, User } from '@parley/client';
+import { useEffect, useMemo, useRef } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
@@ -25,10 +25,11 @@ interface Props {
 
 /** One room: who is in it, the messages, and the message field. */
 export function RoomPane({ roomId, chat, onBack }: Props) {
-  const { store, me } = useChatPage();
+  const { store, me, snapshot } = useChatPage();
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
+  const isOffline = useIsOffline(snapshot.connection);
   const name = roomName(view);
 
   if (name === undefined && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
@@ -43,9 +44,20 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
         </button>
         <RoomTitle view={view} chat={chat} name={name ?? ''} />
       </header>
-      <Conversation store={store} room={room} view={view} me={me} instead={insteadOfComposer(view, chat)} />
+      <Conversation
+        {...{ store, room, view, me }}
+        isOffline={isOffline}
+        instead={insteadOfComposer(view, chat)}
+      />
     </section>
   );
+}
+
+/** Whether the connection is lost or could not be made. The first try does not count: mostly it succeeds at once. */
+function useIsOffline({ state }: ClientState): boolean {
+  const isOffline = useRef(false);
+  if (state !== 'connecting') isOffline.current = state === 'waiting';
+  return isOffline.current;
 }
 
 /** Undefined until the chat is known: the room in the address may be one of other users. */

@@ -1,6 +1,7 @@
 import { createStore, Rest, type Store } from '@parley/client';
 import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { within } from '../ui/browser.js';
+import { DATABASE_WAIT_MS, databaseOf } from '../ui/keptChats.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
@@ -8,14 +9,13 @@ import { forgetDrafts } from './messages/drafts.js';
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
 
-const storeNameOf = ({ user }: Session): string => `parley-${user.userId}`;
-
-/** A browser may take its time to open or delete a database, or never answer. */
-const DATABASE_WAIT_MS = 3000;
-
-/** Connects this window as a device of the signed-in user. Unsent messages survive a reload in the browser's store. */
+/**
+ * Connects this window as a device of the signed-in user. Unsent messages, and the chats that are shown before there is a
+ * connection, survive a reload in the browser's store.
+ */
 export async function openDevice(session: Session): Promise<Store> {
-  const opening = openDeviceStore(storeNameOf(session));
+  const { userId } = session.user;
+  const opening = openDeviceStore(databaseOf(userId));
   const report = console.error;
   // Some private windows have no store: unsent messages are then lost when the window closes.
   const stored = await within(DATABASE_WAIT_MS, opening).catch((error: unknown) => {
@@ -23,17 +23,21 @@ export async function openDevice(session: Session): Promise<Store> {
     opening.then((late) => late.close()).catch(() => {});
     return undefined;
   });
-  return createStore({
+  const keeper = stored && (await within(DATABASE_WAIT_MS, stored.keeper(userId, report)).catch(report));
+  const store = createStore({
     url: location.origin,
     getToken: () => session.token,
     rest,
     onError: report,
     ...(stored && { outbox: lenientOutbox(stored.outbox, report) }),
+    ...(keeper && { begin: keeper.begin, cursors: keeper.cursors }),
   });
+  keeper?.keep(store);
+  return store;
 }
 
-/** Deletes the user's unsent messages and drafts from this browser. */
+/** Deletes the user's chats, unsent messages and drafts from this browser. */
 export async function deleteDevice(session: Session): Promise<void> {
   forgetDrafts(session.user.userId);
-  await within(DATABASE_WAIT_MS, deleteDeviceStore(storeNameOf(session))).catch(console.error);
+  await within(DATABASE_WAIT_MS, deleteDeviceStore(databaseOf(session.user.userId))).catch(console.error);
 }

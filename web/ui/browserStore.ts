@@ -1,5 +1,5 @@
 /**
- * The browser's `localStorage` and `sessionStorage`, used here only. It may be blocked, full or cleared, and anybody may have changed what it
+ * The browser's `localStorage`, `sessionStorage` and list of databases, used here only. It may be blocked, full or cleared, and anybody may have changed what it
  * holds: nothing here throws, and no value is trusted before it was checked.
  */
 
@@ -53,6 +53,16 @@ export function removeStored(key: string): void {
   memory.delete(key);
   attempt((store) => store.removeItem(key));
 }
+
+/** The stored keys that begin so. */
+export const storedKeys = (prefix: string): readonly string[] =>
+  [...(attempt((store) => Object.keys(store)) ?? []), ...memory.keys()].filter((key) =>
+    key.startsWith(prefix),
+  );
+
+/** The names of this origin's databases. Rejects where the browser does not tell. */
+export const databaseNames = async (): Promise<readonly string[]> =>
+  (await indexedDB.databases()).flatMap(({ name }) => name ?? []);
 
 /** Calls `listener` when another tab changes this key, or clears all. Returns a function that unsubscribes. */
 export function onStoredChange(key: string, listener: () => void): () => void {

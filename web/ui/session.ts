@@ -1,5 +1,6 @@
 import type { User } from '@parley/client';
-import { hasTexts, onStoredChange, readJson, removeStored, writeText } from './browserStore.js';
+import { hasTexts, onStoredChange, readJson, removeStored, storedKeys, writeText } from './browserStore.js';
+import { forgetChats, usersWithDatabase } from './keptChats.js';
 
 /** A sign-in stored in this browser. All tabs of the chat and of the audit console share it. */
 export interface Session {
@@ -12,7 +13,8 @@ export interface Session {
  * windows. Empty without the parameter.
  */
 export const profile = new URLSearchParams(location.search).get('as') ?? '';
-const KEY = profile === '' ? 'parley.session' : `parley.session.${profile}`;
+const FIRST_KEY = 'parley.session';
+const KEY = profile === '' ? FIRST_KEY : `${FIRST_KEY}.${profile}`;
 
 /**
  * The stored session; `undefined` if there is none, or it is damaged. Whether it has expired the server says: the clock
@@ -76,16 +78,28 @@ export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
 }
 
 /**
- * Removes the session from this browser, and loads the page again without the part of its address after `#`. Whatever the page has in
- * memory of the user, in whichever module, ends with the page: the next user may sit at the same window.
+ * Removes the session and the kept chats of its user from this browser, and loads the page again without the part of its
+ * address after `#`. Whatever the page has in memory of the user, in whichever module, ends with the page: the next user
+ * may sit at the same window.
  */
-export function endSession({ token }: Session): void {
+export function endSession({ token, user }: Session): void {
   // Another tab may have stored the session of another user already.
   if (loadSession()?.token === token) removeStored(KEY);
-  void unfinished.then(() => {
+  void Promise.all([unfinished, forgetChats(user.userId)]).then(() => {
     history.replaceState({ endedToken: token, endCause: cause }, '', location.pathname + location.search);
     location.reload();
   });
+}
+
+/**
+ * Forgets the chats of users who have no session in this browser: whoever signed them out may have closed the page before
+ * that was done. Never rejects.
+ */
+export async function forgetChatsOfOthers(): Promise<void> {
+  const users = await usersWithDatabase();
+  const sessions = storedKeys(FIRST_KEY).map(readJson).filter(isSession);
+  const others = users.filter((userId) => !sessions.some(({ user }) => user.userId === userId));
+  await Promise.all(others.map(forgetChats));
 }
 
 /**

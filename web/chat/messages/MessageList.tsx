@@ -21,13 +21,15 @@ const ESTIMATED_ROW_PX = 64;
 interface Props {
   readonly talk: Talk;
   readonly unread: UnreadLine;
+  /** Then there are only the messages that are here. */
+  readonly isOffline: boolean;
   /** The message to lead to. */
   readonly target: Target | undefined;
   readonly onGoTo: (target: Target) => void;
 }
 
 /** The messages of a room, the newest at the bottom. Scrolling up loads earlier ones. */
-export function MessageList({ talk, unread, target, onGoTo }: Props) {
+export function MessageList({ talk, unread, isOffline, target, onGoTo }: Props) {
   const { room, view } = talk;
   const { entries, history } = view;
   const rows = useRows(talk, unread.after);
@@ -65,12 +67,18 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
     <div class="messages">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard */}
       <section ref={scroller} class="scroller" tabIndex={0} aria-label={text('messages.list')}>
-        {history.state === 'failed' && (
+        {isOffline && history.state !== 'complete' && (
+          <p class="offline">{text('messages.earlierOffline')}</p>
+        )}
+        {!isOffline && history.state === 'failed' && (
           <button class="button more" type="button" onClick={() => void room.earlier()}>
             {text('messages.earlierFailed')}
           </button>
         )}
-        <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
+        <ol
+          style={{ height: `${list.getTotalSize()}px` }}
+          aria-busy={!isOffline && history.state === 'loading'}
+        >
           {list.getVirtualItems().map(({ index, start }) => {
             const row = rows[index];
             if (!row) return null;
