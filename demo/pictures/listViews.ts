@@ -34,7 +34,7 @@ export const listViews: readonly View[] = [
     name: 'chats-empty',
     async show(scene) {
       await scene.chat(undefined, 'ola');
-      await scene.page.locator('.empty').first().waitFor();
+      await scene.page.locator('.empty-state:visible h2').waitFor();
     },
   },
   {
