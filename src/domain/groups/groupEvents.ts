@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { openedChatPush } from '../chats.js';
+import { request } from '../defineCommand.js';
 import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
+import { Id, Limit, Revision, Seq, Time } from '../fields.js';
 import { groupKeyOwner, type RoomId } from '../ids.js';
 import { inGroup, type RoomState, roomStream } from '../streams.js';
 import { User } from '../userMessageChat.js';
@@ -50,6 +52,45 @@ export const changeRolePush = push('change role', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
   note: 'A member of a group of mine has another role. `inherited`: they were not chosen. The last owner is about to leave.',
+});
+
+const happened = { at, by: z.string(), time: Time };
+
+/** One of the events of this file, as members see it later. */
+export const Happening = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...{ kind: z.literal('created'), ...happened },
+    name: z.string().nullable(),
+    about: z.string().nullable().exactOptional(),
+    ...GroupSettings.shape,
+  }),
+  z.strictObject({
+    ...{ kind: z.literal('changed'), ...happened },
+    name: z.string().nullable().exactOptional(),
+    about: z.string().nullable().exactOptional(),
+    ...SomeSettings,
+  }),
+  z.strictObject({ kind: z.literal('joined'), ...happened, userId: z.string(), role: RoleName }),
+  z.strictObject({ kind: z.literal('left'), ...happened, userId: z.string() }),
+  z.strictObject({ kind: z.literal('role'), ...happened, userId: z.string(), role: RoleName, inherited }),
+]);
+export type Happening = z.infer<typeof Happening>;
+
+export const getHappenings = request('get happenings', {
+  data: z.strictObject({
+    roomId: Id,
+    after: Seq.exactOptional(),
+    before: Seq.exactOptional(),
+    limit: Limit,
+    next: z.string().min(1).max(256).exactOptional(),
+    revision: Revision.exactOptional(),
+  }),
+  answer: z.strictObject({
+    happenings: z.array(Happening),
+    users: z.array(User),
+    next: z.string().exactOptional(),
+  }),
+  note: 'Who came to a group and went, and what was changed there: in order, the newest page first. `at` is the `seq` behind which it happened; `after` and `before` bound it and are exclusive. I see what happened while I was a member and, where I see all messages from before, all from before. `users`: those whom the page names. `next` leads to the page before it; absent at the start.',
 });
 
 const groupText = (roomId: RoomId, field: keyof GroupTexts) => ({
