@@ -56,24 +56,28 @@ export const changeRolePush = push('change role', {
 
 const happened = { at, by: z.string(), time: Time };
 
-/** One of the events of this file, as members see it later. */
-export const Happening = z.discriminatedUnion('kind', [
-  z.strictObject({
-    ...{ kind: z.literal('created'), ...happened },
-    name: z.string().nullable(),
-    about: z.string().nullable().exactOptional(),
-    ...GroupSettings.shape,
-  }),
-  z.strictObject({
-    ...{ kind: z.literal('changed'), ...happened },
-    name: z.string().nullable().exactOptional(),
-    about: z.string().nullable().exactOptional(),
-    ...SomeSettings,
-  }),
-  z.strictObject({ kind: z.literal('joined'), ...happened, userId: z.string(), role: RoleName }),
-  z.strictObject({ kind: z.literal('left'), ...happened, userId: z.string() }),
-  z.strictObject({ kind: z.literal('role'), ...happened, userId: z.string(), role: RoleName, inherited }),
-]);
+/** An event of this file as members see it later. Each kind is a type of its own in the documents. */
+const happening = <K extends string, Z extends z.ZodRawShape>(kind: K, id: string, fields: Z) =>
+  z.strictObject({ kind: z.literal(kind), ...happened, ...fields }).meta({ id });
+
+const text = z.string().nullable();
+
+export const Happening = z
+  .discriminatedUnion('kind', [
+    happening('created', 'CreatedHappening', {
+      name: text,
+      about: text.exactOptional(),
+      ...GroupSettings.shape,
+    }),
+    happening('changed', 'ChangedHappening', {
+      ...{ name: text.exactOptional(), about: text.exactOptional() },
+      ...SomeSettings,
+    }),
+    happening('joined', 'JoinedHappening', { userId: z.string(), role: RoleName }),
+    happening('left', 'LeftHappening', { userId: z.string() }),
+    happening('role', 'RoleHappening', { userId: z.string(), role: RoleName, inherited }),
+  ])
+  .meta({ id: 'Happening' });
 export type Happening = z.infer<typeof Happening>;
 
 export const getHappenings = request('get happenings', {
