@@ -186,6 +186,7 @@ export default defineConfig({
         index: resolve('index.html'),
         audit: resolve('audit.html'),
         admin: resolve('admin.html'),
+        missing: resolve('404.html'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {

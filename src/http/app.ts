@@ -26,7 +26,7 @@ import { type IssuerParts, mountIssuer } from './issuerSignIn.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { type ExportParts, mountExport, mountProfile, type ProfileParts } from './ownData.js';
-import { builtPages, servePages } from './pages.js';
+import { builtPages, serveMissing, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
 import type { ServerParts } from './server/hostRequests.js';
 import { requireKey } from './server/serverAuth.js';
@@ -94,8 +94,10 @@ export function createApp(
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
   app.use(dropTrailingSlash);
-  app.use(servePages(builtPages()));
+  const pages = builtPages();
+  app.use(servePages(pages));
   app.use(router.routes());
+  app.use(serveMissing(pages));
   app.use(() => {
     throw notFound('nothing is at this path; /openapi.json lists all paths');
   });
