@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event } from './defineEvent.js';
+import { event, type Topic } from './defineEvent.js';
 import { policyStream } from './history.js';
 import { MOST_SUBSCRIPTIONS } from './limits.js';
 import { changed, unchanged } from './streams.js';
@@ -10,6 +10,8 @@ import { changed, unchanged } from './streams.js';
  * What the host's server decides about its subscriptions. The log records each decision. The vault holds the
  * subscriptions themselves, with their secrets, their whole URLs, and how far each is.
  */
+
+export const topic: Topic = 'administration';
 
 const fields = {
   policyId: z.string(),

@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { z } from 'zod';
+import { TypeList } from '../../audit/events/eventFilter.js';
 import { notFound } from '../../base/errors.js';
 import { type CommandRouter, routerVia } from '../../domain/commands.js';
 import { eventTypes } from '../../domain/events.js';
@@ -81,19 +82,14 @@ export const SecretAnswer = z.strictObject({
   secret: z.string().exactOptional().meta({ description: '`whsec_…`. It is shown only here, once.' }),
 });
 
-const TYPES = `(?:${eventTypes.join('|')})`;
 /** At most 30 s, as durations are written in the settings. */
 const WAIT = /^(?:([12]?\d{1,4}|30000)ms|([12]?\d(?:\.\d{1,3})?|30(?:\.0{1,3})?)s)$/;
 
 export const ServerEventsQuery = z.strictObject({
   from: Place.default('now'),
-  types: z
-    .string()
-    .regex(new RegExp(`^${TYPES}(?:,${TYPES})*$`), 'must be types of events, separated by commas')
-    .exactOptional()
-    .meta({
-      description: 'Types of events, separated by commas. Without it all but presence and `AuditRead`.',
-    }),
+  types: TypeList.exactOptional().meta({
+    description: 'Types of events, separated by commas. Without it all but presence and `AuditRead`.',
+  }),
   limit: EventQuery.shape.limit,
   wait: z
     .string()
