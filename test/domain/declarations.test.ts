@@ -80,6 +80,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
       subscriptionId: 'a',
       url: 'https://a.example/',
       secret: 1,
+      by: ada,
     },
     ...{ types: ['MessageSent'], rooms: [roomId], batch: 5, paused: true, removed: true },
   },
