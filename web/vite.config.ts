@@ -17,11 +17,20 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // Read from the server's build, which therefore runs first: the console's filter has all its fields and every declared event type.
-const { eventTypes }: { eventTypes: readonly string[] } = await import(
-  resolve('../dist/src/domain/events.js')
+const { eventTopics }: { eventTopics: ReadonlyMap<string, string> } = await import(
+  resolve('../dist/src/domain/features.js')
 );
+const { TOPICS }: { TOPICS: readonly string[] } = await import(resolve('../dist/src/domain/defineEvent.js'));
 const { filterNames }: { filterNames: readonly string[] } = await import(
   resolve('../dist/src/audit/events/eventFilter.js')
+);
+
+/** By topic, the types of its events in alphabetical order. */
+const typesByTopic = Object.fromEntries(
+  TOPICS.map((topic) => [
+    topic,
+    [...eventTopics].flatMap(([type, each]) => (each === topic ? [type] : [])).sort(),
+  ]),
 );
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
@@ -147,7 +156,7 @@ export default defineConfig({
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {
-    EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
+    EVENT_TOPICS: JSON.stringify(typesByTopic),
     FILTER_NAMES: JSON.stringify(filterNames),
   },
   build: {
