@@ -41,14 +41,13 @@ export function EventFilters({ filter, onChange }: Props) {
   };
   const isWide = useMedia('(min-width: 48.01rem)');
   const [isOpen, setOpen] = useState(false);
-  const count = Object.keys(fieldsOf(filter)).length;
   return (
     <details
       class="panel filter-panel"
       open={isWide || isOpen}
       onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
     >
-      <summary hidden={isWide}>Filters: {count === 0 ? 'none' : count}</summary>
+      <summary hidden={isWide}>Filters: {namesOf(filter)}</summary>
       <form ref={form} class="filters" onSubmit={search} aria-label="Event filters">
         <div class="field">
           <label for="type">Type</label>
@@ -69,7 +68,7 @@ export function EventFilters({ filter, onChange }: Props) {
         <NameField
           {...{
             name: 'stream',
-            label: 'Room or user',
+            label: labels.stream,
             value: filter.stream,
             hint: 'a name, or room:… or user:…',
           }}
@@ -78,7 +77,7 @@ export function EventFilters({ filter, onChange }: Props) {
           nameOf={(stream) => <StreamName stream={wholeStream(stream)} />}
         />
         <NameField
-          {...{ name: 'actor', label: 'Done by', value: filter.actor, hint: 'a name, an ID, or system' }}
+          {...{ name: 'actor', label: labels.actor, value: filter.actor, hint: 'a name, an ID, or system' }}
           isValue={(text) => text === 'system' || UUID.test(text)}
           suggest={({ people }) => suggestPeople(people, '')}
           nameOf={(id) => <UserName id={id} />}
@@ -117,8 +116,20 @@ export function EventFilters({ filter, onChange }: Props) {
   );
 }
 
-/** The fields of the form that are filled in. */
-const fieldsOf = ({ topic: _, except: __, ...fields }: EventFilter): EventFilter => fields;
+const labels: Readonly<Record<Exclude<keyof EventFilter, 'topic' | 'except'>, string>> = {
+  type: 'Type',
+  stream: 'Room or user',
+  actor: 'Done by',
+  since: 'Since',
+  until: 'Until',
+  partition: 'Partition',
+};
+
+/** The names of the fields that are filled in. */
+function namesOf({ topic: _, except: __, ...fields }: EventFilter): string {
+  const names = Object.entries(labels).flatMap(([name, label]) => (name in fields ? [label] : []));
+  return names.length === 0 ? 'none' : names.join(', ');
+}
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const STREAM = /^[a-z]+:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
