@@ -54,7 +54,7 @@ function NoticeBox({ notice }: { readonly notice: Notice }) {
       <button
         class="button plain icon"
         type="button"
-        aria-label={text('notice.close')}
+        aria-label={text('notice.dismiss')}
         onClick={() => closeNotice(notice)}
       >
         <Icon name="close" />
