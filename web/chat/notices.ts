@@ -52,7 +52,7 @@ function isNews(error: unknown): boolean {
 }
 
 /** Tells why an action has failed. It is named as on its button. */
-export function tellFailure(action: string, error: unknown): void {
+function tellFailure(action: string, error: unknown): void {
   if (isNews(error))
     tell({ kind: 'failed', text: text('notice.failed', { action, why: failureText(error) }) });
 }
