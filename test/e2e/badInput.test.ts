@@ -221,6 +221,7 @@ for (const kind of allKinds)
           ['change role', { roomId: room, userId: ben.userId, role: 'member' }],
           ['get members', { roomId: room }],
           ['get readers', { roomId: room, seq: 1 }],
+          ['get happenings', { roomId: room }],
         ];
         const said = async (device: RawSocket, event: string, data: object): Promise<string> => {
           let text = JSON.stringify(await device.refusal(event, data));
