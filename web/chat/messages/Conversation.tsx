@@ -1,18 +1,19 @@
 import type { Message, Room, RoomView, Store, User } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useEffect, useMemo, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
 import { QUICK } from '../chatActions.js';
-import { type MessageAddress, useChatActions } from '../chatContext.js';
+import { type Dialogs, type MessageAddress, useChatActions } from '../chatContext.js';
 import { attempt, tell } from '../notices.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
 import { MessageList } from './MessageList.js';
 import { MessageMenu } from './MessageMenu.js';
+import { EntryIndex } from './messageRows.js';
 import './bubble.css';
 import './messages.css';
 import './popup.css';
@@ -69,40 +70,7 @@ export function Conversation({ store, room, view, me, instead, wanted, onShown }
     goTo({ messageId: wanted.messageId });
     onShown();
   }, [wanted]);
-
-  const act = (action: MessageAction, message: Message, anchor: Element): void => {
-    const { roomId, messageId } = message;
-    switch (action) {
-      case 'reply':
-      case 'edit':
-        return setWriting({ kind: action, message });
-      case 'copy':
-        return attempt(
-          text('messages.copy'),
-          copyText(message.message ?? '').then(() => tell({ kind: 'told', text: text('messages.copied') })),
-        );
-      case 'pin':
-      case 'unpin': {
-        const pinning = store.request('pin message', { roomId, messageId, on: action === 'pin' }, QUICK);
-        return attempt(text(`messages.${action}`), pinning);
-      }
-      case 'report':
-        return dialogs.open({
-          ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
-          about: { roomId, messageIds: [messageId], userId: message.senderId },
-        });
-      case 'menu':
-      case 'react':
-      case 'edits':
-      case 'reactions':
-      case 'readers':
-      case 'delete':
-        return setDialog({ kind: action, message, anchor });
-      default:
-        return assertNever(action);
-    }
-  };
-  const talk: Talk = { room, view, viewer, act };
+  const talk = useTalkOf({ store, room, view, viewer, dialogs, setWriting, setDialog });
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
@@ -127,6 +95,63 @@ export function Conversation({ store, room, view, me, instead, wanted, onShown }
       )}
     </TalkProvider>
   );
+}
+
+interface TalkParts extends Pick<Props, 'store' | 'room' | 'view'> {
+  readonly viewer: Viewer;
+  readonly dialogs: Dialogs;
+  readonly setWriting: (writing: Writing) => void;
+  readonly setDialog: (dialog: OpenDialog) => void;
+}
+
+/** The talk of this room. It stays the same while messages come and change: only their own rows are drawn again. */
+function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): Talk {
+  const latest = useRef(view);
+  latest.current = view;
+  const { chat, other, participants, named, isMember } = view;
+  return useMemo(() => {
+    const index = new EntryIndex();
+    const act = (action: MessageAction, message: Message, anchor: Element): void => {
+      const { roomId, messageId } = message;
+      switch (action) {
+        case 'reply':
+        case 'edit':
+          return set.setWriting({ kind: action, message });
+        case 'copy':
+          return attempt(
+            text('messages.copy'),
+            copyText(message.message ?? '').then(() => tell({ kind: 'told', text: text('messages.copied') })),
+          );
+        case 'pin':
+        case 'unpin': {
+          const pinning = store.request('pin message', { roomId, messageId, on: action === 'pin' }, QUICK);
+          return attempt(text(`messages.${action}`), pinning);
+        }
+        case 'report':
+          return dialogs.open({
+            ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
+            about: { roomId, messageIds: [messageId], userId: message.senderId },
+          });
+        case 'menu':
+        case 'react':
+        case 'edits':
+        case 'reactions':
+        case 'readers':
+        case 'delete':
+          return set.setDialog({ kind: action, message, anchor });
+        default:
+          return assertNever(action);
+      }
+    };
+    const talk: Talk = {
+      ...{ room, viewer, act },
+      get view() {
+        return latest.current;
+      },
+      find: (messageId) => index.find(latest.current.entries, messageId),
+    };
+    return talk;
+  }, [store, room, viewer, dialogs, chat, other, participants, named, isMember]);
 }
 
 /** Whom a message here goes to: the other member, or the group by its name; `undefined` until the chat is known. */

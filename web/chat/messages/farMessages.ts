@@ -20,12 +20,10 @@ export interface Line {
 
 /** Lines of messages by their ids. Those that the room has not loaded are asked for, one by one. */
 export function useLines(talk: Talk, messageIds: readonly string[]): (messageId: string) => Line {
-  const { view } = talk;
   const [fetched, setFetched] = useState<ReadonlyMap<string, Found>>(new Map());
   const loaded = (messageId: string): Message | undefined => {
-    for (const entry of view.entries)
-      if (entry.state === 'stored' && entry.message.messageId === messageId) return entry.message;
-    return undefined;
+    const entry = talk.find(messageId);
+    return entry?.state === 'stored' ? entry.message : undefined;
   };
   useFetched(
     talk,
