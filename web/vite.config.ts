@@ -63,7 +63,7 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    // Nobody needs all languages: the worker keeps a list when it is first asked for.
     if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
@@ -101,7 +101,8 @@ const keptFiles: Plugin = {
         ]),
       ];
       const build = sha256(JSON.stringify(files) + worker.code).slice(0, 16);
-      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files })};\n${worker.code}`;
+      const lists = Object.keys(bundle).flatMap((name) => (isEmojiList(name) ? [`/${name}`] : []));
+      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files, lists })};\n${worker.code}`;
     },
   },
 };

@@ -155,3 +155,9 @@ export const getEdits = request('get edits', {
   }),
   note: 'The texts of a message, oldest first, from `rev` 0, the first text. None of a deleted message.',
 });
+
+export const getMessage = request('get message', {
+  data: z.strictObject({ roomId: Id, messageId: Id, revision: Revision.exactOptional() }),
+  answer: z.strictObject({ message: Message }),
+  note: 'One message by its id, as it is now, such as a pinned one or a quoted one that is far back.',
+});
