@@ -10,7 +10,12 @@ import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
 import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
-import { mountAdminSessions, mountAdminSubscriptions, mountOwnRoles } from './adminResources.js';
+import {
+  mountAdminSessions,
+  mountAdminSubscriptions,
+  mountAdminSuspensions,
+  mountOwnRoles,
+} from './adminResources.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import {
@@ -73,6 +78,7 @@ export function createApp(
   mountPasswordReset(router, accounts, guard);
   const admins = { roles: auditors, commands: accounts.commands, administration: users.administration };
   mountAdminUsers(router, admins);
+  mountAdminSuspensions(router, admins, audit.reader);
   mountAdminSessions(router, admins);
   mountAdminSubscriptions(router, admins, host.events);
   mountOwnRoles(router, auditors);
