@@ -5,8 +5,8 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
-import { openBrowser } from '../test/support/browser.js';
 import { startServer } from '../test/support/server.js';
+import { openStage } from './pictures/scene.js';
 
 const OUT = fileURLToPath(new URL('../../docs/images/chat.webp', import.meta.url));
 const PASSWORD = 'correct horse 1';
@@ -68,8 +68,7 @@ async function compose(browser: Browser, windows: readonly Page[]): Promise<Buff
 }
 
 const server = await startServer({ engine: 'sqlite' });
-const browser = await openBrowser();
-if (!browser) throw new Error('the picture needs a Chromium: apt-get install chromium');
+const browser = await openStage();
 const laptop = await sit(browser, server.url, 'Ada', 820);
 const phone = await sit(browser, server.url, 'Ben', 380);
 await open(laptop, 'Ben');

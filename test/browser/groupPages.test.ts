@@ -107,7 +107,7 @@ describe('Groups in the web chat', function () {
     await choose(bob, carl.name, 'Remove from the group');
     await press(bob, 'Remove from the group');
     await member(bob, carl.name).waitFor({ state: 'hidden' });
-    await dialog(carl).getByText('You are no longer in this group.').waitFor();
+    await dialog(carl).getByText('You are no longer in this group.', { exact: true }).waitFor();
     await press(carl, 'Close');
     expect(await carl.composer.count()).to.equal(0);
   });
@@ -129,7 +129,7 @@ describe('Groups in the web chat', function () {
     await dialog(ann).getByLabel('Search people').fill(bob.name);
     await dialog(ann).getByText('Nobody found.').waitFor();
     await press(ann, 'Add 2 people');
-    await dialog(ann).getByText(`${carl.name} does not take invitations from you.`).waitFor();
+    await dialog(ann).getByText(`${carl.name} does not accept invitations from you.`).waitFor();
     await look(ann, 'refused-wide');
     await press(ann, 'Done');
     await member(ann, dora.name).waitFor();

@@ -91,7 +91,7 @@ describe('The sign-in by an issuer', function () {
   it('offers no new account where the server makes none, and says whom to ask', async () => {
     const closed = await startServer({ engine: 'sqlite', env: { SIGN_UP: 'closed' } });
     const page = await open(closed);
-    await page.getByText('New accounts are made by the people who run this server.').waitFor();
+    await page.getByText('Only the people who run this server can create accounts.').waitFor();
     expect(await page.getByRole('button', { name: 'Sign up' }).count()).to.equal(0);
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('alert').getByText('Fill in your user name and password.').waitFor();

@@ -55,7 +55,7 @@ describe('Messages in the web chat', function () {
     await reader.sees('at seven');
     expect(await reader.message('meet').count(), 'one message').to.equal(1);
     await reader.message('at seven').getByRole('button', { name: 'edited' }).tap();
-    const texts = reader.page.getByRole('dialog', { name: 'Earlier texts' }).locator('.text');
+    const texts = reader.page.getByRole('dialog', { name: 'Earlier versions' }).locator('.text');
     await texts.first().waitFor();
     expect(await texts.allInnerTexts()).to.deep.equal(['Shall we meet at six?', 'Shall we meet at seven?']);
   });
@@ -114,7 +114,7 @@ describe('Messages in the web chat', function () {
       'Shall we meet at six?',
     );
     await reader.choose('at six', 'Report');
-    const report = reader.page.getByRole('dialog', { name: `Report a message of ${writer.name}` });
+    const report = reader.page.getByRole('dialog', { name: `Report a message from ${writer.name}` });
     await report.getByText('Spam').waitFor();
     expect(await report.getByRole('blockquote').textContent()).to.equal('Shall we meet at six?');
     const options = await writer.openOptions('at six');

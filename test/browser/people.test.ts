@@ -57,7 +57,7 @@ describe('People in the web chat', function () {
     // The list folds away what the chat folds away.
     await ann.page.getByRole('button', { name: 'Back to chats' }).tap();
     const listed = inRequests(ann, bob.name);
-    await listed.filter({ hasText: 'Message of a person you blocked' }).waitFor();
+    await listed.filter({ hasText: 'Message from a person you blocked' }).waitFor();
     expect(await listed.textContent()).not.to.contain('May I?');
     await listed.tap();
     await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor();
@@ -122,7 +122,7 @@ describe('People in the web chat', function () {
     };
     await openPrivacy(ann);
     const { page } = ann;
-    const whoWrites = page.getByRole('group', { name: 'Who may begin a chat with me' });
+    const whoWrites = page.getByRole('group', { name: 'Who may start a chat with me' });
     const whoInvites = page.getByRole('group', { name: 'Who may add me to groups' });
     for (const choose of [
       () => whoWrites.getByLabel('My contacts').check(),
@@ -167,7 +167,7 @@ describe('People in the web chat', function () {
       await dialog.getByRole('button', { name: 'Change password' }).click();
     };
     await change(Person.password, 'password123');
-    await dialog.getByText('At least 8 characters, and none of the most common passwords.').waitFor();
+    await dialog.getByText('Use at least 8 characters, and not one of the most common passwords.').waitFor();
     expect(await wrong.getAttribute('id')).to.equal('new-password');
     await look(ann, 'change-password');
     await change('not the password', 'another mild evening');
@@ -217,6 +217,11 @@ describe('People in the web chat', function () {
     await bob.page.getByRole('button', { name: 'Accept' }).click();
     await ann.page.getByRole('button', { name: 'My profile' }).click();
     const shown = `Ann Lee ${ann.name}`;
+    await ann.page.getByLabel('Display name').fill(`${shown}\u202e`);
+    await ann.page.getByRole('button', { name: 'Save' }).click();
+    await ann.page
+      .getByText('Must not contain control or direction-changing characters.', { exact: true })
+      .waitFor();
     await ann.page.getByLabel('Display name').fill(shown);
     await ann.page.getByLabel('Status').fill('At the sea');
     await ann.page.getByLabel('About').fill('x'.repeat(501));

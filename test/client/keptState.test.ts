@@ -238,7 +238,7 @@ describe('a store that begins with what an earlier one has kept', () => {
 describe('what is kept of a state', () => {
   const loaded: State = {
     ...EMPTY_STATE,
-    ...{ me: someone, preferences, hasChats: true, hasOwn: true, nextArchived: undefined },
+    ...{ me: someone, preferences, hasChats: true, hasFriends: true, nextArchived: undefined },
     users: new Map([[someone.userId, someone]]),
   };
   const kept = (state: State, limits = LIMITS): State => {
@@ -275,7 +275,7 @@ describe('what is kept of a state', () => {
 
   it('is nothing before the lists are here', () => {
     expect(trimState({ ...loaded, hasChats: false })).to.equal(undefined);
-    expect(trimState({ ...loaded, hasOwn: false })).to.equal(undefined);
+    expect(trimState({ ...loaded, hasFriends: false })).to.equal(undefined);
     expect(trimState({ ...loaded, me: undefined })).to.equal(undefined);
   });
 

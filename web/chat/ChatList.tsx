@@ -5,6 +5,7 @@ import { profile } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { ChatRow } from './ChatRow.js';
 import { useChatPage } from './chatContext.js';
+import { attempt } from './notices.js';
 
 /** The lists of chats. One is shown at a time. */
 export type ListName = 'chats' | 'requests' | 'archived';
@@ -23,11 +24,8 @@ export const canShow = ({ isLoaded, isKept }: Snapshot): boolean => isLoaded || 
 export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
   const { snapshot, store } = useChatPage();
   const { chats, hasMoreChats, hasMoreArchived } = snapshot;
-  // Without a connection they fail, and the list stays as it is.
-  const fetchArchived = (): void => void store.moreArchived().catch(() => {});
-  const fetchOlder = (): void => void store.moreChats().catch(() => {});
   useEffect(() => {
-    if (list === 'archived') fetchArchived();
+    if (list === 'archived') attempt(text('list.archived'), store.moreArchived());
   }, [list, store]);
   if (!canShow(snapshot)) return <p class="empty">{text('list.loading')}</p>;
   if (list !== 'chats')
@@ -36,7 +34,7 @@ export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
         list={list}
         chats={snapshot[list]}
         onBack={() => onShow('chats')}
-        onMore={list === 'archived' && hasMoreArchived ? fetchArchived : undefined}
+        onMore={list === 'archived' && hasMoreArchived ? () => store.moreArchived() : undefined}
         {...{ openRoom, onOpen }}
       />
     );
@@ -55,7 +53,7 @@ export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
       ) : (
         <Rows label={text('list.chats')} chats={chats} {...{ openRoom, onOpen }} />
       )}
-      {hasMoreChats && <MoreButton onClick={fetchOlder} />}
+      {hasMoreChats && <MoreButton onMore={() => store.moreChats()} />}
     </div>
   );
 }
@@ -86,10 +84,11 @@ function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
   );
 }
 
-function MoreButton({ onClick }: { readonly onClick: () => void }) {
+function MoreButton({ onMore }: { readonly onMore: () => Promise<void> }) {
+  const label = text('list.more');
   return (
-    <button class="button plain more" type="button" onClick={onClick}>
-      {text('list.more')}
+    <button class="button plain more" type="button" onClick={() => attempt(label, onMore())}>
+      {label}
     </button>
   );
 }
@@ -128,7 +127,7 @@ function LeadingRows({
 interface InnerListProps extends Omit<RowsProps, 'label'> {
   readonly list: Exclude<ListName, 'chats'>;
   readonly onBack: () => void;
-  readonly onMore: (() => void) | undefined;
+  readonly onMore: (() => Promise<void>) | undefined;
 }
 
 /** The requests or the archive, with a way back. */
@@ -156,7 +155,7 @@ function InnerList({ list, chats, onBack, onMore, ...rows }: InnerListProps) {
       ) : (
         <Rows label={label} chats={chats} {...rows} />
       )}
-      {onMore && <MoreButton onClick={onMore} />}
+      {onMore && <MoreButton onMore={onMore} />}
     </div>
   );
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { asKeptState } from '../../../packages/client/src/kept/checkState.js';
 import { LIMITS, trimState } from '../../../packages/client/src/kept/trimState.js';
-import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
+import { applyConnection, windowsOf } from '../../../packages/client/src/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
 import { applyClosing, applyOpening } from '../../../packages/client/src/store/roomStore.js';
 import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
@@ -58,7 +58,7 @@ class Device {
   store = observe(
     applyOpening(
       applyConnection(
-        { ...EMPTY_STATE, preferences: DEFAULT_PREFERENCES, hasChats: true, hasOwn: true },
+        { ...EMPTY_STATE, preferences: DEFAULT_PREFERENCES, hasChats: true, hasFriends: true },
         { state: 'live', user: person('me'), resumed: false },
       ),
       this.model.roomId,
@@ -141,7 +141,8 @@ class Device {
 
   #ask(name: Query['name']): void {
     const { roomId } = this.model;
-    const oldest = newestWithoutGap(roomOf(this.store.state, roomId))[0];
+    const room = roomOf(this.store.state, roomId);
+    const [oldest] = newestWithoutGap(room.known, windowsOf(room));
     const answered = new Promise<object>((arrive) => {
       this.#queries.push({ name, before: oldest?.seq, arrive });
     });

@@ -134,7 +134,13 @@ const isKeptState = isMadeOf<State>({
     isMadeOf<{ state: unknown; lastSeen: unknown }>({ state: isOneOf('offline'), lastSeen: isTime }),
   ),
   ...{ stale: isSetOf(isText), waiting: isListOf(() => false), refused: isMapOf(() => false) },
-  ...{ changes: isMapOf(() => false), hasChats: isOneOf(false), hasOwn: isOneOf(false), isKept: isTrue },
+  ...{
+    changes: isMapOf(() => false),
+    hasChats: isOneOf(false),
+    hasFriends: isOneOf(false),
+
+    isKept: isTrue,
+  },
   ...{ nextChats: isMissing, nextArchived: isOneOf('', undefined) },
 });
 

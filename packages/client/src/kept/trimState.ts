@@ -25,7 +25,7 @@ export const LIMITS: Limits = { chats: 100, messages: 50, characters: 1_000_000,
 export function trimState(state: State, limits = LIMITS): State | undefined {
   const { me, preferences } = state;
   if (me === undefined || preferences === undefined) return undefined;
-  if (!state.isKept && !(state.hasChats && state.hasOwn)) return undefined;
+  if (!state.isKept && !(state.hasChats && state.hasFriends)) return undefined;
   const rooms = trimRooms(state, me.userId, limits);
   const friends = firstOf(state.friends, limits.users);
   const blocked = firstOf(state.blocked, limits.users);
@@ -38,7 +38,7 @@ export function trimState(state: State, limits = LIMITS): State | undefined {
     rooms: new Map(rooms.map((room) => [room.roomId, room])),
     stale: new Set(presence.keys()),
     ...{ waiting: [], refused: new Map(), changes: new Map() },
-    ...{ hasChats: false, hasOwn: false, isKept: true, nextChats: undefined },
+    ...{ hasChats: false, hasFriends: false, isKept: true, nextChats: undefined },
     nextArchived: hasWholeArchive(state, rooms) ? undefined : '',
   };
 }

@@ -202,10 +202,8 @@ export function applyMembership(
   // Joining sets the mark to the newest message.
   if (isIn) return applyMark(withChat(next, roomId, { members }), roomId, userId, at);
   if (userId !== state.me?.userId) return withChat(next, roomId, { members });
-  const windows = (chat.windows ?? []).flatMap(([from, to]): Windows => {
-    if (to !== null) return [[from, to]];
-    return at < from ? [] : [[from, at]];
-  });
+  const ended = (chat.windows ?? []).map(([from, to]): [number, number] => [from, to ?? at]);
+  const windows = ended.filter(([from, to]) => from <= to);
   return withChat(next, roomId, { members, windows, role: undefined });
 }
 

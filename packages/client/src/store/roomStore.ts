@@ -1,7 +1,7 @@
 import { FOREVER } from '../options.js';
 import { isOver } from '../outbox.js';
-import { type Client, ClientError, toClientError } from '../types.js';
-import { isMember, previousSeq, windowsOf } from './chatFolds.js';
+import { type Client, ClientError, toClientError, type User } from '../types.js';
+import { applyEndOfContact, isMember, previousSeq, windowsOf } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
 import type { Sending } from './sending.js';
@@ -30,7 +30,7 @@ interface ListParts {
 
 /** Fetches data that is not pushed: earlier chats, friends, blocked users, preferences and presence. */
 export interface Lists {
-  /** Fetches the newest page of chats with presence, and once what later is pushed. Never rejects. */
+  /** Fetches the newest page of chats with presence, the friends, and once what later is pushed. Never rejects. */
   refresh(): Promise<void>;
   /** Fetches one more page of older chats. */
   fetchOlder(): Promise<void>;
@@ -44,19 +44,31 @@ export function createLists({ client, store, onError }: ListParts): Lists {
       const next = store.state[from];
       if (next !== undefined) await client.request('get active chats', { ...filter, ...(next && { next }) });
     });
-  const fetchUsers = async (name: 'get friends' | 'get blocked'): Promise<void> => {
+  const fetchUsers = async (
+    name: 'get friends' | 'get blocked',
+    use: (users: readonly User[]) => void = () => {},
+  ): Promise<void> => {
     let next: string | undefined;
     do {
       const data = { limit: ROWS_PER_PAGE, ...(next && { next }) };
-      const answer: { next?: string } = await client.request(name, data, FOREVER);
+      const answer: { friends?: readonly User[]; next?: string } = await client.request(name, data, FOREVER);
+      use(answer.friends ?? []);
       next = answer.next;
     } while (next);
   };
+  /** Nobody is told that a friend has blocked them: who is no friend any more is missing in the answers. */
+  const fetchFriends = async (): Promise<void> => {
+    const gone = new Set(store.state.friends);
+    await fetchUsers('get friends', (friends) => {
+      for (const { userId } of friends) gone.delete(userId);
+    });
+    store.apply((state) => ({ ...[...gone].reduce(applyEndOfContact, state), hasFriends: true }));
+  };
   const fetchOwn = async (): Promise<void> => {
-    if (store.state.hasOwn) return;
-    const preferences = client.request('get preferences', {}, FOREVER);
-    await Promise.all([fetchUsers('get friends'), fetchUsers('get blocked'), preferences]);
-    store.apply((state) => ({ ...state, hasOwn: true }));
+    // Those of an earlier run are fetched once more, with the friends.
+    if (store.state.preferences && store.state.hasFriends) return;
+    await fetchUsers('get blocked');
+    await client.request('get preferences', {}, FOREVER);
   };
   /** After the end of the client its errors are expected, and not reported. */
   const report = (error: unknown): void => {
@@ -66,19 +78,17 @@ export function createLists({ client, store, onError }: ListParts): Lists {
   return {
     refresh: rerunIfCalled(async () => {
       const chats = client.request('get active chats', {}, FOREVER);
-      await Promise.all([chats, fetchOwn()].map((one) => one.catch(report)));
+      await Promise.all([chats, fetchFriends(), fetchOwn()].map((one) => one.catch(report)));
     }),
     fetchOlder: fetchMore('nextChats', {}),
     fetchArchived: fetchMore('nextArchived', { filter: 'archived' }),
   };
 }
 
-/** A whole page that is known is shown as it is. Of a group that this user has left, nobody told how messages changed. */
+/** Of a group that this user has left, nobody told how messages changed: they are fetched again. */
 export function applyOpening(state: State, roomId: string): State {
   const room = roomOf(state, roomId);
-  const known = isMember(room) ? room.known : room.known.slice(-1);
-  const isPage = newestWithoutGap({ ...room, known }).length >= MOST_KEPT;
-  return withRoom(state, roomId, { isOpen: true, known, pages: isPage ? 'some' : 'loading' });
+  return withRoom(state, roomId, { isOpen: true, known: room.known.slice(isMember(room) ? 0 : -1) });
 }
 
 /** Keeps only the newest messages of a room that is closed. */
@@ -117,7 +127,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     store.apply((state) => applyPages(state, roomId, 'loading'));
     // The store may have forgotten the room again before the answer came.
     while (now().pages === 'loading') {
-      const oldest = newestWithoutGap(now())[0];
+      const oldest = newestWithoutGap(now().known, windowsOf(now()))[0];
       try {
         await client.request('fetch messages', {
           ...{ roomId, ...(oldest && { before: oldest.seq }), ...(limit && { limit }) },
@@ -129,7 +139,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
   });
   const view = store.watch(viewRoom(roomId));
   store.apply((state) => applyOpening(state, roomId));
-  if (now().pages === 'loading') void fetchPage();
+  void fetchPage();
   return {
     ...view,
     earlier: async (limit) => {

@@ -60,8 +60,7 @@ export interface State {
   /** By `messageId`: the changes of this message among `waiting`. */
   readonly changes: ReadonlyMap<string, readonly Change[]>;
   readonly hasChats: boolean;
-  /** Whether friends, blocked users and preferences were fetched. */
-  readonly hasOwn: boolean;
+  readonly hasFriends: boolean;
   /** Whether the store began with what an earlier one knew. */
   readonly isKept?: true;
   /** Where the next page of chats begins; undefined: there is none. */
@@ -85,7 +84,7 @@ export const EMPTY_STATE: State = {
   refused: new Map(),
   changes: new Map(),
   hasChats: false,
-  hasOwn: false,
+  hasFriends: false,
   nextChats: undefined,
   nextArchived: '',
 };
@@ -139,6 +138,7 @@ export function withChat(
 }
 
 function isShallowEqual<T extends object>(a: T, b: T): boolean {
+  if (a === b) return true;
   // A room may have 10,000 entries, whose indexes as names would take some ms.
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
