@@ -11,6 +11,7 @@ import { useChatActions } from '../chatContext.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
+import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
 import { MessageMenu } from './MessageMenu.js';
 import './bubble.css';
@@ -49,7 +50,9 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view, me, instead }: Props) {
+export function Conversation({ store, room, view: known, me, instead }: Props) {
+  const { happenings, named } = useHappenings(store, known);
+  const view = useMemo(() => ({ ...known, named }), [known, named]);
   const [writing, setWriting] = useState<Writing>(NEW);
   const [dialog, setDialog] = useState<OpenDialog>();
   const [target, goTo] = useState<Target>();
@@ -94,7 +97,7 @@ export function Conversation({ store, room, view, me, instead }: Props) {
         return assertNever(action);
     }
   };
-  const talk: Talk = { room, view, viewer, act, attempt };
+  const talk: Talk = { room, view, happenings, viewer, act, attempt };
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
