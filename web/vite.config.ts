@@ -116,29 +116,51 @@ function isolateValues(message: string): string {
   );
 }
 
-function compileTexts(json: string, language: string): string {
-  const messages: Record<string, string> = JSON.parse(json);
-  if (rightToLeft.has(language))
-    for (const [name, message] of Object.entries(messages)) messages[name] = isolateValues(message);
-  return compileModule(new MessageFormat(language), messages);
+/** What the sign-in shows, and errors anywhere. The pages of consoles need no other texts. */
+const isFirst = (name: string): boolean => /^(?:signIn|app|connection|error|name|reason)\./.test(name);
+
+/** A message without values; undefined if it has some. */
+function plainText(message: string): string | undefined {
+  const tokens = parse(message);
+  return tokens.every((token) => token.type === 'content')
+    ? tokens.map(({ value }) => value).join('')
+    : undefined;
+}
+
+function compileTexts(json: string, language: string, part: string): string {
+  const all: Record<string, string> = JSON.parse(json);
+  const withValues: Record<string, string> = {};
+  let plain = '';
+  for (const [name, message] of Object.entries(all)) {
+    if (isFirst(name) !== (part === 'first')) continue;
+    const text = plainText(message);
+    if (text !== undefined) plain += `${JSON.stringify(name)}: ${JSON.stringify(text)},`;
+    else withValues[name] = rightToLeft.has(language) ? isolateValues(message) : message;
+  }
+  return compileModule(new MessageFormat(language), withValues).replace(
+    'export default {',
+    () => `export default {${plain}`,
+  );
 }
 
 /**
- * Compiles the messages of each language to functions, so that the pages load no parser. A message is in the format
+ * Compiles the messages of each language, so that the pages load no parser. A message is in the format
  * of ICU: https://unicode-org.github.io/icu/userguide/format_parse/messages/.
  */
 const messages: Plugin = {
   name: 'messages',
   enforce: 'pre',
   transform: {
-    filter: { id: /\/texts\/[a-z]+\.json$/ },
-    handler: (json, id) => ({
-      code: compileTexts(json, basename(id, '.json')),
-      map: null,
-      moduleType: 'js',
-    }),
+    filter: { id: /\/texts\/[a-z]+\.json\?(?:first|others)$/ },
+    handler(json, id) {
+      const [file = '', part = ''] = id.split('?');
+      return { code: compileTexts(json, basename(file, '.json'), part), map: null, moduleType: 'js' };
+    },
   },
 };
+
+/** The sign-in form, which is the first view of every page. */
+const FIRST_VIEW = /\/web\/ui\/SignIn\.tsx$|\/web\/ui\/theme\.tsx$|\/preact\//;
 
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
@@ -169,6 +191,8 @@ export default defineConfig({
       output: {
         // Browsers ask for the worker by this name for ever.
         entryFileNames: ({ name }) => (name === 'worker' ? WORKER : 'assets/[name]-[hash].js'),
+        // What each page needs to draw its first view is one file: more of them need more connections.
+        codeSplitting: { groups: [{ name: 'first', test: FIRST_VIEW }] },
       },
     },
   },

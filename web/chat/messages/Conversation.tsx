@@ -1,19 +1,20 @@
 import { ClientError, type Message, type Room, type RoomView, type Store, type User } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
 import { errorText } from '../../ui/errorText.js';
 import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
-import { useChatActions } from '../chatContext.js';
+import { type Dialogs, useChatActions } from '../chatContext.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
 import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
 import { MessageMenu } from './MessageMenu.js';
+import { EntryIndex } from './messageRows.js';
 import './bubble.css';
 import './messages.css';
 import './popup.css';
@@ -65,39 +66,17 @@ export function Conversation({ store, room, view: known, me, instead }: Props) {
   const { dialogs } = useChatActions();
   const unread = useUnreadLine(view, me.userId);
 
-  const attempt = (change: Promise<unknown>): void => {
-    change.catch((error: unknown) => setStatus({ error }));
-  };
-  const act = (action: MessageAction, message: Message, anchor: Element): void => {
-    const { roomId, messageId } = message;
-    switch (action) {
-      case 'reply':
-      case 'edit':
-        return setWriting({ kind: action, message });
-      case 'copy':
-        return attempt(
-          copyText(message.message ?? '').then(() => setStatus({ done: text('messages.copied') })),
-        );
-      case 'pin':
-      case 'unpin':
-        return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
-      case 'report':
-        return dialogs.open({
-          ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
-          about: { roomId, messageIds: [messageId], userId: message.senderId },
-        });
-      case 'menu':
-      case 'react':
-      case 'edits':
-      case 'reactions':
-      case 'readers':
-      case 'delete':
-        return setDialog({ kind: action, message, anchor });
-      default:
-        return assertNever(action);
-    }
-  };
-  const talk: Talk = { room, view, happenings, viewer, act, attempt };
+  const talk = useTalkOf({
+    store,
+    room,
+    view,
+    happenings,
+    viewer,
+    dialogs,
+    setStatus,
+    setWriting,
+    setDialog,
+  });
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
@@ -123,6 +102,68 @@ export function Conversation({ store, room, view: known, me, instead }: Props) {
       )}
     </TalkProvider>
   );
+}
+
+interface TalkParts extends Pick<Props, 'store' | 'room' | 'view'> {
+  readonly happenings: Talk['happenings'];
+  readonly viewer: Viewer;
+  readonly dialogs: Dialogs;
+  readonly setStatus: (status: Status) => void;
+  readonly setWriting: (writing: Writing) => void;
+  readonly setDialog: (dialog: OpenDialog) => void;
+}
+
+/** The talk of this room. It stays the same while messages come and change: only their own rows are drawn again. */
+function useTalkOf({ store, room, view, happenings, viewer, dialogs, ...set }: TalkParts): Talk {
+  const latest = useRef({ view, happenings });
+  latest.current = { view, happenings };
+  const { chat, other, participants, named, isMember } = view;
+  return useMemo(() => {
+    const index = new EntryIndex();
+    const attempt = (change: Promise<unknown>): void => {
+      change.catch((error: unknown) => set.setStatus({ error }));
+    };
+    const act = (action: MessageAction, message: Message, anchor: Element): void => {
+      const { roomId, messageId } = message;
+      switch (action) {
+        case 'reply':
+        case 'edit':
+          return set.setWriting({ kind: action, message });
+        case 'copy':
+          return attempt(
+            copyText(message.message ?? '').then(() => set.setStatus({ done: text('messages.copied') })),
+          );
+        case 'pin':
+        case 'unpin':
+          return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
+        case 'report':
+          return dialogs.open({
+            ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
+            about: { roomId, messageIds: [messageId], userId: message.senderId },
+          });
+        case 'menu':
+        case 'react':
+        case 'edits':
+        case 'reactions':
+        case 'readers':
+        case 'delete':
+          return set.setDialog({ kind: action, message, anchor });
+        default:
+          return assertNever(action);
+      }
+    };
+    const talk: Talk = {
+      ...{ room, viewer, act, attempt },
+      get view() {
+        return latest.current.view;
+      },
+      get happenings() {
+        return latest.current.happenings;
+      },
+      find: (messageId) => index.find(latest.current.view.entries, messageId),
+    };
+    return talk;
+  }, [store, room, viewer, dialogs, chat, other, participants, named, isMember]);
 }
 
 /** Whom a message here goes to: the other member, or the group by its name; `undefined` until the chat is known. */

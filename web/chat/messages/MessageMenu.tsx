@@ -64,7 +64,7 @@ export function MessageMenu({ message, anchor, onClose }: Props) {
             aria-label={text('messages.moreEmoji')}
             onClick={() => choose('react')}
           >
-            <Icon name="more" />
+            <Icon name="react" />
           </button>
         </div>
       )}

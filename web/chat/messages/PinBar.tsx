@@ -12,8 +12,8 @@ interface Props {
 }
 
 /** The text of a message of the room; of one that is not loaded, a word for it. */
-export function shownText({ view }: Talk, messageId: string): string {
-  const entry = view.entries.find((one) => one.state === 'stored' && one.message.messageId === messageId);
+export function shownText({ find }: Talk, messageId: string): string {
+  const entry = find(messageId);
   return entry ? (textOf(entry) ?? text('messages.deleted')) : text('messages.earlierMessage');
 }
 

@@ -118,7 +118,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     store.apply((state) => applyPages(state, roomId, 'loading'));
     // The store may have forgotten the room again before the answer came.
     while (now().pages === 'loading') {
-      const oldest = newestWithoutGap(now())[0];
+      const oldest = newestWithoutGap(now().known, windowsOf(now()))[0];
       try {
         await client.request('fetch messages', {
           ...{ roomId, ...(oldest && { before: oldest.seq }), ...(limit && { limit }) },

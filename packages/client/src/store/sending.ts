@@ -34,7 +34,8 @@ export function setWaiting(state: State, waiting: readonly OutboxEntry[]): State
     else changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
   }
   for (const [id, now] of changes) changes.set(id, reuseIfEqual(state.changes.get(id), now));
-  return { ...state, waiting, refused, changes };
+  // Without changes the map stays the same, from which every chat is made.
+  return { ...state, waiting, refused, changes: changes.size + state.changes.size ? changes : state.changes };
 }
 
 export const setRefused = (state: State, { entry, error }: Refused): State => ({
