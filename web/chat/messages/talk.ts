@@ -36,8 +36,6 @@ export interface Talk {
   readonly viewer: Viewer;
   /** @param anchor the element that was pressed, where a menu opens */
   readonly act: (action: MessageAction, message: Message, anchor: Element) => void;
-  /** Says it to the user if the change is refused. */
-  readonly attempt: (change: Promise<unknown>) => void;
   /** The entry of a message, if it is loaded. */
   readonly find: (messageId: string) => Entry | undefined;
 }
