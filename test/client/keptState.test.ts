@@ -122,7 +122,7 @@ describe('a store that begins with what an earlier one has kept', () => {
     expect(textsOf(store)).to.deep.equal(['text 1', null, 'text 3', 'text 4']);
     expect(server.sent('get friends'), 'friends are fetched again').to.have.length(2);
     expect(server.sent('get blocked')).to.have.length(2);
-    expect(server.sent('get preferences')).to.have.length(2);
+    await eventually('preferences too', () => server.sent('get preferences').length === 2);
     await isKept(['text 1', null, 'text 3', 'text 4']);
   });
 

@@ -83,11 +83,11 @@ class Inbox {
   }
 
   async #drain(): Promise<void> {
-    if (this.#beginning !== undefined) await this.#save(this.#beginning);
+    if (this.#beginning) await this.#save(this.#beginning);
     this.#beginning = undefined;
-    for (let push = this.#waiting.shift(); push !== undefined; push = this.#waiting.shift()) {
+    for (let push = this.#waiting.shift(); push; push = this.#waiting.shift()) {
       await this.#handle(push);
-      if (push.cursor !== undefined) await this.#save(push.cursor);
+      if (push.cursor) await this.#save(push.cursor);
     }
     this.#isRunning = false;
   }
@@ -218,7 +218,7 @@ class ReconnectingClient implements Client {
       if (!this.#isCurrent(link)) return;
       const { token } = known;
       this.#sentToken = token;
-      const data: RequestInput<'identity'> = cursor === undefined ? { token } : { token, cursor };
+      const data: RequestInput<'identity'> = { token, ...(cursor && { cursor }) };
       const { user, cursor: beginning } = await link.request('identity', data);
       if (!this.#isCurrent(link)) return;
       // Pushes that arrived with the answer wait for this.
@@ -226,8 +226,9 @@ class ReconnectingClient implements Client {
       this.#requests.use(link);
       this.#keepAlive(link, user);
       this.#renewBeforeEnd(link, known.lastsMs);
-      if (cursor === undefined) this.#enter({ state: 'live', link, user, resumed: false });
-      else this.#enter({ state: 'replaying', link, user });
+      this.#enter(
+        cursor ? { state: 'replaying', link, user } : { state: 'live', link, user, resumed: false },
+      );
     } catch (error) {
       if (this.#isCurrent(link)) await this.#handleRefusal(link, cursor, error);
     }
@@ -243,7 +244,7 @@ class ReconnectingClient implements Client {
       return link.end(1000, '');
     }
     // The cursor is of another log, or ahead of this one: the server's data was replaced. Begin anew.
-    else if (error.code === 'bad_request' && cursor !== undefined && isOfServer) await this.#inbox.forget();
+    else if (error.code === 'bad_request' && cursor && isOfServer) await this.#inbox.forget();
     const leastMs = error instanceof ClientError ? error.retryAfterMs : undefined;
     if (this.#isCurrent(link)) this.#reconnectLater(GIVE_UP_CODE, 'identity was refused', leastMs);
     link.end(1000, '');

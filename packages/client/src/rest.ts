@@ -133,7 +133,7 @@ export class Rest {
     const sent = {
       method,
       headers: {
-        ...(token !== undefined && { authorization: `Bearer ${token}` }),
+        ...(token && { authorization: `Bearer ${token}` }),
         ...(body && { 'content-type': 'application/json' }),
       },
       ...(body && { body: JSON.stringify(body) }),

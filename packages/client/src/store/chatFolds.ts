@@ -70,7 +70,7 @@ export function applyErasure(state: State, userId: string): State {
     typing: withElement(typing, userId, false),
   }));
   const user = state.users.get(userId);
-  if (user === undefined) return next;
+  if (!user) return next;
   const { backgroundColor, createdAt } = user;
   return keepUser(next, { userId, username: null, backgroundColor, createdAt, erased: true });
 }
@@ -107,7 +107,7 @@ export function applyConnection(state: State, connection: ClientState): State {
 export function resetToPresent(state: State): State {
   const open = [...state.rooms.keys()].filter((roomId) => roomOf(state, roomId).isOpen);
   const { connection, me, waiting, refused, changes } = state;
-  const users = new Map(me === undefined ? [] : [[me.userId, me]]);
+  const users = new Map(me && [[me.userId, me]]);
   return open.reduce<State>((next, roomId) => withRoom(next, roomId, { isOpen: true, pages: 'loading' }), {
     ...EMPTY_STATE,
     ...{ connection, me, waiting, refused, changes, users },
@@ -209,7 +209,7 @@ export function applyMembership(
 
 export function applyGroupChange(state: State, push: PushData<'change group'>): State {
   const { by: _, at: __, roomId, about, ...changes } = push;
-  return withChat(state, roomId, { ...changes, ...('about' in push ? { about: about ?? undefined } : {}) });
+  return withChat(state, roomId, { ...changes, ...('about' in push && { about: about ?? undefined }) });
 }
 
 export const applyRole = (

@@ -103,16 +103,15 @@ export function applySentMessage(state: State, message: Message): State {
   const { roomId, senderId, seq, sentAt } = message;
   const { chat, known } = roomOf(state, roomId);
   const next = applyMessages(applyTyping(state, roomId, senderId, false), roomId, [message]);
-  if (chat === undefined || seq <= (known.at(-1)?.seq ?? 0)) return next;
+  if (!chat || seq <= (known.at(-1)?.seq ?? 0)) return next;
   return withChat(next, roomId, {
-    ...(isMuted(chat.mutedUntil, sentAt) ? {} : { archived: undefined }),
+    ...(!isMuted(chat.mutedUntil, sentAt) && { archived: undefined }),
     // To whomever I write is my contact.
-    ...(senderId === state.me?.userId ? { request: undefined } : {}),
+    ...(senderId === state.me?.userId && { request: undefined }),
   });
 }
 
-export const isMuted = (mutedUntil: string | undefined, at: string): boolean =>
-  mutedUntil !== undefined && mutedUntil > at;
+export const isMuted = (mutedUntil: string | undefined, at: string): boolean => (mutedUntil ?? '') > at;
 
 /** Folds in what a message is now. One that is not loaded changes only what the chat counts. */
 export function applyChangedMessage(state: State, message: Message): State {

@@ -21,7 +21,7 @@ const UNKNOWN: Presence = { state: 'unknown' };
 export function otherOf(state: State, { chat, participants }: RoomState): User | undefined {
   if (chat?.roomType !== 'PRIVATE') return undefined;
   const otherId = participants.find((userId) => userId !== state.me?.userId);
-  return otherId === undefined ? undefined : state.users.get(otherId);
+  return state.users.get(otherId ?? '');
 }
 
 /** How far this user has read, by the server or by a mark not sent yet. */
@@ -43,7 +43,7 @@ const shownBefore = new WeakMap<Message, Message>();
 /** The message with what is queued for it. It is the same object while its content stays the same. */
 function shownMessage({ changes: queued, me }: State, message: Message): Message {
   const changes = queued.get(message.messageId);
-  if (changes === undefined || me === undefined) return message;
+  if (!changes || !me) return message;
   const changed = changes.reduce((so, change) => withChange(so, change, me), message);
   const shown = reuseIfSame(shownBefore.get(message), changed);
   shownBefore.set(message, shown);
@@ -72,7 +72,7 @@ export function viewSnapshot(): View<State, Snapshot> {
     const snapshot = {
       connection: state.connection,
       me: state.me,
-      isLoaded: state.hasChats && state.hasFriends && state.preferences !== undefined,
+      isLoaded: state.hasChats && state.hasFriends && !!state.preferences,
       isKept: !!state.isKept,
       chats,
       requests: listed('requests'),
@@ -122,7 +122,7 @@ function viewChatList(): (state: State) => readonly ChatView[] {
     for (const room of state.rooms.values()) {
       const { roomId, chat } = room;
       const other = otherOf(state, room);
-      if (chat === undefined || (chat.roomType === 'PRIVATE' && other === undefined)) continue;
+      if (!chat || (chat.roomType === 'PRIVATE' && !other)) continue;
       let shown = lines.get(roomId);
       if (!shown || !isAsBefore || shown.line.room !== room) {
         const last = room.known.at(-1);

@@ -5,7 +5,7 @@ import type { ChatInfo, Happening, Presence } from './storeTypes.js';
 export interface RoomState {
   readonly roomId: string;
   /** Undefined until the chat is known; then the room is in a list of chats. */
-  readonly chat: ChatInfo | undefined;
+  readonly chat?: ChatInfo | undefined;
   /** All members of a private chat and of a small group; of a larger one me and those who are in it longest. */
   readonly participants: readonly string[];
   /**
@@ -42,13 +42,13 @@ export interface Refused {
 /** Everything that a device knows. It is immutable: a fold makes the next state. */
 export interface State {
   readonly connection: ClientState;
-  readonly me: User | undefined;
+  readonly me?: User | undefined;
   readonly users: ReadonlyMap<string, User>;
   /** Erased users, whatever comes later. */
   readonly erased: ReadonlySet<string>;
   readonly friends: ReadonlySet<string>;
   readonly blocked: ReadonlySet<string>;
-  readonly preferences: Preferences | undefined;
+  readonly preferences?: Preferences | undefined;
   readonly rooms: ReadonlyMap<string, RoomState>;
   readonly presence: ReadonlyMap<string, Presence>;
   /** Users whose presence is from before the connection was lost. */
@@ -64,19 +64,17 @@ export interface State {
   /** Whether the store began with what an earlier one knew. */
   readonly isKept?: true;
   /** Where the next page of chats begins; undefined: there is none. */
-  readonly nextChats: string | undefined;
+  readonly nextChats?: string | undefined;
   /** The same for archived chats; empty: none is fetched yet. */
   readonly nextArchived: string | undefined;
 }
 
 export const EMPTY_STATE: State = {
   connection: { state: 'new' },
-  me: undefined,
   users: new Map(),
   erased: new Set(),
   friends: new Set(),
   blocked: new Set(),
-  preferences: undefined,
   rooms: new Map(),
   presence: new Map(),
   stale: new Set(),
@@ -85,7 +83,6 @@ export const EMPTY_STATE: State = {
   changes: new Map(),
   hasChats: false,
   hasFriends: false,
-  nextChats: undefined,
   nextArchived: '',
 };
 
@@ -95,7 +92,6 @@ export const MOST_KEPT = 50;
 function emptyRoom(roomId: string): RoomState {
   return {
     roomId,
-    chat: undefined,
     participants: [],
     told: new Map(),
     returns: 0,
@@ -129,7 +125,7 @@ export function withChat(
   changes: { readonly [K in keyof ChatInfo]?: ChatInfo[K] | undefined },
 ): State {
   const { chat } = roomOf(state, roomId);
-  if (chat === undefined) return state;
+  if (!chat) return state;
   // As JSON, so that fields which are undefined are removed: only those that a chat may be without.
   const changed: ChatInfo = JSON.parse(JSON.stringify({ ...chat, ...changes }));
   return withRoom(state, roomId, {
@@ -152,7 +148,7 @@ function isShallowEqual<T extends object>(a: T, b: T): boolean {
 
 /** Gives `previous` if `next` is shallowly equal, so that comparing by identity shows no change. */
 export function reuseIfEqual<T extends object>(previous: T | undefined, next: T): T {
-  return previous !== undefined && isShallowEqual(previous, next) ? previous : next;
+  return previous && isShallowEqual(previous, next) ? previous : next;
 }
 
 /** Whether both have the same content, however deep. Both come from JSON. */

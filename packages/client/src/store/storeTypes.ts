@@ -76,7 +76,7 @@ export interface ChatView extends ChatInfo {
  * it, as its form may change with each version.
  */
 export interface StoreState {
-  readonly me: User | undefined;
+  readonly me?: User | undefined;
 }
 
 /** Everything that a store shows, at one moment. Parts that do not change keep their identity. */
