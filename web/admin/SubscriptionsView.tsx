@@ -56,7 +56,7 @@ export function SubscriptionsView() {
 
 const countText = ({ length }: readonly Subscription[]): string =>
   length === 0
-    ? 'There is no subscription. The host application makes them with a server key.'
+    ? 'There are no subscriptions. The host application creates them with a server key.'
     : `${pluralize(length, 'subscription')}.`;
 
 interface RowProps {
@@ -86,7 +86,7 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
               since {formatUtcMs(failing.since)} with {failing.status}; next try {formatUtcMs(failing.next)}
             </Field>
           ) : null}
-          <Field name="Types">{types?.join(', ') ?? 'all but presence and reads of auditors'}</Field>
+          <Field name="Types">{types?.join(', ') ?? 'all except presence and reads of auditors'}</Field>
           <Field name="Rooms">{rooms ? pluralize(rooms.length, 'room') : 'all'}</Field>
           <Field name="Batch">{batch === undefined ? 'one event a delivery' : `up to ${batch} events`}</Field>
           <Field name="Cursor">
@@ -98,7 +98,7 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
         ) : null}
         <div class="row">
           <button class="button" type="button" onClick={() => setSeeking(true)}>
-            Go on from another place
+            Continue from another place
           </button>
         </div>
         {isSeeking ? (
@@ -136,13 +136,16 @@ function SeekQuestion({ subscription: { id }, onClose, onDone }: SeekProps) {
   };
   return (
     <Question
-      title={`Where ${id} goes on`}
-      action="Go on from there"
+      title={`Where ${id} continues`}
+      action="Continue from there"
       isDangerous
       onClose={onClose}
       onConfirm={seek}
     >
-      <p>From an earlier place, events are sent again. From a later one, those between are never sent.</p>
+      <p>
+        From an earlier place, Parley sends events again. From a later place, it never sends the events in
+        between.
+      </p>
       <div class="field">
         <label for="place">Place</label>
         <select
