@@ -37,7 +37,7 @@ class Types {
   }
 
   #write(schema, names) {
-    const { $ref, const: constant, enum: values, anyOf, type } = schema;
+    const { $ref, const: constant, enum: values, oneOf, anyOf = oneOf, type } = schema;
     if ($ref !== undefined) return names.get($ref.split('/').at(-1));
     if (constant !== undefined) return JSON.stringify(constant);
     if (values) return values.map((value) => JSON.stringify(value)).join(' | ');

@@ -17,11 +17,20 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // Read from the server's build, which therefore runs first: the console's filter has all its fields and every declared event type.
-const { eventTypes }: { eventTypes: readonly string[] } = await import(
-  resolve('../dist/src/domain/events.js')
+const { eventTopics }: { eventTopics: ReadonlyMap<string, string> } = await import(
+  resolve('../dist/src/domain/features.js')
 );
+const { TOPICS }: { TOPICS: readonly string[] } = await import(resolve('../dist/src/domain/defineEvent.js'));
 const { filterNames }: { filterNames: readonly string[] } = await import(
   resolve('../dist/src/audit/events/eventFilter.js')
+);
+
+/** By topic, the types of its events in alphabetical order. */
+const typesByTopic = Object.fromEntries(
+  TOPICS.map((topic) => [
+    topic,
+    [...eventTopics].flatMap(([type, each]) => (each === topic ? [type] : [])).sort(),
+  ]),
 );
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
@@ -54,7 +63,7 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    // Nobody needs all languages: the worker keeps a list when it is first asked for.
     if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
@@ -92,7 +101,8 @@ const keptFiles: Plugin = {
         ]),
       ];
       const build = sha256(JSON.stringify(files) + worker.code).slice(0, 16);
-      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files })};\n${worker.code}`;
+      const lists = Object.keys(bundle).flatMap((name) => (isEmojiList(name) ? [`/${name}`] : []));
+      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files, lists })};\n${worker.code}`;
     },
   },
 };
@@ -116,29 +126,51 @@ function isolateValues(message: string): string {
   );
 }
 
-function compileTexts(json: string, language: string): string {
-  const messages: Record<string, string> = JSON.parse(json);
-  if (rightToLeft.has(language))
-    for (const [name, message] of Object.entries(messages)) messages[name] = isolateValues(message);
-  return compileModule(new MessageFormat(language), messages);
+/** What the sign-in shows, and errors anywhere. The pages of consoles need no other texts. */
+const isFirst = (name: string): boolean => /^(?:signIn|app|connection|error|name|reason)\./.test(name);
+
+/** A message without values; undefined if it has some. */
+function plainText(message: string): string | undefined {
+  const tokens = parse(message);
+  return tokens.every((token) => token.type === 'content')
+    ? tokens.map(({ value }) => value).join('')
+    : undefined;
+}
+
+function compileTexts(json: string, language: string, part: string): string {
+  const all: Record<string, string> = JSON.parse(json);
+  const withValues: Record<string, string> = {};
+  let plain = '';
+  for (const [name, message] of Object.entries(all)) {
+    if (isFirst(name) !== (part === 'first')) continue;
+    const text = plainText(message);
+    if (text !== undefined) plain += `${JSON.stringify(name)}: ${JSON.stringify(text)},`;
+    else withValues[name] = rightToLeft.has(language) ? isolateValues(message) : message;
+  }
+  return compileModule(new MessageFormat(language), withValues).replace(
+    'export default {',
+    () => `export default {${plain}`,
+  );
 }
 
 /**
- * Compiles the messages of each language to functions, so that the pages load no parser. A message is in the format
+ * Compiles the messages of each language, so that the pages load no parser. A message is in the format
  * of ICU: https://unicode-org.github.io/icu/userguide/format_parse/messages/.
  */
 const messages: Plugin = {
   name: 'messages',
   enforce: 'pre',
   transform: {
-    filter: { id: /\/texts\/[a-z]+\.json$/ },
-    handler: (json, id) => ({
-      code: compileTexts(json, basename(id, '.json')),
-      map: null,
-      moduleType: 'js',
-    }),
+    filter: { id: /\/texts\/[a-z]+\.json\?(?:first|others)$/ },
+    handler(json, id) {
+      const [file = '', part = ''] = id.split('?');
+      return { code: compileTexts(json, basename(file, '.json'), part), map: null, moduleType: 'js' };
+    },
   },
 };
+
+/** The sign-in form, which is the first view of every page. */
+const FIRST_VIEW = /\/web\/ui\/SignIn\.tsx$|\/web\/ui\/theme\.tsx$|\/preact\//;
 
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
@@ -147,7 +179,7 @@ export default defineConfig({
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {
-    EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
+    EVENT_TOPICS: JSON.stringify(typesByTopic),
     FILTER_NAMES: JSON.stringify(filterNames),
   },
   build: {
@@ -164,11 +196,14 @@ export default defineConfig({
         index: resolve('index.html'),
         audit: resolve('audit.html'),
         admin: resolve('admin.html'),
+        missing: resolve('404.html'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {
         // Browsers ask for the worker by this name for ever.
         entryFileNames: ({ name }) => (name === 'worker' ? WORKER : 'assets/[name]-[hash].js'),
+        // What each page needs to draw its first view is one file: more of them need more connections.
+        codeSplitting: { groups: [{ name: 'first', test: FIRST_VIEW }] },
       },
     },
   },

@@ -23,7 +23,7 @@ export interface GroupHandlerDeps {
 /** The requests about groups that are more than a command. */
 export type GroupRequestName = Extract<
   RequestName,
-  'create group' | 'change group' | 'get members' | 'get readers'
+  'create group' | 'change group' | 'get members' | 'get readers' | 'get happenings'
 >;
 
 /** The handlers of groups whose answers come from the read models. */
@@ -55,6 +55,9 @@ export function groupHandlers({ commands, queries, keys, moments }: GroupHandler
 
     'get readers': async (connection, me, { revision, ...page }) =>
       queries.groups.readers(me, page, await moments(connection, revision, page.roomId)),
+
+    'get happenings': async (connection, me, { revision, ...page }) =>
+      queries.groups.happenings(me, page, await moments(connection, revision, page.roomId)),
   };
 }
 

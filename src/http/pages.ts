@@ -74,12 +74,26 @@ const builtFolder = (folder: string): string => fileURLToPath(new URL(`../../${f
 export const builtPages = (): Pages =>
   new Map([...readPages(builtFolder('pages'), ''), ...readPages(builtFolder('docs'), '/docs')]);
 
+/** The page for a path that has none. */
+const MISSING = '/404';
+
+/** Shows a page to a person whose browser asks for a path that has none, and passes other clients on. */
+export function serveMissing(pages: Pages): Middleware {
+  return (ctx, next) => {
+    const page = pages.get(MISSING);
+    // A client that takes anything is no browser, and gets the error as JSON.
+    if (!page || ctx.method !== 'GET' || ctx.accepts('json', 'html') !== 'html') return next();
+    ctx.vary('Accept');
+    return send(ctx, page, 404);
+  };
+}
+
 /** Serves pages to `GET` and `HEAD`, and passes other paths on. */
 export function servePages(pages: Pages): Middleware {
   const allow = 'GET, HEAD, OPTIONS';
   return (ctx, next) => {
     const page = pages.get(ctx.path);
-    if (!page) return next();
+    if (!page || ctx.path === MISSING) return next();
     if (ctx.method === 'GET' || ctx.method === 'HEAD') return send(ctx, page);
     if (ctx.method !== 'OPTIONS')
       throw new HttpError(405, `${ctx.method} is not allowed here, only ${allow}`, { Allow: allow });
@@ -88,12 +102,12 @@ export function servePages(pages: Pages): Middleware {
   };
 }
 
-function send(ctx: Context, { name, etag, bodies }: PageFile): void {
+function send(ctx: Context, { name, etag, bodies }: PageFile, status = 200): void {
   // Clients say which they take; the order in which they say it means nothing.
   const encoding = COMPRESSIONS.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
   // Assets are named by a hash of their content and never change; all else is checked each time.
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
-  ctx.status = 200;
+  ctx.status = status;
   ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache });
   ctx.vary('Accept-Encoding');
   ctx.etag = `${etag}-${encoding}`;

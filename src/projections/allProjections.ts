@@ -4,6 +4,7 @@ import { chatSettingsProjection } from './models/chatSettingRows.js';
 import { preferencesProjection } from './models/contacts.js';
 import { editsProjection, mentionsProjection } from './models/editsAndMentions.js';
 import { groupsProjection } from './models/groupRows.js';
+import { happeningsProjection } from './models/happeningRows.js';
 import { membershipsProjection } from './models/membershipRows.js';
 import { tilesProjection } from './models/merkleTiles.js';
 import { messageIdsProjection } from './models/messageIdIndex.js';
@@ -26,6 +27,7 @@ export function allProjections(names: NameOpener): readonly AnyProjection[] {
     chatsProjection,
     groupsProjection,
     membershipsProjection,
+    happeningsProjection,
     messagesProjection,
     chatSettingsProjection,
     editsProjection,

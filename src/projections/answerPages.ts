@@ -11,6 +11,7 @@ export type PageOf =
   | 'blocked'
   | 'members'
   | 'readers'
+  | 'happenings'
   | 'open reports'
   | 'closed reports';
 

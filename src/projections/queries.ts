@@ -18,6 +18,7 @@ import { withSettings } from './models/chatSettingRows.js';
 import { openChats } from './models/chatViews.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { groupRows } from './models/groupRows.js';
+import { type HappeningsAsked, happeningsPage } from './models/happeningRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
 import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
@@ -145,6 +146,8 @@ export interface GroupQueries {
     page: Parameters<typeof readersPage>[2],
     at: readonly Moment[],
   ): ReturnType<typeof readersPage>;
+  /** A page of what happened. Throws `not_found` for whoever never was a member. */
+  happenings(me: UserId, page: HappeningsAsked, at: readonly Moment[]): ReturnType<typeof happeningsPage>;
 }
 
 /** What somebody sees of a group's messages. */
@@ -327,6 +330,10 @@ function groupQueries(
     async readers(me, page, at) {
       await waitFor(at);
       return readersPage(source, { me, rule }, page);
+    },
+    async happenings(me, page, at) {
+      await waitFor(at);
+      return happeningsPage(source, me, page);
     },
   };
 }

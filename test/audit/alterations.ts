@@ -210,6 +210,7 @@ const MODELS = [
   'streams',
   'groups',
   'memberships',
+  'happenings',
 ] as const;
 /** `presence` was rebuilt: see the test. */
 const tableOf = (model: string): string => (model === 'presence' ? 'presence_g1_v1' : `${model}_v1`);

@@ -199,6 +199,7 @@ for (const kind of allKinds)
           ['send message', { roomId: room, messageId: randomUUID(), message: 'x' }],
           ['edit message', { roomId: room, messageId, editId: randomUUID(), message: 'x' }],
           ['get edits', { roomId: room, messageId }],
+          ['get message', { roomId: room, messageId }],
           ['delete message', { roomId: room, messageId }],
           ['react', { roomId: room, messageId, emoji: '👍', on: true }],
           ['pin message', { roomId: room, messageId, on: true }],
@@ -220,6 +221,7 @@ for (const kind of allKinds)
           ['change role', { roomId: room, userId: ben.userId, role: 'member' }],
           ['get members', { roomId: room }],
           ['get readers', { roomId: room, seq: 1 }],
+          ['get happenings', { roomId: room }],
         ];
         const said = async (device: RawSocket, event: string, data: object): Promise<string> => {
           let text = JSON.stringify(await device.refusal(event, data));

@@ -10,7 +10,7 @@ import { Reports } from '../../src/projections/reportQueries.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { FakeVault } from '../support/fakeVault.js';
 import { MemoryRows } from '../support/rowsMemory.js';
-import { folded } from './models/fold.js';
+import { type Folded, folded } from './models/fold.js';
 import { World } from './models/world.js';
 
 const limit = PAGE_ROWS.max;
@@ -82,6 +82,18 @@ async function walk(name: string, pageAt: (next: string | undefined) => Promise<
 }
 
 const from = (next: string | undefined) => ({ limit, ...(next === undefined ? {} : { next }) });
+/** The happenings of a page, each with those of its users whom no later one names. */
+const withUsers = async (found: ReturnType<Folded['queries']['groups']['happenings']>): Promise<Page> => {
+  const { happenings, users, next } = await found;
+  const left = new Set(users);
+  const rows = happenings.reverse().map((happening) => {
+    const named = [...left].filter(({ userId }) => JSON.stringify(happening).includes(userId));
+    for (const user of named) left.delete(user);
+    return { ...happening, users: named };
+  });
+  expect(left.size, 'users whom no happening names').to.equal(0);
+  return { rows, next };
+};
 type Found = Promise<{ readonly next?: string }>;
 /** The rows of a page and its `next`. */
 const page = async (found: Found): Promise<Page> => {
@@ -118,6 +130,10 @@ describe('a page of an answer', () => {
       'get readers': [
         others + 1,
         (next) => page(queries.groups.readers(friend, { roomId: group, seq: 1, ...from(next) }, [])),
+      ],
+      'get happenings': [
+        others + 2,
+        (next) => withUsers(queries.groups.happenings(friend, { roomId: group, ...from(next) }, [])),
       ],
       'GET /admin/users': [others + 3, (next) => page(administration.list(from(next)))],
       'GET /admin/users?q=': [others, (next) => page(administration.list({ q: 'user', ...from(next) }))],

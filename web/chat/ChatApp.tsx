@@ -1,105 +1,84 @@
-import { render } from 'preact';
+import { Rest } from '@parley/client';
+import { type ComponentType, render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import '../ui/tokens.css';
 import '../ui/controls.css';
-import './chat.css';
-import type { Store } from '@parley/client';
 import { SignIn } from '../ui/SignIn.js';
-import {
-  endSession,
-  loadSession,
-  noteEndCause,
-  onSessionChange,
-  profile,
-  type Session,
-} from '../ui/session.js';
-import { loadTexts, text } from '../ui/texts.js';
+import { loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
+import { loadAllTexts, loadFirstTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
-import { UpdateNotice } from './app/UpdateNotice.js';
-import { checkForUpdate, checkForUpdateIfDue, reloadForNewBuild } from './app/worker.js';
-import { ChatPage } from './ChatPage.js';
-import { openDevice, rest } from './device.js';
-
-/** The sign-in form, or the chats of the signed-in user. */
-function ChatApp() {
-  const [session, setSession] = useState(loadSession);
-  useEffect(() => onSessionChange(session, setSession), [session]);
-  if (!session)
-    return (
-      <SignIn
-        rest={rest}
-        purpose={text(profile === '' ? 'app.purpose' : 'app.secondUser')}
-        initialMode="sign up"
-        onSignedIn={setSession}
-      />
-    );
-  return <OpenDevice key={session.token} session={session} />;
-}
+import { reloadForNewBuild } from './app/worker.js';
 
 interface DeviceProps {
   readonly session: Session;
 }
 
-/** Opens the device of a session, and closes it when the session changes. */
-function OpenDevice({ session }: DeviceProps) {
-  const [store, setStore] = useState<Store>();
-  useEffect(() => {
-    let isOver = false;
-    const opening = openDevice(session);
-    void opening.then((opened) => {
-      if (!isOver) setStore(opened);
-    });
-    return () => {
-      isOver = true;
-      void opening.then((opened) => opened.close());
-    };
-  }, [session]);
-  return store ? <ConnectedDevice store={store} session={session} /> : null;
+type Device = ComponentType<DeviceProps>;
+
+let loading: Promise<Device> | undefined;
+
+/** Loads what only a signed-in user needs: most of the code, and of the texts. */
+function loadDevice(): Promise<Device> {
+  loading ??= Promise.all([import('./ChatDevice.js'), loadAllTexts()]).then(([{ ChatDevice }]) => ChatDevice);
+  return loading;
 }
 
-/** Keeps the device connected while the page is open; reconnects at once when the page or the network comes back. */
-function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Store }) {
-  useEffect(() => {
-    store.start();
-    let wasLost = false;
-    // The server ends the connection when the user signs out on another device, or is suspended.
-    const unsubscribe = store.subscribe(() => {
-      const { connection } = store.get();
-      if (connection.state === 'ended' && connection.why === 'signed_out') {
-        if (connection.reason) noteEndCause(connection.reason);
-        endSession(session);
-      }
-      // A server that was away may have a new build.
-      if (connection.state === 'live' && wasLost) checkForUpdate();
-      wasLost = connection.state === 'waiting' || (wasLost && connection.state !== 'live');
-    });
-    const retry = (): void => store.retry();
-    const onVisibility = (): void => {
-      const isVisible = document.visibilityState === 'visible';
-      store.setActive(isVisible);
-      if (isVisible) {
-        retry();
-        checkForUpdateIfDue();
-      }
-    };
-    onVisibility();
-    document.addEventListener('visibilitychange', onVisibility);
-    window.addEventListener('online', retry);
-    return () => {
-      document.removeEventListener('visibilitychange', onVisibility);
-      window.removeEventListener('online', retry);
-      unsubscribe();
-    };
-  }, [store]);
+/** The sign-in form, or the chats of the signed-in user. */
+function ChatApp() {
+  const [session, setSession] = useState(loadSession);
+  useEffect(() => onSessionChange(session, setSession), [session]);
+  if (session) return <SignedIn session={session} />;
   return (
-    <>
-      <UpdateNotice />
-      <ChatPage store={store} session={session} />
-    </>
+    // Whoever fills in the form needs the rest soon. If it cannot be loaded now, the sign-in tries again.
+    <div onFocusIn={() => void loadDevice().catch(() => (loading = undefined))}>
+      <SignIn
+        rest={new Rest(location.origin)}
+        purpose={text(profile === '' ? 'app.purpose' : 'app.secondUser')}
+        initialMode="sign up"
+        onSignedIn={setSession}
+      />
+    </div>
+  );
+}
+
+type State = Device | 'loading' | 'failed';
+
+function SignedIn({ session }: DeviceProps) {
+  const [Shown, setShown] = useState<State>('loading');
+  useEffect(
+    () =>
+      void loadDevice().then(
+        (device) => setShown(() => device),
+        (error: unknown) => {
+          console.error(error);
+          setShown('failed');
+        },
+      ),
+    [],
+  );
+  if (typeof Shown === 'function') return <Shown key={session.token} session={session} />;
+  return Shown === 'failed' ? <LoadFailure /> : null;
+}
+
+function LoadFailure() {
+  return (
+    <main class="sign-in">
+      <h1>Parley</h1>
+      <p class="notice" role="alert">
+        {text('error.disconnected')}
+      </p>
+      <p class="other">
+        <button class="button plain" type="button" onClick={() => location.reload()}>
+          {text('connection.tryNow')}
+        </button>
+      </p>
+    </main>
   );
 }
 
 applyTheme();
 reloadForNewBuild();
+// Beside the texts, not after them. Its failure is told when it is shown.
+if (loadSession()) loadDevice().catch(() => {});
 const root = document.getElementById('app');
-void loadTexts().then(() => root && render(<ChatApp />, root));
+void loadFirstTexts().then(() => root && render(<ChatApp />, root));

@@ -9,15 +9,26 @@ const formatsOf = (locale: string) => ({
   weekday: new Intl.DateTimeFormat(locale, { weekday: 'long' }),
   shortDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' }),
   longDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' }),
+  list: new Intl.ListFormat(locale),
   relative: new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }),
 });
 
-let formats = formatsOf('en');
+let locale = 'en';
+let made: ReturnType<typeof formatsOf> | undefined;
 
 /** Sets the language and region of all dates, as an IETF language tag. */
 export function setLocale(tag: string): void {
-  formats = formatsOf(tag);
+  locale = tag;
+  made = undefined;
 }
+
+const formats = (): ReturnType<typeof formatsOf> => {
+  made ??= formatsOf(locale);
+  return made;
+};
+
+/** `Ann, Bob and Carl`. */
+export const formatList = (names: readonly string[]): string => formats().list.format(names);
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);
@@ -25,7 +36,7 @@ const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);
 const daysBetween = (time: Date, now: Date): number => Math.round((startOf(now) - startOf(time)) / DAY_MS);
 
 /** Hour and minute: `14:05`. */
-export const formatClock = (iso: string): string => formats.clock.format(new Date(iso));
+export const formatClock = (iso: string): string => formats().clock.format(new Date(iso));
 
 /** The start of the local day, in milliseconds since 1970: equal for all times of one day. */
 export const startOfDay = (iso: string): number => startOf(new Date(iso));
@@ -34,14 +45,14 @@ export const startOfDay = (iso: string): number => startOf(new Date(iso));
 export function formatDay(iso: string, now = new Date()): string {
   const time = new Date(iso);
   const days = daysBetween(time, now);
-  if (days >= 0 && days < 2) return formats.relative.format(-days, 'day');
-  return days < 7 && days > 0 ? formats.weekday.format(time) : formats.longDate.format(time);
+  if (days >= 0 && days < 2) return formats().relative.format(-days, 'day');
+  return days < 7 && days > 0 ? formats().weekday.format(time) : formats().longDate.format(time);
 }
 
 /** `14:05` if it is today, else `3 Mar`. */
 export function formatShort(iso: string, now = new Date()): string {
   const time = new Date(iso);
-  return daysBetween(time, now) === 0 ? formats.clock.format(time) : formats.shortDate.format(time);
+  return daysBetween(time, now) === 0 ? formats().clock.format(time) : formats().shortDate.format(time);
 }
 
 // The audit console shows times in UTC, so that auditors in different time zones can compare them.

@@ -1,4 +1,5 @@
-import english from '../texts/en.json';
+import type english from '../texts/en.json';
+import firstEnglish from '../texts/en.json?first';
 import { setLocale } from './format.js';
 
 /** The name of a text: `<view>.<what it is>`. Each file of `texts/` has all of them, in one language. */
@@ -7,10 +8,16 @@ export type TextName = keyof typeof english;
 /** The values that a text shows, by their names in it. */
 export type TextValues = Readonly<Record<string, string | number>>;
 
-type Texts = Readonly<Record<string, (values: TextValues) => string>>;
+/** What the build makes of a file: a message that shows values is a function of them. */
+type Texts = Readonly<Record<string, string | ((values: TextValues) => string)>>;
+interface Loaded {
+  readonly default: Texts;
+}
 
-/** The languages besides English; each is loaded only where it is used. */
-const others = import.meta.glob<{ readonly default: Texts }>(['../texts/*.json', '!../texts/en.json']);
+/** The texts of the sign-in and of errors, by language; the pages have the English ones. */
+const first = import.meta.glob<Loaded>(['../texts/*.json', '!../texts/en.json'], { query: '?first' });
+/** All other texts, which only the chat needs. */
+const others = import.meta.glob<Loaded>('../texts/*.json', { query: '?others' });
 
 const fileOf = (language: string): string => `../texts/${language}.json`;
 const rightToLeft: ReadonlySet<string> = new Set(['ar']);
@@ -21,29 +28,40 @@ const baseOf = (tag: string): string => tag.toLowerCase().split('-')[0] ?? '';
 const chooseLocale = (preferred: readonly string[]): string =>
   preferred.find((tag) => baseOf(tag) === 'en' || fileOf(baseOf(tag)) in others) ?? 'en';
 
-// The build turns each message of a file into a function, which the type of a JSON file does not say.
-let texts = english as unknown as Texts;
+let texts: Texts = firstEnglish;
 
-/**
- * Loads the texts of the user's language, and marks the page with it and with its direction. Call it before the first
- * text is shown. Keeps English if they cannot be loaded. Pages that do not call it are in English.
- */
-export async function loadTexts(): Promise<void> {
-  const locale = chooseLocale(navigator.languages);
+/** Shows these texts, and marks the page with their language and its direction. */
+function show(locale: string, parts: readonly Texts[]): void {
+  texts = Object.assign({}, firstEnglish, ...parts);
   const language = baseOf(locale);
-  try {
-    const load = others[fileOf(language)];
-    if (load) texts = (await load()).default;
-  } catch {
-    return;
-  }
   document.documentElement.lang = language;
   document.documentElement.dir = rightToLeft.has(language) ? 'rtl' : 'ltr';
   setLocale(locale);
 }
 
+async function load(files: readonly (typeof first)[]): Promise<void> {
+  const locale = chooseLocale(navigator.languages);
+  const parts = await Promise.all(files.map((part) => part[fileOf(baseOf(locale))]?.()));
+  show(
+    locale,
+    parts.map((part) => part?.default ?? {}),
+  );
+}
+
+/**
+ * Loads the first texts in the user's language. Call it before the first text is shown. Keeps English if they cannot be
+ * loaded. Pages that do not call it are in English.
+ */
+export const loadFirstTexts = (): Promise<void> => load([first]).catch(() => {});
+
+/** Loads all texts in the user's language. Rejects if they cannot be loaded. */
+export const loadAllTexts = (): Promise<void> => load([first, others]);
+
 /** A text of the pages in the user's language. */
-export const text = (name: TextName, values: TextValues = {}): string => texts[name]?.(values) ?? name;
+export const text = (name: TextName, values: TextValues = {}): string => {
+  const found = texts[name] ?? name;
+  return typeof found === 'string' ? found : found(values);
+};
 
 /** Whether the page is in English, as the server's own messages are. */
 export const isEnglish = (): boolean => baseOf(document.documentElement.lang) === 'en';

@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { openedChatPush } from '../chats.js';
-import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
+import { request } from '../defineCommand.js';
+import {
+  event,
+  push,
+  type RecordedOf,
+  type SealedField,
+  type SealedNote,
+  type Topic,
+} from '../defineEvent.js';
+import { Id, Limit, Revision, Seq, Time } from '../fields.js';
 import { groupKeyOwner, type RoomId } from '../ids.js';
 import { inGroup, type RoomState, roomStream } from '../streams.js';
 import { User } from '../userMessageChat.js';
@@ -18,6 +27,8 @@ import {
  * What happens in a group besides messages and marks. No event lists the members. `at` is the `seq` behind which
  * something happened. Every change of an owner is an event of its own, so that no fold looks at all members.
  */
+
+export const topic: Topic = 'groups';
 
 const at = z.int().min(0);
 const inherited = z.literal(true).exactOptional();
@@ -50,6 +61,49 @@ export const changeRolePush = push('change role', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
   note: 'A member of a group of mine has another role. `inherited`: nobody chose this member; the last owner is leaving.',
+});
+
+const happened = { at, by: z.string(), time: Time };
+
+/** An event of this file as members see it later. Each kind is a type of its own in the documents. */
+const happening = <K extends string, Z extends z.ZodRawShape>(kind: K, id: string, fields: Z) =>
+  z.strictObject({ kind: z.literal(kind), ...happened, ...fields }).meta({ id });
+
+const text = z.string().nullable();
+
+export const Happening = z
+  .discriminatedUnion('kind', [
+    happening('created', 'CreatedHappening', {
+      name: text,
+      about: text.exactOptional(),
+      ...GroupSettings.shape,
+    }),
+    happening('changed', 'ChangedHappening', {
+      ...{ name: text.exactOptional(), about: text.exactOptional() },
+      ...SomeSettings,
+    }),
+    happening('joined', 'JoinedHappening', { userId: z.string(), role: RoleName }),
+    happening('left', 'LeftHappening', { userId: z.string() }),
+    happening('role', 'RoleHappening', { userId: z.string(), role: RoleName, inherited }),
+  ])
+  .meta({ id: 'Happening' });
+export type Happening = z.infer<typeof Happening>;
+
+export const getHappenings = request('get happenings', {
+  data: z.strictObject({
+    roomId: Id,
+    after: Seq.exactOptional(),
+    before: Seq.exactOptional(),
+    limit: Limit,
+    next: z.string().min(1).max(256).exactOptional(),
+    revision: Revision.exactOptional(),
+  }),
+  answer: z.strictObject({
+    happenings: z.array(Happening),
+    users: z.array(User),
+    next: z.string().exactOptional(),
+  }),
+  note: 'Who came to a group and went, and what was changed there: in order, the newest page first. `at` is the `seq` behind which it happened; `after` and `before` bound it and are exclusive. I see what happened while I was a member and, where I see all messages from before, all from before. `users`: those whom the page names. `next` leads to the page before it; absent at the start.',
 });
 
 const groupText = (roomId: RoomId, field: keyof GroupTexts) => ({

@@ -312,7 +312,7 @@ export async function findCheckedInOrder<R>(
   rows: RowReader,
   model: Model<R>,
   index: string,
-  { find, isWanted, sortOf }: CheckedFind<R> & { readonly sortOf: (value: R) => number },
+  { find, isWanted, sortOf }: CheckedFind<R> & { readonly sortOf: (value: R, key: string) => number },
 ): Promise<(Row<R> & { readonly value: R })[]> {
   const wanted: (Row<R> & { readonly value: R })[] = [];
   for (let [from, wrong] = [find.from, 0]; ; ) {
@@ -327,7 +327,7 @@ export async function findCheckedInOrder<R>(
     if (page.length < limit || wanted.length >= find.limit) return wanted.slice(0, find.limit);
     // The places of wrong entries are not known: those behind the last wanted row are read once more.
     const last = wanted.at(-1);
-    if (last) from = { sort: sortOf(last.value), key: last.key };
+    if (last) from = { sort: sortOf(last.value, last.key), key: last.key };
   }
 }
 

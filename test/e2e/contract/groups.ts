@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import { Rest } from '../../../packages/client/src/rest.js';
 import type { Chat } from '../../../packages/client/src/types.js';
 import { roomIdOf } from '../../../src/domain/ids.js';
 import type { Place } from '../../support/people.js';
@@ -19,6 +20,9 @@ async function person(place: Place): Promise<Person> {
 }
 
 const namesIn = (room: Chat) => room.participants.map(({ userId }) => userId);
+
+/** Of a group whose creator chose none. */
+const SETTINGS = { whoAdds: 'members', whoSends: 'members' };
 
 /** Creates a group, and waits until each of its members is told. */
 async function create(owner: Person, members: readonly Person[], rest: object = {}): Promise<Chat> {
@@ -295,6 +299,13 @@ export function groups(place: Place): void {
       ]);
       const { edits } = await eve.device.request('get edits', { roomId, messageId: second.messageId });
       expect(edits.map(({ message }) => message)).to.deep.equal(['two', 'two, once']);
+      for (const [{ device }, text] of [
+        [ben, 'two, twice'],
+        [eve, 'two, once'],
+      ] as const) {
+        const { message } = await device.request('get message', { roomId, messageId: second.messageId });
+        expect(message).to.include({ messageId: second.messageId, message: text, seq: 2 });
+      }
       expect(eve.device.pushed('edit message')).to.have.length(1);
       expect(eve.device.pushed('delete message')).to.deep.equal([]);
       await ada.device.request('add members', { roomId, userIds: [eve.id] });
@@ -369,6 +380,65 @@ export function groups(place: Place): void {
         }
         expect(readers, `readers, ${limit} a page`).to.deep.equal(all);
       }
+    });
+
+    it('is told later to whoever may see it: who came and went, by whom, and what was changed', async () => {
+      const { roomId } = await create(ada, [ben]);
+      await say(ada.device, roomId, 'hello');
+      await ada.device.request('change group', { roomId, name: 'Team', about: 'we', whoAdds: 'admins' });
+      await ada.device.request('add members', { roomId, userIds: [eve.id] });
+      await ada.device.request('change role', { roomId, userId: eve.id, role: 'admin' });
+      await ada.device.request('remove member', { roomId, userId: ben.id });
+      const { revision } = await eve.device.request('leave group', { roomId });
+      await ada.device.request('change group', { roomId, name: 'Alone' });
+      const seenBy = async ({ device }: Person, page: object = {}) => {
+        const { happenings, users, next } = await device.request('get happenings', {
+          roomId,
+          revision,
+          ...page,
+        });
+        const lines = happenings.map(({ time, ...rest }) => {
+          expect(new Date(time).toISOString()).to.equal(time);
+          return rest;
+        });
+        return { lines, users, next };
+      };
+      const [came, by] = [{ kind: 'joined', by: ada.id } as const, ada.id];
+      const made = [
+        { ...{ kind: 'created', at: 0, by, name: 'Crew', history: 'joined' }, ...SETTINGS },
+        { ...came, at: 0, userId: ada.id, role: 'owner' },
+        { ...came, at: 0, userId: ben.id, role: 'member' },
+        { kind: 'changed', at: 1, by, name: 'Team', about: 'we', whoAdds: 'admins' },
+      ];
+      const went = [
+        { ...came, at: 1, userId: eve.id, role: 'member' },
+        { kind: 'role', at: 1, by, userId: eve.id, role: 'admin' },
+        { kind: 'left', at: 1, by, userId: ben.id },
+      ];
+      const last = [
+        { kind: 'left', at: 1, by: eve.id, userId: eve.id },
+        { kind: 'changed', at: 1, by, name: 'Alone' },
+      ];
+      expect((await seenBy(ada)).lines).to.deep.equal([...made, ...went, ...last]);
+      expect((await seenBy(ben)).lines, 'of who was removed').to.deep.equal([...made, ...went]);
+      const { lines, users } = await seenBy(eve);
+      expect(lines, 'of who came later').to.deep.equal([...went, last[0]]);
+      expect(users).to.deep.include.members([ben.who.user, eve.who.user]);
+      const { lines: newest, next } = await seenBy(ada, { limit: 2, after: 0 });
+      expect(newest).to.deep.equal(last);
+      const before = { after: 0, ...(next === undefined ? {} : { next }) };
+      expect((await seenBy(ada, before)).lines).to.deep.equal([made[3], ...went]);
+      expect((await seenBy(ada, { before: 1 })).lines).to.deep.equal(made.slice(0, 3));
+      expect(await dan.device.refusal('get happenings', { roomId })).to.include({ code: 'not_found' });
+    });
+
+    it('shows as erased, later, who was erased', async () => {
+      const { roomId } = await create(ada, [ben]);
+      await ada.device.request('remove member', { roomId, userId: ben.id });
+      await new Rest(place.url).erase(ben.who.token, ben.id, ben.who.password);
+      const { happenings, users } = await ada.device.request('get happenings', { roomId });
+      expect(happenings.at(-1)).to.deep.include({ kind: 'left', userId: ben.id });
+      expect(users.find(({ userId }) => userId === ben.id)).to.include({ username: null, erased: true });
     });
 
     it('always leaves an owner', async () => {

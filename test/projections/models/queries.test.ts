@@ -10,6 +10,7 @@ import { freshDatabase, mongoUrl } from '../../support/mongo.js';
 import { MemoryRows } from '../../support/rowsMemory.js';
 import { chatsSuite } from './chatsSuite.js';
 import { folded, type MakeRows } from './fold.js';
+import { happeningsSuite } from './happeningsSuite.js';
 import { messagesSuite } from './messagesSuite.js';
 import { replaySuite } from './replaySuite.js';
 import { usersSuite } from './usersSuite.js';
@@ -44,6 +45,7 @@ for (const [engine, { open, histories }] of Object.entries(engines))
     usersSuite(makeRows);
     chatsSuite(makeRows);
     messagesSuite(makeRows);
+    happeningsSuite(makeRows, histories);
     replaySuite(makeRows, histories);
   });
 
