@@ -69,7 +69,7 @@ function StateQuestion({
     >
       <p>
         {isPause
-          ? 'Nothing is sent until somebody resumes it. Nothing is lost: it then continues from its cursor.'
+          ? 'Parley sends nothing until somebody resumes it. Nothing is lost: it then continues from its cursor.'
           : 'It continues from its cursor at once, also if the last try has failed.'}
       </p>
     </Question>
@@ -123,13 +123,16 @@ function SeekQuestion({ subscription, onClose, onDone }: DialogProps) {
   };
   return (
     <Question
-      title={`Where ${subscription.id} goes on`}
+      title={`Where ${subscription.id} continues`}
       action="Continue from there"
       isDangerous
       onClose={onClose}
       onConfirm={seek}
     >
-      <p>From an earlier place, events are sent again. From a later one, those between are never sent.</p>
+      <p>
+        From an earlier place, Parley sends events again. From a later place, it never sends the events in
+        between.
+      </p>
       <div class="field">
         <label for="place">Place</label>
         <select
