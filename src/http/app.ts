@@ -94,7 +94,8 @@ export function createApp(
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
   app.use(dropTrailingSlash);
-  app.use(servePages(builtPages()));
+  const { signUp } = accounts.sessionRules;
+  app.use(servePages(builtPages(), signUp === 'open' && host.issuer?.clientId === undefined));
   app.use(router.routes());
   app.use(() => {
     throw notFound('nothing is at this path; /openapi.json lists all paths');
