@@ -21,6 +21,7 @@ import { proof } from './measures/proof.js';
 import { ready } from './measures/ready.js';
 import { replay } from './measures/replay.js';
 import { resume } from './measures/resume.js';
+import { room } from './measures/room.js';
 import { signIns } from './measures/signIns.js';
 import { start } from './measures/start.js';
 import { steady } from './measures/steady.js';
@@ -58,6 +59,7 @@ const measures = [
   nodes,
   textKeys,
   erasure,
+  room,
 ];
 const measureTimeoutMs = 60 * 60_000;
 

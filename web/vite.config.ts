@@ -18,15 +18,24 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // Read from the server's build, which therefore runs first: the console's filter has all its fields and every declared event type.
-const { eventTypes }: { eventTypes: readonly string[] } = await import(
-  resolve('../dist/src/domain/events.js')
+const { eventTopics }: { eventTopics: ReadonlyMap<string, string> } = await import(
+  resolve('../dist/src/domain/features.js')
 );
+const { TOPICS }: { TOPICS: readonly string[] } = await import(resolve('../dist/src/domain/defineEvent.js'));
 const { filterNames }: { filterNames: readonly string[] } = await import(
   resolve('../dist/src/audit/events/eventFilter.js')
 );
 
 const { PASSWORD_CHARACTERS }: { PASSWORD_CHARACTERS: { readonly min: number } } = await import(
   resolve('../dist/src/domain/limits.js')
+);
+
+/** By topic, the types of its events in alphabetical order. */
+const typesByTopic = Object.fromEntries(
+  TOPICS.map((topic) => [
+    topic,
+    [...eventTopics].flatMap(([type, each]) => (each === topic ? [type] : [])).sort(),
+  ]),
 );
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
@@ -59,7 +68,7 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    // Nobody needs all languages: the worker keeps a list when it is first asked for.
     if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
@@ -97,7 +106,8 @@ const keptFiles: Plugin = {
         ]),
       ];
       const build = sha256(JSON.stringify(files) + worker.code).slice(0, 16);
-      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files })};\n${worker.code}`;
+      const lists = Object.keys(bundle).flatMap((name) => (isEmojiList(name) ? [`/${name}`] : []));
+      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files, lists })};\n${worker.code}`;
     },
   },
 };
@@ -187,7 +197,7 @@ export default defineConfig({
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {
-    EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
+    EVENT_TOPICS: JSON.stringify(typesByTopic),
     FILTER_NAMES: JSON.stringify(filterNames),
   },
   build: {
@@ -204,6 +214,7 @@ export default defineConfig({
         index: resolve('index.html'),
         audit: resolve('audit.html'),
         admin: resolve('admin.html'),
+        missing: resolve('404.html'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {

@@ -16,7 +16,7 @@ import type { BenchUser, Place, Running, StartOptions, System, SystemName } from
 export const parleyProgram = join(import.meta.dirname, '..', '..', 'server', 'lib', 'main.js');
 /** The operator's command. */
 export const parleyCommand = join(import.meta.dirname, '..', '..', 'src', 'cli', 'bin.js');
-const password = 'a long benchmark passphrase';
+export const password = 'a long benchmark passphrase';
 const atOnce = 16;
 /** Users that one command names at most. */
 const membersOfCommand = 100;

@@ -128,7 +128,10 @@ export const consoleViews: readonly View[] = [
   admin(
     'report-closed',
     'reports',
-    async ({ page }) => page.locator('.reports a').first().click(),
+    async ({ page }) => {
+      await page.locator('.reports a').first().click();
+      await page.getByText(/^Closed:/).waitFor();
+    },
     '?state=closed',
   ),
   admin('users', 'users'),

@@ -31,7 +31,7 @@ const inside = (name: string, part: string, room: string, ...buttons: readonly s
 
 async function memberMenu(scene: Scene): Promise<void> {
   await details(scene, 'walkers');
-  await scene.press('group.memberMenu', { name: scene.world.player('ben').title });
+  await scene.page.locator('dialog[open] .person .button.icon').first().click();
   await scene.page.getByRole('menu').waitFor();
 }
 

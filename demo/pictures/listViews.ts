@@ -1,3 +1,5 @@
+import type { WebSocketRoute } from 'playwright-core';
+import { hold } from '../../test/browser/person.js';
 import type { Scene } from './scene.js';
 import type { View } from './view.js';
 
@@ -18,11 +20,8 @@ async function chatMenu(scene: Scene, name: string): Promise<void> {
     .filter({ has: scene.page.locator('.name', { hasText: name }) })
     .first();
   const menu = scene.page.getByRole('menu');
-  if (scene.isPhone) {
-    const box = await row.boundingBox();
-    if (!box) throw new Error('the chat is not shown');
-    await row.locator('.chat').dispatchEvent('contextmenu', { clientX: box.x + 80, clientY: box.y + 30 });
-  } else {
+  if (scene.isPhone) await hold(scene.page, row.locator('.chat'), menu);
+  else {
     await row.hover();
     await row.getByRole('button', { name: scene.text('chat.menu') }).click();
   }
@@ -35,7 +34,7 @@ export const listViews: readonly View[] = [
     name: 'chats-empty',
     async show(scene) {
       await scene.chat(undefined, 'ola');
-      await scene.page.locator('.empty').first().waitFor();
+      await scene.page.locator('.empty-state:visible h2').waitFor();
     },
   },
   {
@@ -111,8 +110,16 @@ export const listViews: readonly View[] = [
   {
     name: 'connection-lost',
     async show(scene) {
+      let isLost = false;
+      const sockets = new Set<WebSocketRoute>();
+      await scene.page.routeWebSocket(/\/ws$/, (socket) => {
+        sockets.add(socket);
+        if (isLost) void socket.close();
+        else socket.connectToServer();
+      });
       await scene.chat('ben');
-      await scene.page.context().setOffline(true);
+      isLost = true;
+      for (const socket of sockets) await socket.close();
       await scene.page.locator('.connection .notice').waitFor();
       await scene.page.locator('.composer textarea').fill(scene.world.words(['In the tunnel', 'في النفق']));
       await scene.page.locator('.composer .send').click();

@@ -59,12 +59,8 @@ export const messageViews: readonly View[] = [
   {
     name: 'room-blocked',
     async show(scene) {
-      await scene.chat('cleo.marchetti');
-      const { userId } = scene.world.player('cleo.marchetti').person.user;
-      await scene.world.player('ada').device.client.request('block user', { userId, block: true });
+      await scene.chat('max.power');
       await scene.page.locator('.with-action').waitFor();
-      await scene.rest();
-      await scene.world.player('ada').device.client.request('block user', { userId, block: false });
     },
   },
   {

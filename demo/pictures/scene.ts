@@ -70,8 +70,12 @@ export class Scene {
   /** Opens the chat of Ada, or of somebody else; with a room, if one is named. */
   async chat(room?: string, who: Name = 'ada'): Promise<void> {
     await this.visit(room === undefined ? '/' : `/#room=${this.world.room(room)}`, who);
-    if (room === undefined) await this.page.locator('.side .list').waitFor();
-    else await this.page.locator('.scroller article').first().waitFor();
+    // A narrow window has the list behind the room.
+    const list = this.page.locator('.side .list').first();
+    await list.waitFor({ state: room !== undefined && this.isPhone ? 'attached' : 'visible' });
+    if (room === undefined) return;
+    await this.page.locator('.scroller article').first().waitFor();
+    await this.page.locator('.room .title-button').waitFor();
   }
 
   /** Opens the dialog that a button of the bar leads to, and then what its buttons lead to. */

@@ -55,6 +55,7 @@ export const unreadOfNeighbours: readonly Line[] = [
 
 /** The first messages of private chats with Ada. */
 export const openings: readonly (readonly [Name, Both])[] = [
+  ['max.power', ['You owe me a lamp', 'أنت مدينة لي بمصباح']],
   ['zoe', ['I sold the tent', 'بعت الخيمة']],
   ['gone', ['Goodbye, and thank you', 'وداعا وشكرا']],
   [

@@ -88,7 +88,7 @@ export class World {
       await this.#open('ada', other, other);
       await this.#say({ by: other, text }, other);
     }
-    for (const read of ['zoe', 'gone'])
+    for (const read of ['max.power', 'zoe', 'gone'])
       await this.#ask('ada').request('read messages', { roomId: this.room(read) });
     await this.#open('ada', 'ben', 'ben');
     for (const [i, line] of withBen.entries()) this.messages.set(`ben ${i}`, await this.#say(line, 'ben'));

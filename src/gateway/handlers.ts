@@ -12,9 +12,10 @@ import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
-import { groupHandlers, requireMembership } from './groupHandlers.js';
+import { type GroupHandlerDeps, groupHandlers, requireMembership } from './groupHandlers.js';
 import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { messageHandlers } from './messageHandlers.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import { type ReportDirectory, reportHandler } from './reporting.js';
@@ -42,6 +43,8 @@ type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
 /** The handlers of all requests but `identity`, which changes the connection itself. */
 export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
+  const moments: GroupHandlerDeps['moments'] = (connection, revision, roomId) =>
+    lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId));
   return {
     ...plainHandlers(deps.commands),
     ...deletionHandler(deps.commands),
@@ -53,11 +56,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...presenceHandlers(deps, lookUps),
     ...privacyHandlers(deps, lookUps),
     report: reportHandler({ ...deps, reports: deps.directory.reports }),
-    ...groupHandlers({
-      ...{ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys },
-      moments: (connection, revision, roomId) =>
-        lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId)),
-    }),
+    ...messageHandlers({ commands: deps.commands, queries: deps.queries, moments }),
+    ...groupHandlers({ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys, moments }),
   };
 }
 
@@ -161,9 +161,9 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 }
 
 function queryHandlers(
-  { commands, queries, directory: { rooms }, live: { hub } }: HandlerDeps,
+  { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get edits' | 'get active chats' | 'get chat' | 'get friends'> {
+): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
@@ -187,17 +187,6 @@ function queryHandlers(
       }
       await lookUps.requireMember(me, roomId, moments);
       return queries.messages(roomId, page, moments);
-    },
-
-    'get edits': async (connection, me, { roomId, messageId, revision }) => {
-      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      // The index of message ids may be late, and the writer of the room knows them all.
-      const command = { kind: 'find messages', actor: me, roomId, messageIds: [messageId] } as const;
-      const { messages, moment } = await commands.run(connection, command);
-      const seq = messages[0]?.seq ?? 0;
-      const at = [...moments, moment];
-      const view = isGroupId(roomId) ? viewOf(await requireMembership(queries, me, roomId, at)) : {};
-      return { edits: await queries.edits(roomId, seq, at, view) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

@@ -135,6 +135,21 @@ describe('the pages', () => {
     expect([wrong.status, wrong.headers.allow]).to.deep.equal([405, 'GET, HEAD, OPTIONS']);
   });
 
+  it('tell a browser that nothing is there, and other clients as JSON', async () => {
+    const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+    for (const path of ['/nothing', '/docs/nothing', '/404']) {
+      const { status, headers, body } = await raw(path, { accept });
+      expect(status, path).to.equal(404);
+      expect(headers['content-type']).to.match(/^text\/html/);
+      expect(body.toString()).to.contain('href="/docs"');
+      for (const other of [{}, { accept: '*/*' }, { accept: 'application/json' }]) {
+        const problem = await raw(path, other);
+        expect([problem.status, JSON.parse(problem.body.toString()).code]).to.deep.equal([404, 'not_found']);
+      }
+    }
+    expect((await raw('/nothing', { accept }, 'POST')).headers['content-type']).to.match(/json/);
+  });
+
   it('include no other file: another path is 404, however it is written', async () => {
     for (const path of ['/index.html', '/assets/', '/assets/../package.json', '/%2e%2e/package.json'])
       expect((await raw(path)).status, path).to.equal(404);

@@ -53,14 +53,18 @@ export function Icon({ name }: { readonly name: IconName }) {
 /** The user's colour and initial. Hidden from screen readers: the name always stands next to it. */
 export function Avatar({ user }: { readonly user: User }) {
   const { backgroundColor, username, displayName } = user;
+  const initial = Array.from(displayName ?? username ?? '')[0] ?? '';
   return (
     <span
       class="avatar"
       aria-hidden="true"
       // The style sheet draws the initial: as text it would become part of the button's accessible name.
-      data-initial={Array.from(displayName ?? username ?? '')[0] ?? ''}
+      data-initial={initial}
       style={{ backgroundColor, color: textColourOn(backgroundColor) }}
-    />
+    >
+      {/* A deleted user has no name. */}
+      {initial === '' && <Icon name="person" />}
+    </span>
   );
 }
 

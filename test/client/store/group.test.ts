@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
+import { applyConnection, windowsOf } from '../../../packages/client/src/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
 import { applyOpening } from '../../../packages/client/src/store/roomStore.js';
 import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
@@ -124,7 +124,8 @@ class Device {
 
   #ask(name: Query['name']): void {
     const { roomId } = this.model;
-    const oldest = newestWithoutGap(roomOf(this.store.state, roomId))[0];
+    const room = roomOf(this.store.state, roomId);
+    const [oldest] = newestWithoutGap(room.known, windowsOf(room));
     const answered = new Promise<object>((arrive) => {
       this.#queries.push({ name, before: oldest?.seq, arrive });
     });

@@ -131,7 +131,7 @@ export function CompletionList({ completion }: { readonly completion: Completion
           onPointerDown={(event) => event.preventDefault()}
           onClick={() => choose(option)}
         >
-          <bdi>{option.shown}</bdi> <span class="hint">{option.hint}</span>
+          <bdi class="name">{option.shown}</bdi> <bdi class="hint">{option.hint}</bdi>
         </div>
       ))}
     </div>

@@ -1,13 +1,14 @@
 import type { Entry } from '@parley/client';
-import { useEffect, useLayoutEffect, useMemo, useRef } from 'preact/hooks';
-import { formatDay } from '../../ui/format.js';
+import { Component } from 'preact';
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
+import { formatDay, startOfDay } from '../../ui/format.js';
 import { text } from '../../ui/texts.js';
 import { distanceFromEnd, useEndFollower } from './endFollower.js';
 import { type Target, useGoTo } from './goTo.js';
 import { HappeningLines } from './HappeningLines.js';
 import { JumpButtons } from './JumpButtons.js';
 import { MessageBubble } from './MessageBubble.js';
-import { idOf, newestSeq, type Row, rowsOf } from './messageRows.js';
+import { idOf, newestSeq, type Row, viewRows } from './messageRows.js';
 import { nameOf, type Talk } from './talk.js';
 import { type UnreadLine, useReadMark } from './unread.js';
 import { useVirtualList } from './virtualList.js';
@@ -31,7 +32,6 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
   const { room, view } = talk;
   const { entries, history } = view;
   const rows = useRows(talk, unread.after);
-  const indexById = useMemo(() => new Map(rows.map(({ key }, i) => [key, i])), [rows]);
   const scroller = useRef<HTMLElement>(null);
   const follower = useEndFollower(() => scroller.current);
   const list = useVirtualList(
@@ -39,11 +39,13 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
       count: rows.length,
       getScrollElement: () => scroller.current,
       estimateSize: () => ESTIMATED_ROW_PX,
-      getItemKey: (i) => rows[i]?.key ?? i,
+      getItemKey: useKeys(rows),
     },
     follower,
   );
   const visible = list.range;
+  const goToMessage = useCallback((messageId: string) => onGoTo({ messageId }), [onGoTo]);
+  const today = startOfDay(new Date().toISOString());
   const found = useGoTo(talk, target, (index) => {
     follower.leave();
     list.scrollToIndex(index, { align: 'center' });
@@ -79,15 +81,14 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
                 key={row.key}
                 class={row.isContinued ? 'continued' : ''}
                 data-index={index}
-                ref={(element) => list.measureElement(element)}
+                ref={list.measureElement}
                 style={{ transform: `translateY(${start}px)` }}
               >
                 <ListRow
-                  talk={talk}
-                  row={row}
-                  quoted={quotedBy(row.entry, (id) => entries[indexById.get(id) ?? -1])}
+                  {...{ talk, row, today }}
+                  {...quotedBy(row.entry, talk)}
                   isFound={row.key === found}
-                  onGoTo={(messageId) => onGoTo({ messageId })}
+                  onGoTo={goToMessage}
                 />
               </li>
             );
@@ -112,10 +113,21 @@ function useRows({ view, viewer }: Talk, unreadAfter: number | undefined): reado
   const { entries, history, happenings } = view;
   const isComplete = history.state === 'complete';
   const myId = viewer.me.userId;
+  const [rowsOf] = useState(viewRows);
   return useMemo(
     () => rowsOf({ entries, happenings, isComplete, myId, unreadAfter }),
     [entries, happenings, isComplete, myId, unreadAfter],
   );
+}
+
+/**
+ * The key of each row, for the list. It is another function only if a row has come or gone: the list then computes the
+ * places of all rows, of which there may be 10,000.
+ */
+function useKeys(rows: readonly Row[]): (i: number) => string | number {
+  const latest = useRef(rows);
+  latest.current = rows;
+  return useCallback((i) => latest.current[i]?.key ?? i, [rows.length, rows[0]?.key, rows.at(-1)?.key]);
 }
 
 /** Goes to the end when this user writes a message here, or tries a refused one again. */
@@ -126,37 +138,55 @@ function useShowOwn(newest: Entry | undefined, goToEnd: () => void): void {
   }, [sending]);
 }
 
-type Quoted = Parameters<typeof MessageBubble>[0]['quoted'];
-
-function quotedBy(entry: Entry, find: (id: string) => Entry | undefined): Quoted {
-  const id = entry.state === 'stored' ? entry.message.replyTo : entry.replyTo;
-  return id === undefined ? undefined : { id, entry: find(id) };
+interface Quoted {
+  readonly quotedId: string | undefined;
+  readonly quoted: Entry | undefined;
 }
 
-interface ListRowProps {
+function quotedBy(entry: Entry, { find }: Talk): Quoted {
+  const quotedId = entry.state === 'stored' ? entry.message.replyTo : entry.replyTo;
+  return { quotedId, quoted: quotedId === undefined ? undefined : find(quotedId) };
+}
+
+interface ListRowProps extends Quoted {
   readonly talk: Talk;
   readonly row: Row;
-  readonly quoted: Quoted;
+  /** The start of the present day, which headings name. */
+  readonly today: number;
   readonly isFound: boolean;
   readonly onGoTo: (messageId: string) => void;
 }
 
-function ListRow({ talk, row, quoted, isFound, onGoTo }: ListRowProps) {
-  return (
-    <>
-      <HappeningLines talk={talk} happenings={row.before} />
-      {row.day !== undefined && <p class="day">{formatDay(row.day)}</p>}
-      {row.isFirstUnread && <p class="unread-line">{text('messages.newMessages')}</p>}
-      <MessageBubble
-        entry={row.entry}
-        quoted={quoted}
-        isContinued={row.isContinued}
-        isFound={isFound}
-        onGoTo={onGoTo}
-      />
-      <HappeningLines talk={talk} happenings={row.after} />
-    </>
-  );
+/** A row of the list. It is drawn again when it changes, and not at each step of the scroll bar. */
+class ListRow extends Component<ListRowProps> {
+  override shouldComponentUpdate(next: ListRowProps): boolean {
+    const { props } = this;
+    return (
+      next.talk !== props.talk ||
+      next.row !== props.row ||
+      next.today !== props.today ||
+      next.quoted !== props.quoted ||
+      next.isFound !== props.isFound
+    );
+  }
+
+  override render({ talk, row, quotedId, quoted, isFound, onGoTo }: ListRowProps) {
+    return (
+      <>
+        <HappeningLines talk={talk} happenings={row.before} />
+        {row.day !== undefined && <p class="day">{formatDay(row.day)}</p>}
+        {row.isFirstUnread && <p class="unread-line">{text('messages.newMessages')}</p>}
+        <MessageBubble
+          entry={row.entry}
+          quoted={quotedId === undefined ? undefined : { id: quotedId, entry: quoted }}
+          isContinued={row.isContinued}
+          isFound={isFound}
+          onGoTo={onGoTo}
+        />
+        <HappeningLines talk={talk} happenings={row.after} />
+      </>
+    );
+  }
 }
 
 function NoMessages({ talk }: { readonly talk: Talk }) {

@@ -1,5 +1,7 @@
 import type { Entry, Room } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
+import { text } from '../../ui/texts.js';
+import { tell } from '../notices.js';
 import type { Talk } from './talk.js';
 
 /** A message of the room: by its id, or by its place. */
@@ -43,7 +45,7 @@ async function loadBackTo(room: Room, target: Target, signal: AbortSignal): Prom
  * for as long as it is to be marked.
  */
 export function useGoTo(
-  { room, attempt }: Talk,
+  { room }: Talk,
   target: Target | undefined,
   scrollTo: (index: number) => void,
 ): string | undefined {
@@ -52,11 +54,12 @@ export function useGoTo(
   useEffect(() => {
     if (!target) return;
     const abort = new AbortController();
-    const load = async (): Promise<void> => {
-      const isThere = await loadBackTo(room, target, abort.signal);
-      if (isThere && !abort.signal.aborted) setLoaded(target);
-    };
-    attempt(load());
+    void loadBackTo(room, target, abort.signal).then((isThere) => {
+      if (abort.signal.aborted) return;
+      if (isThere) return setLoaded(target);
+      const hasFailed = room.get().history.state === 'failed';
+      tell({ kind: 'failed', text: text(hasFailed ? 'messages.earlierFailed' : 'messages.notThere') });
+    });
     return () => abort.abort();
   }, [room, target]);
   useEffect(() => {

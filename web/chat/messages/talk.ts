@@ -25,15 +25,16 @@ export interface Viewer {
   readonly canWrite: boolean;
 }
 
-/** What the parts of an open room share. */
+/** What the parts of an open room share. It is another object only when something changes that messages show beside their own entries. */
 export interface Talk {
   readonly room: Room;
+  /** The present view, also where the object stayed the same. */
   readonly view: RoomView;
   readonly viewer: Viewer;
   /** @param anchor the element that was pressed, where a menu opens */
   readonly act: (action: MessageAction, message: Message, anchor: Element) => void;
-  /** Says it to the user if the change is refused. */
-  readonly attempt: (change: Promise<unknown>) => void;
+  /** The entry of a message, if it is loaded. */
+  readonly find: (messageId: string) => Entry | undefined;
 }
 
 const TalkContext = createContext<Talk | undefined>(undefined);

@@ -19,8 +19,8 @@ export function AccountView() {
       {label}
     </button>
   );
-  const opens = (label: string, name: AccountPart, more?: string) =>
-    button(label, () => dialogs.open({ name }), more);
+  const opens = (label: string, name: AccountPart, more = '') =>
+    button(label, () => dialogs.open({ name }), `opens ${more}`);
   // If the server cannot be reached, the session ends there when it expires; on this device it ends now.
   const signOut = (): void =>
     void leaveAfter(
@@ -32,14 +32,14 @@ export function AccountView() {
       <p role="status" class="hint">
         {status}
       </p>
-      <div class="choices">
+      <div class="choices settings">
         {opens(text('profile.mine'), 'myProfile')}
         {opens(text('privacy.title'), 'privacy')}
         {opens(text('blocked.title'), 'blocked')}
         <ThemeSelect />
         <AlertSettings />
         <RoleLinks session={session} />
-        {opens(text('account.changePassword'), 'changePassword')}
+        {opens(text('account.changePassword'), 'changePassword', 'apart')}
         {button(text('account.download'), () => void downloadMyData(session).then(setStatus))}
         {button(text('account.signOut'), signOut)}
         {opens(text('account.delete'), 'deleteAccount', 'danger')}

@@ -5,6 +5,7 @@ import { Avatar } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
 import { useChatPage } from '../chatContext.js';
 import { isTooLong, TextField } from './fields.js';
+import { UserName } from './PersonRow.js';
 import { useAction } from './useAction.js';
 
 type Field = keyof typeof PROFILE_CODE_POINTS;
@@ -42,7 +43,7 @@ export function MyProfileView() {
         <p class="big">
           <bdi>{displayName(me)}</bdi>
         </p>
-        <p class="hint">@{me.username}</p>
+        <UserName name={me.username ?? ''} />
       </div>
       {FIELDS.map((field) => (
         <TextField

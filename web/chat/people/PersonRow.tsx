@@ -60,6 +60,13 @@ const Hint = ({ hint }: { readonly hint: string }) =>
     </span>
   );
 
+/** The user name below another name. It runs from left to right, with its sign, in every language. */
+export const UserName = ({ name }: { readonly name: string }) => (
+  <p class="hint">
+    <bdi>@{name}</bdi>
+  </p>
+);
+
 /** The user name where another name is shown, and the status. */
 export function hintOf({ username, displayName: shown, status }: User): string {
   const parts = [shown !== undefined && username !== null ? `@${username}` : undefined, status];

@@ -8,6 +8,7 @@ import { addFriend, askToBlock, unblock } from '../chatActions.js';
 import { type ChatPageContext, useChatPage } from '../chatContext.js';
 import { rest } from '../device.js';
 import { allChats } from '../PeopleSearch.js';
+import { UserName } from './PersonRow.js';
 import { useAction } from './useAction.js';
 
 /** The profile of somebody else, and what can be done about them. */
@@ -43,7 +44,7 @@ function PersonCard({ user }: { readonly user: User }) {
       <p class="big">
         <bdi>{displayName(user)}</bdi>
       </p>
-      {username !== null && user.displayName !== undefined && <p class="hint">@{username}</p>}
+      {username !== null && user.displayName !== undefined && <UserName name={username} />}
       {bot && <p class="tag">{text('profile.bot')}</p>}
       {suspended && <p class="tag">{text('profile.suspended')}</p>}
       {status !== undefined && (

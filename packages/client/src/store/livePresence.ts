@@ -43,7 +43,10 @@ export function createPeople(
     lookUpSenders(roomId) {
       const { state } = store;
       const { known, happenings } = roomOf(state, roomId);
-      for (const userId of [...known.map(({ senderId }) => senderId), ...happenings.flatMap(namedBy)]) {
+      for (const userId of new Set([
+        ...known.map(({ senderId }) => senderId),
+        ...happenings.flatMap(namedBy),
+      ])) {
         if (state.users.has(userId) || asked.has(userId)) continue;
         asked.add(userId);
         last = last.then(() => fetch(userId));

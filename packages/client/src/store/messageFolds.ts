@@ -2,6 +2,7 @@ import type { Message, PushData } from '../types.js';
 import {
   isSame,
   type RoomState,
+  reuseIfEqual,
   roomOf,
   type State,
   withChat,
@@ -17,23 +18,19 @@ import {
 
 const rankOf = ({ deleted, erased, rev = 0 }: Message): number => (deleted ? 1e4 : erased ? 1e3 : rev);
 
-/** Merges by `seq`, each message once. Gives `known` itself when nothing is new. */
+/** Merges by `seq`, in which both ascend, each message once. Gives `known` itself when nothing is new. */
 function mergeMessages(known: readonly Message[], more: readonly Message[]): readonly Message[] {
-  const [first] = more;
-  if (first === undefined) return known;
-  const last = known.at(-1);
-  // The most frequent case: one more at the end.
-  if (more.length === 1 && (last === undefined || last.seq < first.seq)) return [...known, first];
-  const bySeq = new Map(known.map((message) => [message.seq, message]));
-  let isNew = false;
-  for (const message of more) {
-    const before = bySeq.get(message.seq);
-    const isStale = before !== undefined && (rankOf(before) > rankOf(message) || isSame(before, message));
-    if (isStale) continue;
-    bySeq.set(message.seq, message);
-    isNew = true;
+  const all = [...known];
+  let at = all.length;
+  // From the end: the most frequent case is one more there.
+  for (const message of [...more].reverse()) {
+    while ((all[at - 1]?.seq ?? 0) >= message.seq) at--;
+    const before = all[at];
+    const isThere = before?.seq === message.seq;
+    if (isThere && (rankOf(before) > rankOf(message) || isSame(before, message))) continue;
+    all.splice(at, Number(isThere), message);
   }
-  return isNew ? [...bySeq.values()].sort((a, b) => a.seq - b.seq) : known;
+  return reuseIfEqual(known, all);
 }
 
 /** The message after the erasure of its sender. */

@@ -34,7 +34,8 @@ export function setWaiting(state: State, waiting: readonly OutboxEntry[]): State
     else changes.set(messageId, [...(changes.get(messageId) ?? []), entry]);
   }
   for (const [id, now] of changes) changes.set(id, reuseIfEqual(state.changes.get(id), now));
-  return { ...state, waiting, refused, changes };
+  // Without changes the map stays the same, from which every chat is made.
+  return { ...state, waiting, refused, changes: changes.size + state.changes.size ? changes : state.changes };
 }
 
 export const setRefused = (state: State, { entry, error }: Refused): State => ({
@@ -52,6 +53,8 @@ interface SendingParts {
   readonly onError: (error: unknown) => void;
   /** Called with each message of this user that the server has stored. */
   readonly onStored: (message: Message) => void;
+  /** Called when the server has refused an entry: what is known of the other may no longer be true. */
+  readonly onRefusal: () => void;
 }
 
 /** Shows messages, edits, deletions and reactions before they are sent, and sends them with the outbox. */
@@ -71,6 +74,7 @@ export class Sending {
       },
       onRefused: (entry, error) => {
         this.#show();
+        parts.onRefusal();
         if (entry.request === 'send message') this.#refuse(entry, error);
         else onRefused?.(entry, error);
       },

@@ -1,9 +1,10 @@
 import type { EntryOf, OutboxEntry } from '../outbox.js';
 import { ClientError, type Message, type User } from '../types.js';
-import { countUnread, isMember, NAMED_MEMBERS, previousSeq, windowsOf } from './chatFolds.js';
+import { countUnread, isMember, NAMED_MEMBERS, previousSeq, type Windows, windowsOf } from './chatFolds.js';
 import { deletedMessage, withReaction } from './messageFolds.js';
 import {
   type Change,
+  EMPTY_STATE,
   type RoomState,
   remake,
   reuseIfEqual,
@@ -37,16 +38,15 @@ function otherMark(state: State, { chat, participants, marks }: RoomState): numb
 export const usersOf = (state: State, ids: Iterable<string>): User[] =>
   [...ids].flatMap((userId) => state.users.get(userId) ?? []);
 
-const shownBefore = new WeakMap<Message, { readonly changes: readonly Change[]; readonly shown: Message }>();
+const shownBefore = new WeakMap<Message, Message>();
 
-/** The message with what is queued for it. It is the same object while both stay the same. */
+/** The message with what is queued for it. It is the same object while its content stays the same. */
 function shownMessage({ changes: queued, me }: State, message: Message): Message {
   const changes = queued.get(message.messageId);
   if (changes === undefined || me === undefined) return message;
-  const before = shownBefore.get(message);
-  if (before?.changes === changes) return before.shown;
-  const shown = changes.reduce((so, change) => withChange(so, change, me), message);
-  shownBefore.set(message, { changes, shown });
+  const changed = changes.reduce((so, change) => withChange(so, change, me), message);
+  const shown = reuseIfSame(shownBefore.get(message), changed);
+  shownBefore.set(message, shown);
   return shown;
 }
 
@@ -61,15 +61,13 @@ function withChange(message: Message, { request, data }: Change, { userId }: Use
 /** Makes snapshots of the state; unchanged parts are the same objects as in the last one. */
 export function viewSnapshot(): View<State, Snapshot> {
   const viewChats = viewChatList();
-  let before: State | undefined;
+  let before = EMPTY_STATE;
   return (state, last) => {
     const all = viewChats(state);
     const listed = (list: 'chats' | 'requests' | 'archived'): readonly ChatView[] =>
       all.filter((chat) => listOf(chat) === list);
     const users = (list: 'friends' | 'blocked'): readonly User[] =>
-      last && before?.users === state.users && before[list] === state[list]
-        ? last[list]
-        : byName(usersOf(state, state[list]));
+      last && isOfSame(before, state, ['users', list]) ? last[list] : byName(usersOf(state, state[list]));
     const chats = listed('chats');
     const snapshot = {
       connection: state.connection,
@@ -109,32 +107,40 @@ interface ShownLine {
   readonly view: ChatView;
 }
 
+const isOfSame = (a: State, b: State, parts: readonly (keyof State)[]): boolean =>
+  parts.every((part) => a[part] === b[part]);
+
 /** Makes the lists of chats. It makes new objects for changed chats only: a push changes one chat of up to 1,000. */
 function viewChatList(): (state: State) => readonly ChatView[] {
-  let lines: ReadonlyMap<string, ShownLine> = new Map();
+  const lines = new Map<string, ShownLine>();
+  let made = EMPTY_STATE;
   return (state) => {
-    const next = new Map<string, ShownLine>();
+    const isAsBefore = isOfSame(made, state, ['users', 'blocked', 'me', 'changes', 'presence']);
+    made = state;
+    const views: ChatView[] = [];
     for (const room of state.rooms.values()) {
+      const { roomId, chat } = room;
       const other = otherOf(state, room);
-      if (room.chat === undefined || (room.chat.roomType === 'PRIVATE' && other === undefined)) continue;
-      const last = room.known.at(-1);
-      const before = lines.get(room.roomId);
-      const line = reuseIfEqual(before?.line, {
-        room,
-        other,
-        sender: last && state.users.get(last.senderId),
-        lastMessage: last ? shownMessage(state, last) : null,
-        presence: state.presence.get(other?.userId ?? '') ?? UNKNOWN,
-        mark: myMark(state, room),
-        isBlocked: state.blocked.has(other?.userId ?? ''),
-        lastIsBlocked: state.blocked.has(last?.senderId ?? ''),
-      });
-      const isAsBefore = before?.line === line;
-      const view = isAsBefore ? before.view : reuseIfSame(before?.view, chatView(line, room.chat));
-      next.set(room.roomId, { line, view });
+      if (chat === undefined || (chat.roomType === 'PRIVATE' && other === undefined)) continue;
+      let shown = lines.get(roomId);
+      if (!shown || !isAsBefore || shown.line.room !== room) {
+        const last = room.known.at(-1);
+        const line = reuseIfEqual(shown?.line, {
+          room,
+          other,
+          sender: last && state.users.get(last.senderId),
+          lastMessage: last ? shownMessage(state, last) : null,
+          presence: state.presence.get(other?.userId ?? '') ?? UNKNOWN,
+          mark: myMark(state, room),
+          isBlocked: state.blocked.has(other?.userId ?? ''),
+          lastIsBlocked: state.blocked.has(last?.senderId ?? ''),
+        });
+        if (shown?.line !== line) shown = { line, view: reuseIfSame(shown?.view, chatView(line, chat)) };
+        lines.set(roomId, shown);
+      }
+      views.push(shown.view);
     }
-    lines = next;
-    return [...next.values()].map(({ view }) => view).sort(compareChats);
+    return views.sort(compareChats);
   };
 }
 
@@ -171,9 +177,7 @@ function compare(a: string, b: string): number {
 }
 
 /** The newest messages, back to the first that is missing among those that I may see. */
-export function newestWithoutGap(room: RoomState): readonly Message[] {
-  const { known } = room;
-  const windows = windowsOf(room);
+export function newestWithoutGap(known: readonly Message[], windows: Windows): readonly Message[] {
   let start = known.length;
   let wanted: number | undefined;
   for (let i = known.length - 1; i >= 0; i--) {
@@ -221,35 +225,39 @@ export const namedBy = (happening: Happening): string[] =>
 export function viewRoom(roomId: string): View<State, RoomView> {
   /** The entry of each stored message. */
   const entries = new WeakMap<Message, StoredEntry>();
-  const entryOf = (state: State, stored: Message, isRead: boolean): Entry => {
-    const { senderId, messageId } = stored;
-    const message = shownMessage(state, stored);
-    const sender = state.users.get(senderId);
-    const isBlocked = state.blocked.has(senderId);
-    const isChanging = state.changes.has(messageId);
-    const before = entries.get(stored);
-    // Asked of each message at each change: it compares fields, and makes an object only where one differs.
-    if (
-      before?.message === message &&
-      before.sender === sender &&
-      before.isRead === isRead &&
-      (before.blocked ?? false) === isBlocked &&
-      (before.isChanging ?? false) === isChanging
-    )
-      return before;
-    const entry: StoredEntry = {
-      ...{ state: 'stored', message, sender, isRead },
-      ...(isBlocked && { blocked: true as const }),
-      ...(isChanging && { isChanging: true as const }),
-    };
-    entries.set(stored, entry);
-    return entry;
+  const entryOf = (state: State, stored: Message, isRead: boolean): StoredEntry =>
+    remake<Message, StoredEntry>(entries, stored, {
+      ...{ state: 'stored', message: shownMessage(state, stored) },
+      ...{ sender: state.users.get(stored.senderId), isRead },
+      ...(state.blocked.has(stored.senderId) && { blocked: true as const }),
+      ...(state.changes.has(stored.messageId) && { isChanging: true as const }),
+    });
+  let before = EMPTY_STATE;
+  let shown: readonly StoredEntry[] = [];
+  /** Of up to 10,000 entries, only those that may differ are made again. */
+  const entriesOf = (state: State, messages: readonly Message[], mark: number): readonly StoredEntry[] => {
+    const { changes } = before;
+    const isAsBefore = isOfSame(before, state, ['users', 'blocked', 'me']);
+    // An earlier page has moved the entries.
+    const shift = shown[0]?.message === messages[0] ? 0 : shown.length - messages.length;
+    const next = messages.map((message, i) => {
+      const entry = shown[i + shift];
+      const isRead = message.seq <= mark;
+      return isAsBefore &&
+        entry?.message === message &&
+        entry.isRead === isRead &&
+        state.changes.get(message.messageId) === changes.get(message.messageId)
+        ? entry
+        : entryOf(state, message, isRead);
+    });
+    before = state;
+    shown = next;
+    return next;
   };
   return (state) => {
     const room = roomOf(state, roomId);
     const mark = otherMark(state, room);
-    const messages = newestWithoutGap(room);
-    const stored = messages.map((message) => entryOf(state, message, message.seq <= mark));
+    const messages = newestWithoutGap(room.known, windowsOf(room));
     return {
       roomId,
       chat: room.chat,
@@ -257,7 +265,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       participants: usersOf(state, room.participants),
       typing: usersOf(state, room.typing),
       isMember: isMember(room),
-      entries: [...stored, ...unsentIn(state, room)],
+      entries: [...entriesOf(state, messages, mark), ...unsentIn(state, room)],
       history: historyOf(room, messages[0]),
       happenings: room.happenings,
       named: usersOf(state, new Set(room.happenings.flatMap(namedBy))),

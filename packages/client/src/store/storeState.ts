@@ -133,6 +133,7 @@ export function withChat(
 }
 
 function isShallowEqual<T extends object>(a: T, b: T): boolean {
+  if (a === b) return true;
   // A room may have 10,000 entries, whose indexes as names would take some ms.
   if (Array.isArray(a) && Array.isArray(b))
     return a.length === b.length && a.every((element, i) => Object.is(element, b[i]));
