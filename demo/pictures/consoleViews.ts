@@ -70,6 +70,9 @@ export const consoleViews: readonly View[] = [
   audit('events-error', 'events', () => '?stream=nonsense'),
   audit('events-live', 'events', () => '?follow=true'),
   audit('calendar', 'events', none, async ({ page }) => {
+    // A narrow window has the filters folded.
+    const filters = page.locator('summary', { hasText: 'Filters' });
+    if (await filters.isVisible()) await filters.click();
     await page
       .getByRole('button', { name: /choose a date/ })
       .first()
