@@ -100,8 +100,9 @@ export function createApp(
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
   app.use(dropTrailingSlash);
+  const { signUp } = accounts.sessionRules;
   const pages = builtPages();
-  app.use(servePages(pages));
+  app.use(servePages(pages, signUp === 'open' && host.issuer?.clientId === undefined));
   app.use(router.routes());
   app.use(serveMissing(pages));
   app.use(() => {

@@ -88,12 +88,27 @@ export function serveMissing(pages: Pages): Middleware {
   };
 }
 
-/** Serves pages to `GET` and `HEAD`, and passes other paths on. */
-export function servePages(pages: Pages): Middleware {
+/** Where the build puts the page `/` with the form for somebody new in it, a file for each language. */
+const DRAWN = '/drawn/';
+
+/**
+ * Serves pages to `GET` and `HEAD`, and passes other paths on.
+ *
+ * @param canSignUp whether anybody may sign up with a password, and in no other way
+ */
+export function servePages(pages: Pages, canSignUp: boolean): Middleware {
   const allow = 'GET, HEAD, OPTIONS';
+  const drawn = [...pages.keys()].filter((path) => path.startsWith(DRAWN));
+  // The first is for those who do not say.
+  const languages = [...new Set(['en', ...drawn.map((path) => path.slice(DRAWN.length))])];
+  const findPage = (ctx: Context): PageFile | undefined => {
+    if (ctx.path === MISSING || ctx.path.startsWith(DRAWN)) return undefined;
+    if (!canSignUp || !isNewcomer(ctx)) return pages.get(ctx.path);
+    return pages.get(DRAWN + (ctx.acceptsLanguages(languages) || 'en')) ?? pages.get(ctx.path);
+  };
   return (ctx, next) => {
-    const page = pages.get(ctx.path);
-    if (!page || ctx.path === MISSING) return next();
+    const page = findPage(ctx);
+    if (!page) return next();
     if (ctx.method === 'GET' || ctx.method === 'HEAD') return send(ctx, page);
     if (ctx.method !== 'OPTIONS')
       throw new HttpError(405, `${ctx.method} is not allowed here, only ${allow}`, { Allow: allow });
@@ -102,6 +117,16 @@ export function servePages(pages: Pages): Middleware {
   };
 }
 
+/**
+ * Whether this is a browser that has no version of the chat yet, so that nobody can be signed in there. Whoever is must
+ * not see the form before the chats. The service worker and scripts ask for no document.
+ */
+const isNewcomer = ({ path, querystring, headers }: Context): boolean =>
+  path === '/' &&
+  querystring === '' &&
+  headers['if-none-match'] === undefined &&
+  headers.accept?.includes('text/html') === true;
+
 function send(ctx: Context, { name, etag, bodies }: PageFile, status = 200): void {
   // Clients say which they take; the order in which they say it means nothing.
   const encoding = COMPRESSIONS.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
@@ -109,7 +134,7 @@ function send(ctx: Context, { name, etag, bodies }: PageFile, status = 200): voi
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
   ctx.status = status;
   ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache });
-  ctx.vary('Accept-Encoding');
+  ctx.vary(ctx.path === '/' ? ['Accept', 'Accept-Encoding', 'Accept-Language'] : 'Accept-Encoding');
   ctx.etag = `${etag}-${encoding}`;
   ctx.type = name.slice(name.lastIndexOf('.'));
   if (ctx.fresh) {

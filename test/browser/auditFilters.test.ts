@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { axe, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { newDevice } from '../support/people.js';
 import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
@@ -138,6 +139,24 @@ describe('The filters of the audit console', function () {
       .waitFor();
     const next = await page.locator('.events .what').allTextContents();
     expect(next.filter((text) => shown.includes(text) && text.startsWith('often'))).to.deep.equal([]);
+  });
+
+  it('turn over one page at a time, however often it is asked for before the page is there', async () => {
+    await openConsole(page, world, '#/events?except=none');
+    await page.getByText('Page 1: 50 events').waitFor();
+    const held: (() => void)[] = [];
+    await page.route('**/audit/events?*from=*', async (route) => {
+      await new Promise<void>((resolve) => held.push(resolve));
+      await route.continue();
+    });
+    const next = page.getByRole('button', { name: 'Next page' });
+    await next.click();
+    await eventually('it is asked for', () => held.length === 1);
+    await next.click();
+    await page.getByText('Page 1: 50 events').waitFor();
+    for (const release of held) release();
+    await page.getByText('Page 2: 50 events').waitFor();
+    expect(held).to.have.length(1);
   });
 
   it('are folded away on a phone until they are wanted', async () => {

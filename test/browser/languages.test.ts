@@ -106,6 +106,32 @@ describe('The languages of the chat', function () {
     }
   });
 
+  it('have all texts, in whatever order their files come', async () => {
+    const page = await open({ locale: 'ar' });
+    await signUp(page);
+    for (const late of [true, false]) {
+      let go = (): void => {};
+      const isThere = new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      await page.route(/\/ar-[^/]+\.js$/, async (route) => {
+        const response = await route.fetch();
+        const isOfForm = (await response.text()).includes('signIn.username');
+        // One of the two waits until the page has the other.
+        if (isOfForm === late) await isThere;
+        await route.fulfill({ response });
+        await (await route.request().response())?.finished();
+        if (isOfForm !== late) go();
+      });
+      await page.reload();
+      const search = page.locator('input[type="search"]');
+      await search.waitFor();
+      expect(await search.getAttribute('placeholder')).to.equal(textsOf('ar')['search.label']);
+      await page.unroute(/\/ar-[^/]+\.js$/);
+    }
+    await page.context().close();
+  });
+
   for (const [size, viewport] of Object.entries(sizes)) {
     it(`German has German texts and dates, and nothing in English (${size})`, async () => {
       const { page, other } = await talk('de', { viewport });
@@ -146,6 +172,12 @@ describe('The languages of the chat', function () {
         await boxOf(page.locator('.composer textarea')),
       ];
       expect(send.end).to.be.at.most(field.start);
+      const empty = page.locator('.composer textarea');
+      const style = await empty.evaluate((field) => {
+        const { direction, unicodeBidi } = getComputedStyle(field);
+        return [direction, unicodeBidi];
+      });
+      expect(style, 'the empty field begins where the line does').to.deep.equal(['rtl', 'isolate']);
       const [name, room] = [await boxOf(page.locator('.room h1 bdi')), await boxOf(page.locator('.room'))];
       expect(name.start, 'the name begins where the line does').to.be.above((room.start + room.end) / 2);
       if (size === 'desktop') {
