@@ -70,6 +70,9 @@ export const consoleViews: readonly View[] = [
   audit('events-error', 'events', () => '?stream=nonsense'),
   audit('events-live', 'events', () => '?follow=true'),
   audit('calendar', 'events', none, async ({ page }) => {
+    // On a phone the filters are folded away.
+    const filters = page.locator('.filter-panel summary');
+    if (await filters.isVisible()) await filters.click();
     await page
       .getByRole('button', { name: /choose a date/ })
       .first()

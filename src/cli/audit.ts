@@ -211,6 +211,8 @@ async function removeUnlessDone(dir: string): Promise<() => void> {
 const FILTER_VALUES: Record<FilterName, string> = {
   stream: 'name',
   type: 'type',
+  topic: 'topic',
+  except: 'types',
   actor: 'userId',
   since: 'time',
   until: 'time',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { command, completedCommand, type Decision, request } from './defineCommand.js';
-import { event, push, type StoredPush } from './defineEvent.js';
+import { event, push, type StoredPush, type Topic } from './defineEvent.js';
 import { Empty, Id, Limit, Revision, Time } from './fields.js';
 import { pairOf, type RoomId, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
@@ -12,6 +12,8 @@ import { Chat, OnlineInfo } from './userMessageChat.js';
  * Chats, and private ones: one room for a pair for ever, active for its initiator at once; who types in one; and what
  * each member sets for themselves: muted, pinned, archived.
  */
+
+export const topic: Topic = 'people';
 
 const Members = z.tuple([z.string(), z.string()]).readonly();
 

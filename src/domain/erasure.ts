@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type Topic } from './defineEvent.js';
 import { membersOf } from './groups/groupState.js';
 import { leave } from './groups/groups.js';
 import { hiddenIn, UserWentOffline } from './onlineStatus.js';
 import { changed, isGroup, type RoomState, roomStream, unchanged, userStream } from './streams.js';
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
+
+export const topic: Topic = 'people';
 
 export const eraseUserPush = push('erase user', {
   isStored: true,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { command } from './defineCommand.js';
-import { event, type StreamDeclaration } from './defineEvent.js';
+import { event, type StreamDeclaration, type Topic } from './defineEvent.js';
 import type { KeyId } from './ids.js';
 import { changed, unchanged } from './streams.js';
 
@@ -8,6 +8,8 @@ import { changed, unchanged } from './streams.js';
  * The histories of the log. Data that was put back from a back-up lacks its newest events, and their places are used
  * again. So a restore begins a new history, which cursors name, and a new generation of text keys.
  */
+
+export const topic: Topic = 'administration';
 
 /** The state of the system's policy that decisions use. */
 export interface PolicyState {

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { type ContactsPush, event, push } from './defineEvent.js';
+import { type ContactsPush, event, push, type Topic } from './defineEvent.js';
 import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
 import { changed, existingUser, type UserState, unchanged, userStream } from './streams.js';
 
 /** Who is online. Presence events go to the contacts of their subject and are not replayed. */
+
+export const topic: Topic = 'people';
 
 const RecipientInfo = z.strictObject({
   recipientId: z.string(),

@@ -8,7 +8,7 @@ import {
   type Facts,
   request,
 } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type Topic } from './defineEvent.js';
 import { Empty, Id, Limit, Revision } from './fields.js';
 import { roomIdOf, type UserId } from './ids.js';
 import { MOST_BLOCKS } from './limits.js';
@@ -34,6 +34,8 @@ import { DEFAULT_PREFERENCES, Preferences, User } from './userMessageChat.js';
  * Friends, consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
  * contact does not depend on the server's rule; `ContactRule` says what follows from it.
  */
+
+export const topic: Topic = 'people';
 
 /** Whether `other` is a contact of `user`. Both are members of the pair. */
 export const isContact = (

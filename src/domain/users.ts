@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { event, push, type SealedField } from './defineEvent.js';
+import { event, push, type SealedField, type Topic } from './defineEvent.js';
 import { Cursor, label, Time, textOf } from './fields.js';
 import type { UserId } from './ids.js';
 import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS, TOKEN_CHARACTERS, USERNAME_CHARACTERS } from './limits.js';
@@ -8,6 +8,8 @@ import { changed, existingUser, unchanged, userStream } from './streams.js';
 import { User } from './userMessageChat.js';
 
 /** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
+
+export const topic: Topic = 'people';
 
 export const Username = z
   .string()

@@ -257,7 +257,7 @@ describe('The page of moderators and admins', function () {
     await page.getByRole('region', { name: 'Health' }).getByText('ready', { exact: true }).waitFor();
     await page
       .getByRole('region', { name: 'Storage' })
-      .getByText(/\d (GiB|TiB|MiB)/)
+      .getByText(/^\d+ (GiB|TiB|MiB)$/)
       .waitFor();
     await page
       .getByRole('region', { name: 'Traffic' })

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { openedChatPush } from '../chats.js';
 import { request } from '../defineCommand.js';
-import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
+import {
+  event,
+  push,
+  type RecordedOf,
+  type SealedField,
+  type SealedNote,
+  type Topic,
+} from '../defineEvent.js';
 import { Id, Limit, Revision, Seq, Time } from '../fields.js';
 import { groupKeyOwner, type RoomId } from '../ids.js';
 import { inGroup, type RoomState, roomStream } from '../streams.js';
@@ -20,6 +27,8 @@ import {
  * What happens in a group besides messages and marks. No event lists the members. `at` is the `seq` behind which
  * something happened. Every change of an owner is an event of its own, so that no fold looks at all members.
  */
+
+export const topic: Topic = 'groups';
 
 const at = z.int().min(0);
 const inherited = z.literal(true).exactOptional();

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
 import { clientCommand, completedCommand, type Decision, type Facts } from '../defineCommand.js';
-import type { NewEventOf } from '../defineEvent.js';
+import type { NewEventOf, Topic } from '../defineEvent.js';
 import { GroupId, Id, label, note, Revision } from '../fields.js';
 import type { RoomId, UserId } from '../ids.js';
 import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from '../limits.js';
@@ -34,6 +34,8 @@ import {
   SomeSettings,
   settingsIn,
 } from './groupState.js';
+
+export const topic: Topic = 'groups';
 
 /** Groups: rooms with an owner, whose members come and go. */
 const REFUSALS = ['not_taken', 'not_found', 'too_many_groups'] as const;

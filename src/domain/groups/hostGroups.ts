@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../../base/errors.js';
 import { command, type Decision, type Facts } from '../defineCommand.js';
-import type { NewEventOf } from '../defineEvent.js';
+import type { NewEventOf, Topic } from '../defineEvent.js';
 import type { UserId } from '../ids.js';
 import { USER_GROUPS } from '../limits.js';
 import { changed, isGroup, roomStream, unchanged } from '../streams.js';
@@ -15,6 +15,8 @@ import { noMember } from './members.js';
  * Groups as the host application makes them. It says what shall be so: a repeat changes nothing. It is no member, so that
  * neither rights nor blocks of members hold for it; limits do.
  */
+
+export const topic: Topic = 'groups';
 
 const HOST = 'system';
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { forbidden, notFound, type ParleyError } from '../../base/errors.js';
 import { clientCommand, request } from '../defineCommand.js';
+import type { Topic } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import type { UserId } from '../ids.js';
 import { changed, roomStream, unchanged } from '../streams.js';
@@ -10,6 +11,8 @@ import { isAdminRole, membersOf, RoleName } from './groupState.js';
 import { forAdmins, groupOf, isOnlyOwner, lastOwner, leave } from './groups.js';
 
 /** The members of a group: who removes them, their roles, and the lists of them. */
+
+export const topic: Topic = 'groups';
 
 export const noMember = (userId: UserId): ParleyError => notFound(`the group has no member ${userId}`);
 

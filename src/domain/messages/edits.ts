@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { conflict, forbidden } from '../../base/errors.js';
 import { clientCommand, type Decision, hostRefusal, request } from '../defineCommand.js';
-import { type Audience, event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
+import {
+  type Audience,
+  event,
+  push,
+  type RecordedOf,
+  type SealedMessage,
+  type Topic,
+} from '../defineEvent.js';
 import { Id, Revision, Time } from '../fields.js';
 import { MESSAGE_EDITS } from '../limits.js';
 import { messageOfMember, refusalIfEnded, roomStream } from '../streams.js';
@@ -11,6 +18,8 @@ import { isWithin } from './messages.js';
 import { firstBody, openedMessage, textContext } from './sealedMessages.js';
 
 /** Edits: a message keeps its `seq`, and each edit raises its `rev`. Earlier texts stay readable until it is deleted. */
+
+export const topic: Topic = 'messages';
 
 export const editMessagePush = push('edit message', {
   isStored: true,

@@ -17,6 +17,7 @@ import {
   push,
   type RecordedOf,
   type SealedMessage,
+  type Topic,
 } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import { type Group, membersOf } from '../groups/groupState.js';
@@ -42,6 +43,8 @@ import { checkMentions, MessageBodyFields, MessageData, sameData, sameMentions }
 import { dataPart, deletedMessage, openedMessage, textContext } from './sealedMessages.js';
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
+
+export const topic: Topic = 'messages';
 
 export const sendMessagePush = push('send message', {
   isStored: true,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../../base/errors.js';
 import { clientCommand } from '../defineCommand.js';
-import { event, push } from '../defineEvent.js';
+import { event, push, type Topic } from '../defineEvent.js';
 import { Id, Revision } from '../fields.js';
 import { ROOM_PINS } from '../limits.js';
 import {
@@ -17,6 +17,8 @@ import {
 import { showChanged } from './edits.js';
 
 /** Pinned messages of a room, for all its members. */
+
+export const topic: Topic = 'messages';
 
 export const pinMessagePush = push('pin message', {
   isStored: true,

@@ -1,8 +1,9 @@
-import { ResetCodeAnswer, SuspensionBody, UserListAnswer, UserListQuery } from '../administration.js';
-import { OwnRolesAnswer, SessionsAnswer } from '../adminResources.js';
+import { ResetCodeAnswer, UserListAnswer, UserListQuery } from '../administration.js';
+import { OwnRolesAnswer, SessionsAnswer, SuspensionAnswer, SuspensionBody } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
 import type { Json } from '../schemas.js';
 import {
+  SecretAnswer,
   SeekBody,
   SUBSCRIPTION_ID,
   SubscriptionAnswer,
@@ -63,6 +64,11 @@ export const reportPaths = {
   },
 };
 
+const subscriptionId = inPath(
+  'id',
+  { type: 'string', pattern: SUBSCRIPTION_ID },
+  'The id of the subscription.',
+);
 const userId = inPath('userId', id, 'The id of the user, in any case.');
 
 /** What moderators and admins are served. */
@@ -92,6 +98,17 @@ export const adminPaths = {
     },
   },
   '/admin/users/{userId}/suspension': {
+    get: {
+      id: 'getSuspension',
+      summary: 'Get the suspension of a user',
+      about:
+        'For moderators: since when the user is suspended, by whom and why. `not_found` if they are not. Each request is in the log as `AuditRead`.',
+      tag,
+      path: userId,
+      status: 200,
+      answer: SuspensionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
     put: {
       id: 'suspendUser',
       summary: 'Suspend a user',
@@ -153,10 +170,46 @@ export const adminPaths = {
       about:
         'For admins: it sends again what comes after an earlier place, and skips what is before a later one.',
       tag,
-      path: inPath('id', { type: 'string', pattern: SUBSCRIPTION_ID }, 'The id of the subscription.'),
+      path: subscriptionId,
       body: SeekBody,
       status: 200,
       answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/pause': {
+    post: {
+      id: 'pauseSubscriptionAsAdmin',
+      summary: 'Pause a subscription',
+      about: 'For admins: nothing is sent until it is resumed. Nothing is lost: it goes on from its place.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/resume': {
+    post: {
+      id: 'resumeSubscriptionAsAdmin',
+      summary: 'Resume a subscription',
+      about: 'For admins: it goes on from its place, and tries at once what has failed.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/rotate': {
+    post: {
+      id: 'rotateSubscriptionAsAdmin',
+      summary: 'Make a new secret for a subscription',
+      about: 'For admins: answers with the new secret, once. For 24 h the secret of before signs too.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SecretAnswer,
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
     },
   },

@@ -1,4 +1,4 @@
-import { SuspensionBody } from '../administration.js';
+import { SuspensionBody } from '../adminResources.js';
 import { CodeAnswer, CodeBody, LogoutForm, SignInOptions } from '../issuerSignIn.js';
 import type { Json } from '../schemas.js';
 import {

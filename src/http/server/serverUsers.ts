@@ -8,7 +8,7 @@ import type { UserId } from '../../domain/ids.js';
 import { User } from '../../domain/userMessageChat.js';
 import { ProfileChange, Username } from '../../domain/users.js';
 import type { ServerKey } from '../../vault/serverKeys.js';
-import { SuspensionBody } from '../administration.js';
+import { SuspensionBody } from '../adminResources.js';
 import { serveResource, standingOf } from '../auth.js';
 import { selectChanges } from '../ownData.js';
 import { readBody, readNoBody, readOptionalBody, readQuery } from '../problems.js';

@@ -1,11 +1,12 @@
 import { ClientError, type User } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
-import { Dialog, Question } from '../../console/Dialog.js';
+import { Question } from '../../console/Dialog.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { useVisitor } from '../adminContext.js';
+import { ShownOnce } from '../ShownOnce.js';
 
 interface Props {
   readonly user: User;
@@ -48,14 +49,14 @@ export function SuspensionQuestion({ user, onClose, onDone }: Props) {
 export function ResetCode({ user, onClose }: Props) {
   const { api } = useVisitor();
   const [issued, setIssued] = useState<{ readonly code: string; readonly expiresAt: string }>();
-  const [isCopied, setCopied] = useState(false);
   const title = `Reset the password of ${displayName(user)}`;
   if (!issued)
     return (
       <Question
         title={title}
         action="Issue a code"
-        onClose={() => {}}
+        onClose={onClose}
+        staysOpen
         onConfirm={async () => setIssued(await api.send('POST', `/admin/users/${user.userId}/password`))}
       >
         <p>
@@ -64,26 +65,13 @@ export function ResetCode({ user, onClose }: Props) {
         </p>
       </Question>
     );
-  const copy = (): void => void navigator.clipboard.writeText(issued.code).then(() => setCopied(true));
   return (
-    <Dialog title={title} onClose={onClose}>
-      <div class="content">
-        <p>
-          Give this code to the user, and only if you know that it is them. It is shown only now, and expires
-          at {formatUtcMs(issued.expiresAt)}.
-        </p>
-        <p class="code mono">{issued.code}</p>
-        <div class="row end">
-          <span role="status">{isCopied ? 'Copied.' : ''}</span>
-          <button class="button" type="button" onClick={copy}>
-            Copy
-          </button>
-          <button class="button primary" type="button" onClick={onClose}>
-            Done
-          </button>
-        </div>
-      </div>
-    </Dialog>
+    <ShownOnce title={title} secret={issued.code} onClose={onClose}>
+      <p>
+        Give this code to the user, and only if you know that it is them. It is shown only now, and expires at{' '}
+        {formatUtcMs(issued.expiresAt)}.
+      </p>
+    </ShownOnce>
   );
 }
 

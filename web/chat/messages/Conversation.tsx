@@ -11,6 +11,7 @@ import { attempt, tell } from '../notices.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
+import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
 import { MessageMenu } from './MessageMenu.js';
 import { EntryIndex } from './messageRows.js';
@@ -53,7 +54,9 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view, me, instead, wanted, onShown }: Props) {
+export function Conversation({ store, room, view: known, me, instead, wanted, onShown }: Props) {
+  const { happenings, named } = useHappenings(store, known);
+  const view = useMemo(() => ({ ...known, named }), [known, named]);
   const [writing, setWriting] = useState<Writing>(NEW);
   const [dialog, setDialog] = useState<OpenDialog>();
   const [target, goTo] = useState<Target>();
@@ -70,7 +73,7 @@ export function Conversation({ store, room, view, me, instead, wanted, onShown }
     goTo({ messageId: wanted.messageId });
     onShown();
   }, [wanted]);
-  const talk = useTalkOf({ store, room, view, viewer, dialogs, setWriting, setDialog });
+  const talk = useTalkOf({ store, room, view, happenings, viewer, dialogs, setWriting, setDialog });
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
@@ -98,6 +101,7 @@ export function Conversation({ store, room, view, me, instead, wanted, onShown }
 }
 
 interface TalkParts extends Pick<Props, 'store' | 'room' | 'view'> {
+  readonly happenings: Talk['happenings'];
   readonly viewer: Viewer;
   readonly dialogs: Dialogs;
   readonly setWriting: (writing: Writing) => void;
@@ -105,9 +109,9 @@ interface TalkParts extends Pick<Props, 'store' | 'room' | 'view'> {
 }
 
 /** The talk of this room. It stays the same while messages come and change: only their own rows are drawn again. */
-function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): Talk {
-  const latest = useRef(view);
-  latest.current = view;
+function useTalkOf({ store, room, view, happenings, viewer, dialogs, ...set }: TalkParts): Talk {
+  const latest = useRef({ view, happenings });
+  latest.current = { view, happenings };
   const { chat, other, participants, named, isMember } = view;
   return useMemo(() => {
     const index = new EntryIndex();
@@ -146,9 +150,12 @@ function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): T
     const talk: Talk = {
       ...{ room, viewer, act },
       get view() {
-        return latest.current;
+        return latest.current.view;
       },
-      find: (messageId) => index.find(latest.current.entries, messageId),
+      get happenings() {
+        return latest.current.happenings;
+      },
+      find: (messageId) => index.find(latest.current.view.entries, messageId),
     };
     return talk;
   }, [store, room, viewer, dialogs, chat, other, participants, named, isMember]);

@@ -109,8 +109,8 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
   );
 }
 
-function useRows({ view, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
-  const { entries, history, happenings } = view;
+function useRows({ view, happenings, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
+  const { entries, history } = view;
   const isComplete = history.state === 'complete';
   const myId = viewer.me.userId;
   const [rowsOf] = useState(viewRows);
@@ -190,11 +190,10 @@ class ListRow extends Component<ListRowProps> {
 }
 
 function NoMessages({ talk }: { readonly talk: Talk }) {
-  const { history, happenings } = talk.view;
-  if (history.state !== 'complete') return null;
+  if (talk.view.history.state !== 'complete') return null;
   return (
     <>
-      <HappeningLines talk={talk} happenings={happenings} />
+      <HappeningLines talk={talk} happenings={talk.happenings} />
       <p class="empty">{text('messages.none')}</p>
     </>
   );

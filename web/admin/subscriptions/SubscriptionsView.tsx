@@ -1,12 +1,13 @@
 import { useState } from 'preact/hooks';
-import { describeError } from '../console/consoleApi.js';
-import { Question } from '../console/Dialog.js';
-import { Field } from '../console/Field.js';
-import { formatUtcMs, parseTimeField, pluralize, TIME_FIELD_HINT } from '../ui/format.js';
-import { useRequest } from '../ui/hooks.js';
-import { useVisitor } from './adminContext.js';
+import { describeError } from '../../console/consoleApi.js';
+import { Field } from '../../console/Field.js';
+import { formatUtcMs, pluralize } from '../../ui/format.js';
+import { useRequest } from '../../ui/hooks.js';
+import { useVisitor } from '../adminContext.js';
+import { formatDuration } from '../metrics.js';
+import { SubscriptionActions } from './SubscriptionActions.js';
 
-interface Subscription {
+export interface Subscription {
   readonly id: string;
   readonly url: string;
   readonly types?: readonly string[];
@@ -19,7 +20,7 @@ interface Subscription {
   readonly paused: boolean;
 }
 
-/** The subscriptions of the host application: how far each is, and going on from another place. */
+/** The subscriptions of the host application: how far each is, and what can be done with it. */
 export function SubscriptionsView() {
   const { api } = useVisitor();
   const [attempt, setAttempt] = useState(0);
@@ -66,7 +67,6 @@ interface RowProps {
 
 function SubscriptionRow({ subscription, onChanged }: RowProps) {
   const { id, url, types, rooms, batch, lagEvents, lagSeconds, failing, paused } = subscription;
-  const [isSeeking, setSeeking] = useState(false);
   return (
     <details>
       <summary>
@@ -76,14 +76,15 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
         <span class="lag">
           {lagEvents === 0
             ? 'up to date'
-            : `${pluralize(lagEvents, 'event')}, ${Math.round(lagSeconds)} s behind`}
+            : `${pluralize(lagEvents, 'event')}, ${formatDuration(lagSeconds)} behind`}
         </span>
       </summary>
       <div class="details">
         <dl class="fields">
           {failing ? (
             <Field name="Failing">
-              since {formatUtcMs(failing.since)} with {failing.status}; next try {formatUtcMs(failing.next)}
+              since {formatUtcMs(failing.since)}: {failureText(failing.status)}. Next try{' '}
+              {formatUtcMs(failing.next)}.
             </Field>
           ) : null}
           <Field name="Types">{types?.join(', ') ?? 'all but presence and reads of auditors'}</Field>
@@ -94,16 +95,12 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
           </Field>
         </dl>
         {paused ? (
-          <p class="quiet">Paused by the host application, or because its receiver answered 410.</p>
+          <p class="quiet">
+            Paused by an admin, by the host application, or because its receiver answered 410. Nothing is
+            lost: it goes on from its cursor.
+          </p>
         ) : null}
-        <div class="row">
-          <button class="button" type="button" onClick={() => setSeeking(true)}>
-            Go on from another place
-          </button>
-        </div>
-        {isSeeking ? (
-          <SeekQuestion subscription={subscription} onClose={() => setSeeking(false)} onDone={onChanged} />
-        ) : null}
+        <SubscriptionActions subscription={subscription} onChanged={onChanged} />
       </div>
     </details>
   );
@@ -118,59 +115,16 @@ function stateBadge({ failing, paused }: Subscription) {
   );
 }
 
-interface SeekProps {
-  readonly subscription: Subscription;
-  readonly onClose: () => void;
-  readonly onDone: () => void;
-}
-
-function SeekQuestion({ subscription: { id }, onClose, onDone }: SeekProps) {
-  const { api } = useVisitor();
-  const [place, setPlace] = useState('time');
-  const seek = async (fields: FormData): Promise<void> => {
-    const text = String(fields.get('value') ?? '').trim();
-    // A text that is no time goes to the server as it is, and the server's error explains it.
-    const to = place === 'time' ? (parseTimeField(text) ?? text) : place === 'cursor' ? text : place;
-    await api.send('POST', `/admin/subscriptions/${encodeURIComponent(id)}/seek`, { to });
-    onDone();
-  };
-  return (
-    <Question
-      title={`Where ${id} goes on`}
-      action="Go on from there"
-      isDangerous
-      onClose={onClose}
-      onConfirm={seek}
-    >
-      <p>From an earlier place, events are sent again. From a later one, those between are never sent.</p>
-      <div class="field">
-        <label for="place">Place</label>
-        <select
-          class="input"
-          id="place"
-          value={place}
-          onChange={({ currentTarget }) => setPlace(currentTarget.value)}
-        >
-          <option value="time">a time</option>
-          <option value="start">the start of the log</option>
-          <option value="now">now: skip what was not sent yet</option>
-          <option value="cursor">a cursor</option>
-        </select>
-      </div>
-      {place === 'time' || place === 'cursor' ? (
-        <div class="field">
-          <label for="value">{place === 'time' ? 'Time (UTC)' : 'Cursor'}</label>
-          <input
-            class="input"
-            id="value"
-            name="value"
-            required
-            placeholder={place === 'time' ? TIME_FIELD_HINT : ''}
-            autocomplete="off"
-            spellcheck={false}
-          />
-        </div>
-      ) : null}
-    </Question>
-  );
+/** Why the last try failed. */
+function failureText(status: number | string): string {
+  switch (status) {
+    case 'timeout':
+      return 'no answer within 15 s';
+    case 'unreachable':
+      return 'no connection to its address';
+    case 'address':
+      return 'its address is not permitted (EGRESS_ALLOW)';
+    default:
+      return `its receiver answered ${status}`;
+  }
 }
