@@ -149,7 +149,7 @@ export const consoleViews: readonly View[] = [
   admin('subscriptions', 'subscriptions', async ({ page }) => page.locator('summary').first().click()),
   admin('subscription-seek', 'subscriptions', async ({ page }) => {
     await page.locator('summary').first().click();
-    await page.getByRole('button', { name: 'Go on from another place' }).first().click();
+    await page.getByRole('button', { name: 'Continue from another place' }).first().click();
     await page.getByRole('dialog').waitFor();
   }),
   admin('status', 'status'),

@@ -14,7 +14,7 @@ export const topic: Topic = 'people';
 export const eraseUserPush = push('erase user', {
   isStored: true,
   data: z.strictObject({ roomId: z.string(), userId: z.string() }),
-  note: 'A member has been erased: their name and messages are gone.',
+  note: 'A member was erased: their name and the texts of their messages are gone.',
 });
 
 /** The actor is the user. */

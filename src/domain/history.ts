@@ -5,7 +5,7 @@ import type { KeyId } from './ids.js';
 import { changed, unchanged } from './streams.js';
 
 /**
- * The histories of the log. Data that was put back from a back-up lacks its newest events, and their places are used
+ * The histories of the log. Data that was put back from a backup lacks its newest events, and their places are used
  * again. So a restore begins a new history, which cursors name, and a new generation of text keys.
  */
 
@@ -38,7 +38,7 @@ export const HistoryBegun = event('HistoryBegun', policyStream, {
   }),
   evolve: (state, { data }) => ({ ...state, history: data.history }),
   line: ({ data }) =>
-    `the log was put back from a back-up: history ${data.history} began, with generation ${data.generation} of text keys`,
+    `the log was put back from a backup: history ${data.history} began, with generation ${data.generation} of text keys`,
 });
 
 /**

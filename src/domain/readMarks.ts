@@ -64,7 +64,7 @@ export const readMessagesRequest = request('read messages', {
     unread: z.int().min(0),
     revision: Revision,
   }),
-  note: 'Moves my read mark up to `upTo`, or the newest; it never goes back.',
+  note: 'Moves my read mark up to `upTo`, or to the newest message. A mark never moves back.',
 });
 
 /** `hidden`: the gateway found that the reader has `receipts` off, a preference that lies in another stream. */

@@ -115,7 +115,7 @@ export function refuseForRoles(
   { roles = [] }: Pick<UserState, 'roles'>,
 ): { refused: ParleyError } | undefined {
   if (roles.length === 0 || (by === 'system' && via === undefined)) return undefined;
-  return { refused: forbidden('this user holds a role: only the command line can do this') };
+  return { refused: forbidden('this user has a role: only the command line can do this') };
 }
 
 interface SuspensionFields extends CommandOrigin {

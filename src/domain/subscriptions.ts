@@ -63,10 +63,7 @@ export const setSubscription = command('set subscription', policyStream, {
     if (data.removed && !isKnown) return unchanged;
     if (!isKnown && subscriptions.length >= MOST_SUBSCRIPTIONS)
       return {
-        refused: forbidden(
-          `there are ${MOST_SUBSCRIPTIONS} subscriptions, the most that there may be`,
-          'too_many',
-        ),
+        refused: forbidden(`there are ${MOST_SUBSCRIPTIONS} subscriptions, the maximum`, 'too_many'),
       };
     return changed(SubscriptionSet.of(data.policyId, data));
   },

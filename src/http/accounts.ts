@@ -20,6 +20,7 @@ import { PasswordHashes } from '../vault/credentials.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import {
   type FindPresent,
+  keepRenewal,
   type PasswordGuard,
   type PasswordTurn,
   type RequireSession,
@@ -249,7 +250,7 @@ export function mountAccounts(
   if (signUp === 'external')
     // Else the second would be the path of a user.
     router.all(['/user', '/user/signin'], () => {
-      throw notFound('nobody signs in with a password here');
+      throw notFound('this server has no sign-in with a password');
     });
   else mountPasswordSignIn(router, accounts, guard, signUp);
 
@@ -258,6 +259,7 @@ export function mountAccounts(
       const { everywhere } = readQuery(ctx, SignOutQuery);
       await readNoBody(ctx, NoFields);
       await accounts.signOut(session, everywhere === 'true');
+      keepRenewal(ctx, undefined);
       ctx.status = 204;
     }),
   });
@@ -281,7 +283,7 @@ function mountPasswordSignIn(
 ): void {
   serveResource(router, '/user', {
     POST: async (ctx) => {
-      if (signUp === 'closed') throw forbidden('users are made by the host application here');
+      if (signUp === 'closed') throw forbidden('only the host application creates users of this server');
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);

@@ -106,7 +106,7 @@ export class UserAdministration {
     return user.suspended === true;
   }
 
-  /** Issues a code with which the user sets a new password once. An earlier code is good no more. */
+  /** Issues a code with which the user sets a new password once. An earlier code stops working. */
   async issueCode(by: Actor, userId: UserId): Promise<{ code: string; expiresAt: Time }> {
     const { credentials } = this.#parts.vault;
     const username = await this.#decide(by, userId, 'password reset');
@@ -315,6 +315,7 @@ async function resetPassword(
     const found = await credentials.find(username);
     return found === undefined || found === 'erased' ? undefined : found.userId;
   });
-  if (userId === undefined) throw unauthenticated('wrong user name or code, or the code is good no more');
+  if (userId === undefined)
+    throw unauthenticated('wrong user name or code, or the code was used or has expired');
   await sessionRules.announceEnds(await sessions.revokeAll(userId));
 }

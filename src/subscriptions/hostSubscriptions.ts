@@ -166,7 +166,7 @@ export class HostSubscriptions {
         .map((one) => ({ ...one, until: one.until ?? until }))
         .filter((one) => Date.parse(one.until) > Date.now());
       if (before.length >= MOST_SECRETS)
-        throw forbidden(`${MOST_SECRETS} secrets of the last 24 h sign already`, 'too_many');
+        throw forbidden(`${MOST_SECRETS} secrets of the last 24 h are in use, the maximum`, 'too_many');
       return { ...now, secrets: [{ secret }, ...before], secretNumber: now.secretNumber + 1 };
     });
     return { subscription: await this.#changed(rotated), secret };
@@ -210,7 +210,7 @@ export class HostSubscriptions {
       const next = { ...change(now), version: now.version + 1 };
       if (await this.#parts.store.replace(next)) return next;
     }
-    throw overloaded(`subscription ${id} was changed by others ${MOST_RACES} times; try again`);
+    throw overloaded(`subscription ${id} was changed by other requests ${MOST_RACES} times; try again`);
   }
 
   async #record({ commands, by }: Decider, subscription: Subscription, isRemoved = false): Promise<void> {

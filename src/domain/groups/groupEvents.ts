@@ -42,25 +42,25 @@ export const changeGroupPush = push('change group', {
     about: z.string().nullable().exactOptional(),
     ...SomeSettings,
   }),
-  note: 'A group’s name, text or settings have changed. A text that was removed is null.',
+  note: 'The name, the text or the settings of a group have changed. A removed text is null.',
 });
 
 export const addMemberPush = push('add member', {
   isStored: true,
   data: z.strictObject({ ...change, user: User, role: RoleName }),
-  note: 'Somebody has joined a group of mine. The new member gets `init chat` instead.',
+  note: 'A user has joined a group of mine. The new member gets `init chat` instead.',
 });
 
 export const removeMemberPush = push('remove member', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string() }),
-  note: 'Somebody has left a group of mine, or was removed: `by` says who did it.',
+  note: 'A member has left a group of mine, or was removed by the user `by`.',
 });
 
 export const changeRolePush = push('change role', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
-  note: 'A member of a group of mine has another role. `inherited`: they were not chosen. The last owner is about to leave.',
+  note: 'A member of a group of mine has another role. `inherited`: nobody chose this member; the last owner is leaving.',
 });
 
 const happened = { at, by: z.string(), time: Time };

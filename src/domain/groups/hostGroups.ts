@@ -29,7 +29,7 @@ type Refused = { readonly refused: ParleyError };
 
 /**
  * Makes the group, or gives it these texts, settings, members and roles. Members who are not named stay. Without a name
- * the group must exist. A new group without an owner gets the first admin as one, else the first member.
+ * the group must exist. A new group without an owner gets its first admin as owner, else its first member.
  */
 export const putGroup = command('put group', roomStream, {
   fields: {

@@ -24,7 +24,7 @@ export const topic: Topic = 'messages';
 export const editMessagePush = push('edit message', {
   isStored: true,
   data: z.strictObject({ roomId: z.string(), message: Message }),
-  note: 'A message was edited. In a replay it stands for whatever changed a message that was sent before the cursor.',
+  note: 'A message was edited. In a replay it stands for all changes of a message that was sent before the cursor.',
 });
 
 /**
@@ -106,7 +106,7 @@ function editedMessage(message: SealedMessage, { data, recordedAt }: Edited): Se
 export const editMessage = clientCommand('edit message', roomStream, {
   data: { roomId: Id, messageId: Id, editId: Id, ...MessageBodyFields },
   answer: z.strictObject({ message: Message, revision: Revision }),
-  note: `A message of mine, within \`EDIT_WINDOW\`, at most ${MESSAGE_EDITS} times. Repeat it with the same \`editId\`. Without \`mentions\` the message mentions nobody any more.`,
+  note: `Edits my message within \`EDIT_WINDOW\`, at most ${MESSAGE_EDITS} times. Repeat a request with the same \`editId\`. Without \`mentions\` the message no longer mentions anybody.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ actor, roomId, messageId, editId }) => ({
     messages: [{ roomId, messageId, editId }],
@@ -153,7 +153,7 @@ export const getEdits = request('get edits', {
   answer: z.strictObject({
     edits: z.array(z.strictObject({ rev: z.int().min(0), message: z.string().nullable(), at: Time })),
   }),
-  note: 'The texts of a message, oldest first, from `rev` 0, the first text. None of a deleted message.',
+  note: 'The versions of a message, oldest first, beginning with `rev` 0, the first text. A deleted message has none.',
 });
 
 export const getMessage = request('get message', {

@@ -29,7 +29,7 @@ export const pinMessagePush = push('pin message', {
     on: z.boolean(),
     by: z.string(),
   }),
-  note: 'A message was pinned, or is pinned no more.',
+  note: 'A message was pinned or unpinned.',
 });
 
 /** The actor is the user who pins. */
@@ -71,7 +71,7 @@ export const changePins = (
 export const pinMessage = clientCommand('pin message', roomStream, {
   data: { roomId: Id, messageId: Id, on: z.boolean() },
   answer: z.strictObject({ revision: Revision }),
-  note: `Pins a message for all, or unpins it; in groups admins only. At most ${ROOM_PINS} a room.`,
+  note: `Pins a message for all members, or unpins it; in groups only admins can. At most ${ROOM_PINS} per room.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, messageId }) => ({ messages: [{ roomId, messageId }] }),
   decide(command, state, facts) {

@@ -100,7 +100,7 @@ function withReactions(message: SealedMessage, reactions: readonly ReactionsOf[]
 export const react = clientCommand('react', roomStream, {
   data: { roomId: Id, messageId: Id, emoji: Emoji, on: z.boolean() },
   answer: z.strictObject({ reactions: z.array(Reaction), revision: Revision }),
-  note: `At most ${MESSAGE_REACTIONS.ofOneUser} of mine and ${MESSAGE_REACTIONS.emoji} different ones a message.`,
+  note: `Adds my reaction, or takes it back. At most ${MESSAGE_REACTIONS.ofOneUser} of mine and ${MESSAGE_REACTIONS.emoji} different emoji per message.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, messageId }) => ({ messages: [{ roomId, messageId }] }),
   decide(command, state, facts): Decision<{ readonly reactions: readonly ReactionsOf[] }> {

@@ -154,7 +154,7 @@ export const report = request('report', {
       path: ['roomId'],
     }),
   answer: z.strictObject({ revision: Revision }),
-  note: 'Tells the moderators of messages, a room or a user that I may see. The texts stay as evidence until the decision, for 30 days at most. 20 a day.',
+  note: 'Reports messages, a room or a user that I may see to the moderators. The texts stay as evidence until the decision, at most 30 days. At most 20 reports per day.',
 });
 
 /** A message as its room's writer finds it. */

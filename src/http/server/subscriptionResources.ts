@@ -23,7 +23,7 @@ const URL_CHARACTERS = 2048;
 export const SUBSCRIPTION_ID = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$';
 
 const Place = z.string().min(1).max(CURSOR_CHARACTERS).meta({
-  description: '`now`, `start`, a time (ISO 8601) from which on events come, or a cursor.',
+  description: '`now`, `start`, a time (ISO 8601) at which the events begin, or a cursor.',
 });
 
 export const SubscriptionBody = z.strictObject({
@@ -43,10 +43,11 @@ export const SubscriptionBody = z.strictObject({
     .exactOptional()
     .meta({ description: 'Only events of these rooms.' }),
   from: Place.default('now').meta({
-    description: `${Place.meta()?.description} It counts when the subscription is made.`,
+    description: `${Place.meta()?.description} It is used only when the subscription is created.`,
   }),
   batch: z.int().min(1).max(SUBSCRIPTION_BATCH).exactOptional().meta({
-    description: 'A delivery has a list of so many events at most. Without it, one event by itself.',
+    description:
+      'The maximum number of events in a delivery, which is then a list. Without it, a delivery is one event.',
   }),
 });
 
@@ -89,7 +90,8 @@ const WAIT = /^(?:([12]?\d{1,4}|30000)ms|([12]?\d(?:\.\d{1,3})?|30(?:\.0{1,3})?)
 export const ServerEventsQuery = z.strictObject({
   from: Place.default('now'),
   types: TypeList.exactOptional().meta({
-    description: 'Types of events, separated by commas. Without it all but presence and `AuditRead`.',
+    description:
+      'Types of events, separated by commas. Without it, all types except presence and `AuditRead`.',
   }),
   limit: EventQuery.shape.limit,
   wait: z

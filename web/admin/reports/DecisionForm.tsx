@@ -102,7 +102,7 @@ export function DecisionForm({ report, context, marked, onDecided }: Props) {
           <button class={`button ${isAction ? 'danger' : 'primary'}`} type="submit" disabled={isBusy}>
             {action}
           </button>
-          {marked.size > 0 ? <span class="quiet">A deletion destroys the text for good.</span> : null}
+          {marked.size > 0 ? <span class="quiet">A deletion destroys the text permanently.</span> : null}
         </div>
       </form>
       {isAsking ? (
@@ -179,7 +179,7 @@ interface QuestionProps {
 function DecisionQuestion({ action, isDeleting, suspended, onClose, onConfirm }: QuestionProps) {
   return (
     <Question title={`${action}?`} {...{ action, onClose, onConfirm }} isDangerous>
-      {isDeleting ? <p>The text of a deleted message is destroyed. Nobody can undo it.</p> : null}
+      {isDeleting ? <p>The text of a deleted message is destroyed. You cannot undo this.</p> : null}
       {suspended === undefined ? null : (
         <p>All sessions of {suspended} end within a second. A suspension can be ended under Users.</p>
       )}

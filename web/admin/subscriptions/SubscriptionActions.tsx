@@ -28,7 +28,7 @@ export function SubscriptionActions({ subscription, onChanged }: Props) {
       <div class="row">
         {paused ? button('resume', 'Resume') : button('pause', 'Pause')}
         {failing && !paused ? button('resume', 'Try again now') : null}
-        {button('seek', 'Go on from another place')}
+        {button('seek', 'Continue from another place')}
         {button('rotate', 'New secret')}
       </div>
       {open === 'pause' || open === 'resume' ? <StateQuestion {...common} verb={open} /> : null}
@@ -69,8 +69,8 @@ function StateQuestion({
     >
       <p>
         {isPause
-          ? 'Nothing is sent until somebody resumes it. Nothing is lost: it then goes on from its cursor.'
-          : 'It goes on from its cursor at once, also where the last try has failed.'}
+          ? 'Parley sends nothing until somebody resumes it. Nothing is lost: it then continues from its cursor.'
+          : 'It continues from its cursor at once, also if the last try has failed.'}
       </p>
     </Question>
   );
@@ -123,13 +123,16 @@ function SeekQuestion({ subscription, onClose, onDone }: DialogProps) {
   };
   return (
     <Question
-      title={`Where ${subscription.id} goes on`}
-      action="Go on from there"
+      title={`Where ${subscription.id} continues`}
+      action="Continue from there"
       isDangerous
       onClose={onClose}
       onConfirm={seek}
     >
-      <p>From an earlier place, events are sent again. From a later one, those between are never sent.</p>
+      <p>
+        From an earlier place, Parley sends events again. From a later place, it never sends the events in
+        between.
+      </p>
       <div class="field">
         <label for="place">Place</label>
         <select

@@ -57,7 +57,7 @@ export function SubscriptionsView() {
 
 const countText = ({ length }: readonly Subscription[]): string =>
   length === 0
-    ? 'There is no subscription. The host application makes them with a server key.'
+    ? 'There are no subscriptions. The host application creates them with a server key.'
     : `${pluralize(length, 'subscription')}.`;
 
 interface RowProps {
@@ -87,7 +87,7 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
               {formatUtcMs(failing.next)}.
             </Field>
           ) : null}
-          <Field name="Types">{types?.join(', ') ?? 'all but presence and reads of auditors'}</Field>
+          <Field name="Types">{types?.join(', ') ?? 'all except presence and reads of auditors'}</Field>
           <Field name="Rooms">{rooms ? pluralize(rooms.length, 'room') : 'all'}</Field>
           <Field name="Batch">{batch === undefined ? 'one event a delivery' : `up to ${batch} events`}</Field>
           <Field name="Cursor">
@@ -97,7 +97,7 @@ function SubscriptionRow({ subscription, onChanged }: RowProps) {
         {paused ? (
           <p class="quiet">
             Paused by an admin, by the host application, or because its receiver answered 410. Nothing is
-            lost: it goes on from its cursor.
+            lost: it continues from its cursor.
           </p>
         ) : null}
         <SubscriptionActions subscription={subscription} onChanged={onChanged} />

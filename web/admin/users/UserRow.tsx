@@ -81,7 +81,7 @@ function UserActions({ administered: { user, roles = [] }, onChanged }: Props) {
     <>
       {isProtected ? (
         <p class="quiet">
-          This user holds a role: only the command line suspends and erases them, and resets their password.
+          This user has a role. Only the command line can suspend or erase them, or reset their password.
         </p>
       ) : null}
       <div class="row">

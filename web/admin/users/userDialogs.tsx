@@ -34,7 +34,7 @@ export function SuspensionQuestion({ user, onClose, onDone }: Props) {
       <p>
         {isSuspended
           ? 'The user can sign in again.'
-          : 'All sessions end within a second, and the user cannot sign in. What they have sent stays.'}
+          : 'All sessions end within a second, and the user cannot sign in. Their messages stay.'}
       </p>
       <div class="field">
         <label for="reason">Reason</label>
@@ -61,15 +61,15 @@ export function ResetCode({ user, onClose }: Props) {
       >
         <p>
           You get a code with which the user sets a new password once, within 24 hours. Until then the old
-          password works. An earlier code is good no more.
+          password works. An earlier code stops working.
         </p>
       </Question>
     );
   return (
     <ShownOnce title={title} secret={issued.code} onClose={onClose}>
       <p>
-        Give this code to the user, and only if you know that it is them. It is shown only now, and expires at{' '}
-        {formatUtcMs(issued.expiresAt)}.
+        Give this code only to the user, and only if you are sure who they are. It is shown only once, and
+        expires at {formatUtcMs(issued.expiresAt)}.
       </p>
     </ShownOnce>
   );
@@ -118,7 +118,7 @@ export function EraseQuestion({ user, onClose, onDone }: Props) {
   return (
     <Question
       title={`Erase ${name}`}
-      action="Erase for good"
+      action="Erase permanently"
       isDangerous
       onClose={onClose}
       onConfirm={async (fields) => {
@@ -129,8 +129,8 @@ export function EraseQuestion({ user, onClose, onDone }: Props) {
       }}
     >
       <p>
-        The keys of all texts and names of this user are destroyed. Nobody can read them any more, and nobody
-        can undo it.
+        The keys of all texts and names of this user are destroyed. Nobody can read them any more. You cannot
+        undo this.
       </p>
       <div class="field">
         <label for="name">Type the user name {name} to confirm</label>
