@@ -2,6 +2,7 @@ import { createStore, Rest, type Store } from '@parley/client';
 import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { within } from '../ui/browser.js';
 import { DATABASE_WAIT_MS, databaseOf } from '../ui/keptChats.js';
+import { freshToken } from '../ui/renewal.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
@@ -27,7 +28,7 @@ export async function openDevice(session: Session): Promise<Store> {
   const keeper = stored && (await within(DATABASE_WAIT_MS, stored.keeper(userId, report)).catch(report));
   const store = createStore({
     url: location.origin,
-    getToken: () => session.token,
+    getToken: () => freshToken(session),
     rest,
     onError: report,
     onRefused: tellRefused,
