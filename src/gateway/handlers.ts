@@ -7,12 +7,12 @@ import { MOST_BLOCKS } from '../domain/limits.js';
 import { tooManyBlocks } from '../domain/safety.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
-import { type Queries, viewOf } from '../projections/queries.js';
+import type { Queries } from '../projections/queries.js';
 import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
-import { groupHandlers, requireMembership } from './groupHandlers.js';
+import { groupHandlers, requireMembership, viewFor } from './groupHandlers.js';
 import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import type { Hub } from './openConnections.js';
@@ -178,26 +178,28 @@ function queryHandlers(
     );
   }
 
+  /** The index of message ids may be late, and the writer of the room knows them all. */
+  async function findMessage(connection: Connection, actor: UserId, roomId: RoomId, messageId: string) {
+    const command = { kind: 'find messages', actor, roomId, messageIds: [messageId] } as const;
+    const { messages, moment } = await commands.run(connection, command);
+    return { seq: messages[0]?.seq ?? 0, moment };
+  }
+
   return {
-    'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
+    'fetch messages': async (connection, me, { roomId, revision, around, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      if (isGroupId(roomId)) {
-        const membership = await requireMembership(queries, me, roomId, moments);
-        return queries.messages(roomId, page, moments, viewOf(membership));
-      }
-      await lookUps.requireMember(me, roomId, moments);
-      return queries.messages(roomId, page, moments);
+      const found = typeof around === 'string' && (await findMessage(connection, me, roomId, around));
+      const at = found ? [...moments, found.moment] : moments;
+      if (!isGroupId(roomId)) await lookUps.requireMember(me, roomId, at);
+      const asked = around === undefined ? page : { around: found ? found.seq : around, limit: page.limit };
+      return queries.messages(roomId, asked, at, await viewFor(queries, me, roomId, at));
     },
 
     'get edits': async (connection, me, { roomId, messageId, revision }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      // The index of message ids may be late, and the writer of the room knows them all.
-      const command = { kind: 'find messages', actor: me, roomId, messageIds: [messageId] } as const;
-      const { messages, moment } = await commands.run(connection, command);
-      const seq = messages[0]?.seq ?? 0;
-      const at = [...moments, moment];
-      const view = isGroupId(roomId) ? viewOf(await requireMembership(queries, me, roomId, at)) : {};
-      return { edits: await queries.edits(roomId, seq, at, view) };
+      const { seq, moment } = await findMessage(connection, me, roomId, messageId);
+      const view = await viewFor(queries, me, roomId, [...moments, moment]);
+      return { edits: await queries.edits(roomId, seq, [...moments, moment], view) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

@@ -43,7 +43,11 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
         </button>
         <RoomTitle view={view} chat={chat} name={name ?? ''} />
       </header>
-      <Conversation store={store} room={room} view={view} me={me} instead={insteadOfComposer(view, chat)} />
+      <Conversation
+        {...{ store, room, view, me }}
+        unseen={chat?.unread ?? 0}
+        instead={insteadOfComposer(view, chat)}
+      />
     </section>
   );
 }

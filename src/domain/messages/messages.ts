@@ -308,15 +308,20 @@ export const fetchMessages = request('fetch messages', {
       roomId: Id,
       before: Seq.exactOptional(),
       after: Seq.exactOptional(),
+      around: z.union([Id, Seq]).exactOptional(),
       limit: Limit,
       revision: Revision.exactOptional(),
     })
     .refine((d) => d.before === undefined || d.after === undefined, {
       message: 'give before or after, not both',
       path: ['after'],
+    })
+    .refine((d) => d.around === undefined || (d.before === undefined && d.after === undefined), {
+      message: 'give around without before and after',
+      path: ['around'],
     }),
   answer: z.strictObject({ messages: z.array(Message), hasMore: z.boolean() }),
-  note: 'In ascending `seq`; `before` and `after` are exclusive; without either, the newest. `hasMore` is about the direction asked.',
+  note: 'In ascending `seq`; `before` and `after` are exclusive; without either, the newest. `around` is a `messageId` or a `seq`: the half of the page from this message on, and what is before it. `hasMore` is about the direction asked, with `around` about what is before.',
 });
 
 /** The message that a `MessageSent` records. */

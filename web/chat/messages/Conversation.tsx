@@ -29,6 +29,8 @@ interface Props {
   readonly room: Room;
   readonly view: RoomView;
   readonly me: User;
+  /** How many messages of the room this user has not read. */
+  readonly unseen: number;
   /** Stands in place of the message field, if anything does. */
   readonly instead: ComponentChildren;
 }
@@ -50,7 +52,7 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view, me, instead }: Props) {
+export function Conversation({ store, room, view, me, unseen, instead }: Props) {
   const [writing, setWriting] = useState<Writing>(NEW);
   const [dialog, setDialog] = useState<OpenDialog>();
   const [target, goTo] = useState<Target>();
@@ -67,7 +69,7 @@ export function Conversation({ store, room, view, me, instead }: Props) {
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
-      <MessageList talk={talk} unread={unread} target={target} onGoTo={goTo} />
+      <MessageList talk={talk} unread={unread} unseen={unseen} target={target} onGoTo={goTo} />
       {status && <StatusLine status={status} onClose={() => setStatus(undefined)} />}
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}

@@ -66,6 +66,8 @@ export interface RowSource {
   readonly happenings: readonly Happening[];
   /** Whether the first entry is the first of the room. Until then it has no heading, which would move the view. */
   readonly isComplete: boolean;
+  /** Whether the last entry is the newest of the room. */
+  readonly isAtEnd: boolean;
   readonly myId: string;
   /** The line of new messages stands behind this `seq`; `undefined`: there is none. */
   readonly unreadAfter: number | undefined;
@@ -144,11 +146,13 @@ function isNext(above: Entry, entry: Entry, myId: string): boolean {
 }
 
 /** Happenings by the index of the entry that they are behind; -1: before the first one of a complete history. */
-function placedHappenings({ entries, happenings, isComplete }: RowSource): ReadonlyMap<number, Happening[]> {
+function placedHappenings({ entries, happenings, ...source }: RowSource): ReadonlyMap<number, Happening[]> {
   const placed = new Map<number, Happening[]>();
   for (const happening of happenings) {
     const index = lastUpTo(entries, happening.at);
-    if (index < 0 && !isComplete) continue;
+    if (index < 0 && !source.isComplete) continue;
+    // It may be behind a later message, which is not here.
+    if (index === entries.length - 1 && !source.isAtEnd) continue;
     placed.set(index, [...(placed.get(index) ?? []), happening]);
   }
   return placed;
