@@ -172,7 +172,8 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     const scroller = ann.page.locator('.scroller');
     await scroller.hover();
     const scrollTo = async (text: string, px: number): Promise<void> => {
-      const wanted = ann.page.getByText(text, { exact: true }).last();
+      // Not the line in the list of chats.
+      const wanted = scroller.getByText(text, { exact: true }).last();
       for (let turns = 0; !(await wanted.isVisible()); turns++) {
         expect(turns, 'turns of the wheel').to.be.below(500);
         await ann.page.mouse.wheel(0, px);
@@ -200,10 +201,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
       await ann.message('line 200').waitFor();
       if (way === 'own') await ann.say('my own');
       else await ann.page.getByRole('button', { name: 'Go to the newest message' }).click();
-      await ann.page
-        .getByText(way === 'own' ? 'my own' : 'while away', { exact: true })
-        .last()
-        .waitFor();
+      await ann.message(way === 'own' ? 'my own' : 'while away').waitFor();
       expect(await ann.message('line 200').filter({ hasNotText: 'the answer' }).count()).to.equal(0);
     }
     expect(ann.strangers).to.deep.equal([]);
