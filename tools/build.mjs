@@ -45,7 +45,7 @@ const parts = [
     name: 'pages',
     // The console's filter takes its fields and event types from the program.
     sources: ['web', clientSources, 'src'],
-    outputs: ['index.html', 'audit.html', 'admin.html', 'serviceWorker.js'].map(
+    outputs: ['index.html', 'audit.html', 'admin.html', '404.html', 'serviceWorker.js'].map(
       (name) => `dist/pages/${name}`,
     ),
     build: () => run(bin('vite'), 'build', 'web', '--logLevel', 'warn'),

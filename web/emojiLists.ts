@@ -23,10 +23,32 @@ const WITH_NEEDLESS_SELECTOR = /^(\p{Emoji_Presentation})\ufe0f$/u;
 /** English has the names between colons that people know from elsewhere; other languages have words. */
 const folderOf = (language: string): string => (language === 'en' ? 'emojibase' : 'cldr');
 
+/** The list of a language that the package has. */
+function listOf(language: string): readonly Listed[] {
+  const file = resolve(`emoji-picker-element-data/${language}/${folderOf(language)}/data.json`);
+  return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+const SELECTORS = /\ufe0f/g;
+
+/** The English list with the Arabic names and words, which the package has not. */
+function arabicList(): readonly Listed[] {
+  const lines = readFileSync(new URL('emoji/ar.tsv', import.meta.url), 'utf8').split('\n');
+  const words = new Map(
+    lines.map((line) => {
+      const [emoji = '', name = '', tags = ''] = line.split('\t');
+      return [emoji, { annotation: name, tags: tags === '' ? [] : tags.split('|') }];
+    }),
+  );
+  return listOf('en').map(({ shortcodes: _, ...english }) => ({
+    ...english,
+    ...words.get(english.emoji.replace(SELECTORS, '')),
+  }));
+}
+
 /** A list without what the pages do not use, which is most of it. */
 function trimmedList(language: string): string {
-  const file = resolve(`emoji-picker-element-data/${language}/${folderOf(language)}/data.json`);
-  const all: readonly Listed[] = JSON.parse(readFileSync(file, 'utf8'));
+  const all = language === 'ar' ? arabicList() : listOf(language);
   return JSON.stringify(
     all
       .filter(({ version }) => version <= NEWEST_VERSION)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -9,6 +9,7 @@ import compileModule from '@messageformat/core/lib/compile-module.js';
 import { parse, type Token } from '@messageformat/parser';
 import { defineConfig, type Plugin, type Rollup } from 'vite';
 import { emojiLists, isEmojiList } from './emojiLists.js';
+import { drawFirstViews, stylesFirst } from './firstViews.js';
 
 const brotliAsync = promisify(brotliCompress);
 const gzipAsync = promisify(gzip);
@@ -17,11 +18,24 @@ const COMPRESSIBLE = /\.(?:html|js|css|svg|json)$/;
 const resolve = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // Read from the server's build, which therefore runs first: the console's filter has all its fields and every declared event type.
-const { eventTypes }: { eventTypes: readonly string[] } = await import(
-  resolve('../dist/src/domain/events.js')
+const { eventTopics }: { eventTopics: ReadonlyMap<string, string> } = await import(
+  resolve('../dist/src/domain/features.js')
 );
+const { TOPICS }: { TOPICS: readonly string[] } = await import(resolve('../dist/src/domain/defineEvent.js'));
 const { filterNames }: { filterNames: readonly string[] } = await import(
   resolve('../dist/src/audit/events/eventFilter.js')
+);
+
+const { PASSWORD_CHARACTERS }: { PASSWORD_CHARACTERS: { readonly min: number } } = await import(
+  resolve('../dist/src/domain/limits.js')
+);
+
+/** By topic, the types of its events in alphabetical order. */
+const typesByTopic = Object.fromEntries(
+  TOPICS.map((topic) => [
+    topic,
+    [...eventTopics].flatMap(([type, each]) => (each === topic ? [type] : [])).sort(),
+  ]),
 );
 
 /** Writes a `.br` and a `.gz` file next to each text file, so that the server compresses nothing at request time. */
@@ -54,7 +68,7 @@ function filesOfChat(bundle: Rollup.OutputBundle): ReadonlySet<string> {
   const found = new Set<string>();
   const visit = (name: string): void => {
     const file = bundle[name];
-    // Nobody needs all languages: without a network there are the emoji of the keyboard.
+    // Nobody needs all languages: the worker keeps a list when it is first asked for.
     if (found.has(name) || !file || isEmojiList(name)) return;
     found.add(name);
     if (file.type !== 'chunk') return;
@@ -92,7 +106,8 @@ const keptFiles: Plugin = {
         ]),
       ];
       const build = sha256(JSON.stringify(files) + worker.code).slice(0, 16);
-      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files })};\n${worker.code}`;
+      const lists = Object.keys(bundle).flatMap((name) => (isEmojiList(name) ? [`/${name}`] : []));
+      worker.code = `const KEPT_FILES = ${JSON.stringify({ build, files, lists })};\n${worker.code}`;
     },
   },
 };
@@ -116,6 +131,9 @@ function isolateValues(message: string): string {
   );
 }
 
+const prepare = (message: string, language: string): string =>
+  rightToLeft.has(language) ? isolateValues(message) : message;
+
 /** What the sign-in shows, and errors anywhere. The pages of consoles need no other texts. */
 const isFirst = (name: string): boolean => /^(?:signIn|app|connection|error|name|reason)\./.test(name);
 
@@ -135,7 +153,7 @@ function compileTexts(json: string, language: string, part: string): string {
     if (isFirst(name) !== (part === 'first')) continue;
     const text = plainText(message);
     if (text !== undefined) plain += `${JSON.stringify(name)}: ${JSON.stringify(text)},`;
-    else withValues[name] = rightToLeft.has(language) ? isolateValues(message) : message;
+    else withValues[name] = prepare(message, language);
   }
   return compileModule(new MessageFormat(language), withValues).replace(
     'export default {',
@@ -159,17 +177,27 @@ const messages: Plugin = {
   },
 };
 
+const firstViews = drawFirstViews({
+  form: resolve('signUpForm.html'),
+  texts: new Map(
+    readdirSync(resolve('texts')).map((file) => [basename(file, '.json'), resolve(`texts/${file}`)]),
+  ),
+  rightToLeft,
+  prepare,
+  values: { min: PASSWORD_CHARACTERS.min },
+});
+
 /** The sign-in form, which is the first view of every page. */
-const FIRST_VIEW = /\/web\/ui\/SignIn\.tsx$|\/web\/ui\/theme\.tsx$|\/preact\//;
+const FIRST_VIEW = /\/(?:SignIn|theme)\.tsx$|\/src\/rest\.ts$|\/preact\//;
 
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
-  plugins: [messages, emojiLists, keptFiles, precompress],
+  plugins: [messages, emojiLists, stylesFirst, keptFiles, firstViews, precompress],
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {
-    EVENT_TYPES: JSON.stringify([...eventTypes].sort()),
+    EVENT_TOPICS: JSON.stringify(typesByTopic),
     FILTER_NAMES: JSON.stringify(filterNames),
   },
   build: {
@@ -186,6 +214,7 @@ export default defineConfig({
         index: resolve('index.html'),
         audit: resolve('audit.html'),
         admin: resolve('admin.html'),
+        missing: resolve('404.html'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {

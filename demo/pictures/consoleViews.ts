@@ -70,6 +70,9 @@ export const consoleViews: readonly View[] = [
   audit('events-error', 'events', () => '?stream=nonsense'),
   audit('events-live', 'events', () => '?follow=true'),
   audit('calendar', 'events', none, async ({ page }) => {
+    // On a phone the filters are folded away.
+    const filters = page.locator('.filter-panel summary');
+    if (await filters.isVisible()) await filters.click();
     await page
       .getByRole('button', { name: /choose a date/ })
       .first()
@@ -146,7 +149,7 @@ export const consoleViews: readonly View[] = [
   admin('subscriptions', 'subscriptions', async ({ page }) => page.locator('summary').first().click()),
   admin('subscription-seek', 'subscriptions', async ({ page }) => {
     await page.locator('summary').first().click();
-    await page.getByRole('button', { name: 'Go on from another place' }).first().click();
+    await page.getByRole('button', { name: 'Continue from another place' }).first().click();
     await page.getByRole('dialog').waitFor();
   }),
   admin('status', 'status'),

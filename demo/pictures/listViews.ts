@@ -9,8 +9,9 @@ async function find(scene: Scene, query: string): Promise<void> {
   await scene.chat();
   await scene.page.keyboard.press('Control+k');
   await search(scene).fill(query);
+  const searching = scene.page.getByText(scene.text('search.searching'), { exact: true });
   await scene.page.locator('.found .count').waitFor();
-  await scene.rest();
+  await searching.waitFor({ state: 'detached' });
 }
 
 /** The menu of a chat in the list. */

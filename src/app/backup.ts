@@ -28,17 +28,17 @@ import { copyVaultFile, vaultFileOf } from '../vault/openVault.js';
 import { findMoved } from './dataDir.js';
 import { engineOf } from './openStores.js';
 
-/** The back-up cannot be made, or is none. The message says what to do. Nothing was written, or what was is removed. */
+/** The backup cannot be made, or is none. The message says what to do. Nothing was written, or what was is removed. */
 export class BackupError extends Error {
   override readonly name = 'BackupError';
 }
 
 /** The format that this program writes and reads: another number belongs to another version. */
 const FORMAT = 1;
-/** Has the parts of a back-up while it is being made. */
+/** Has the parts of a backup while it is being made. */
 const DRAFT_DIRECTORY = 'unfinished';
 
-/** Written last: a directory without it is no back-up. */
+/** Written last: a directory without it is no backup. */
 const manifestFileOf = (dir: string): string => join(dir, 'backup.json');
 
 const AnyManifest = z.looseObject({ format: z.int() });
@@ -55,7 +55,7 @@ const Manifest = z.strictObject({
   sums: z.strictObject({ log: z.string(), vault: z.string() }),
 });
 
-/** What a back-up has. */
+/** What a backup has. */
 export interface BackupContents {
   readonly events: number;
   /** The time of the last event, or of the last start. */
@@ -109,7 +109,7 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
     );
   const names = namesIn(dir);
   if (names.length === 1 && names[0] === DRAFT_DIRECTORY)
-    throw new BackupError(`${dir} has a back-up that was cut off; delete it, or name another directory`);
+    throw new BackupError(`${dir} has a backup that was cut off; delete it, or name another directory`);
   if (names.length > 0) throw new BackupError(`${dir} is not empty; name an empty directory, or a new one`);
   let removeDirectory = () => {};
   const draft = join(dir, DRAFT_DIRECTORY);
@@ -125,7 +125,7 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
     for (const file of [manifestFileOf, logFileOf, vaultFileOf]) rmSync(file(dir), { force: true });
     rmSync(draft, { recursive: true, force: true });
     removeDirectory();
-    throw new BackupError(`the back-up in ${dir} could not be made: ${messageOf(cause)}`, { cause });
+    throw new BackupError(`the backup in ${dir} could not be made: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -148,7 +148,7 @@ async function writeParts(dataDir: string, draft: string): Promise<LogEnd> {
   return end;
 }
 
-/** Reads what this directory has. Throws `BackupError` unless it is a whole back-up that this version reads. */
+/** Reads what this directory has. Throws `BackupError` unless it is a whole backup that this version reads. */
 export async function readBackup(dir: string): Promise<BackupContents & { readonly logId: string }> {
   const manifest = readManifest(dir);
   const refuse = (why: string, cause?: unknown) => new BackupError(`${dir} is damaged: ${why}`, { cause });
@@ -181,15 +181,16 @@ function readManifest(dir: string): z.output<typeof Manifest> {
   try {
     text = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw new BackupError(`${dir} is no back-up: ${basename(file)} is missing or damaged`, { cause });
+    throw new BackupError(`${dir} is not a backup: ${basename(file)} is missing or damaged`, { cause });
   }
   const format = AnyManifest.safeParse(text).data?.format;
   if (format !== undefined && format > FORMAT)
     throw new BackupError(
-      `${dir} is a back-up of format ${format}, but this version reads format ${FORMAT}; use the version that made it, or a later one`,
+      `${dir} is a backup of format ${format}, but this version reads format ${FORMAT}; use the version that made it, or a later one`,
     );
   const parsed = Manifest.safeParse(text);
-  if (!parsed.success) throw new BackupError(`${dir} is no back-up: ${basename(file)} is missing or damaged`);
+  if (!parsed.success)
+    throw new BackupError(`${dir} is not a backup: ${basename(file)} is missing or damaged`);
   return parsed.data;
 }
 
@@ -242,12 +243,12 @@ export async function writeErasures(config: Config, target: string): Promise<Era
 function checkReplaceable(file: string, logId: string): void {
   const there = lstatSync(file, { throwIfNoEntry: false });
   if (!there) return;
-  if (!there.isFile()) throw new BackupError(`${file} is no file; name a new one, or an earlier list`);
+  if (!there.isFile()) throw new BackupError(`${file} is not a file; name a new file, or an earlier list`);
   try {
     readErasures(file, logId);
   } catch (cause) {
     throw new BackupError(
-      `${file} exists and is no list of erasures of this log; name a new file, or an earlier list`,
+      `${file} exists and is not a list of erasures of this log; name a new file, or an earlier list`,
       { cause },
     );
   }
@@ -299,6 +300,6 @@ export function readErasures(file: string, logId: string): ErasureList {
   } catch (cause) {
     if (cause instanceof BackupError) throw cause;
     if (cause instanceof Error && 'code' in cause) throw refuse(`cannot be read: ${cause.message}`, cause);
-    throw refuse('is no list of erasures that this version reads', cause);
+    throw refuse('is not a list of erasures that this version can read', cause);
   }
 }

@@ -34,7 +34,7 @@ const lockFileOf = (dir: string): string => join(dir, 'lock');
 /** Exists from before the first file of a new embedded system until after the last: a crash may leave only some. */
 export const firstStartOf = (dir: string): string => join(dir, 'first-start');
 
-/** The directory in which a back-up is prepared. While it exists, the data directory has no system that may run. */
+/** The directory in which a backup is prepared. While it exists, the data directory has no system that may run. */
 export const restoringOf = (dir: string): string => join(dir, 'restoring');
 
 /** Exists while `parley move` copies a system into the data directory: the part that is there must not run. */
@@ -99,7 +99,7 @@ const partsOf = (dir: string, masterKey: Buffer | undefined): string[] => [
 const namesOf = (dir: string, files: readonly string[]): string =>
   files.map((file) => relative(dir, file)).join(' and ');
 
-/** What to do about lost parts. A back-up never has the key; and with the key alone, the history goes on. */
+/** What to do about lost parts. A backup never has the key; and with the key alone, the history goes on. */
 function cureOf(dir: string, lost: readonly string[]): string {
   const keyFile = masterKeyFileOf(dir);
   const databases = lost.filter((file) => file !== keyFile);
@@ -108,7 +108,7 @@ function cureOf(dir: string, lost: readonly string[]): string {
     : [];
   const putDatabasesBack =
     databases.length > 0
-      ? [`put ${namesOf(dir, databases)} back from a back-up and run parley restore --here`]
+      ? [`put ${namesOf(dir, databases)} back from a backup and run parley restore --here`]
       : [];
   return [...putKeyBack, ...putDatabasesBack, 'then start again'].join('; ');
 }
@@ -120,7 +120,7 @@ function cureOf(dir: string, lost: readonly string[]): string {
 function checkDataDir({ DATA_DIR: dir, MONGO_URL, MASTER_KEY, PARTITIONS }: DataSettings): void {
   if (existsSync(join(dir, 'backup.json')))
     throw new DataDirMismatch(
-      `DATA_DIR (${resolve(dir)}) is a back-up; set DATA_DIR to an empty directory with its master.key, and run parley restore ${dir}`,
+      `DATA_DIR (${resolve(dir)}) is a backup; set DATA_DIR to an empty directory with its master.key, and run parley restore ${dir}`,
     );
   // Before the files: the marker is there until all of them are.
   const isFirstStart = existsSync(firstStartOf(dir));

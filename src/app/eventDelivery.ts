@@ -56,7 +56,7 @@ export function prepareEventDelivery(
   const senders = new SubscriptionSenders({
     each: { log, store, keys, egress, environment },
     owned: () => commands.owned,
-    onGone: (gone) => subscriptions.pauseGone(commands, gone),
+    onGone: (gone) => subscriptions.pauseGone({ commands, by: 'system' }, gone),
   });
   const subscriptions = new HostSubscriptions({ store, log, places, egress, senders });
   const feed = new EventFeed({ log, keys, places });

@@ -179,8 +179,8 @@ export class SelfCheck {
       logger.error(
         { part: lost },
         lost === 'lock'
-          ? 'the file lock of DATA_DIR was deleted or replaced under the running server: a second one may run there; stop all servers of this directory, then start one'
-          : 'a file of DATA_DIR was deleted or replaced under the running server: what it writes may be lost; stop it and put the files back',
+          ? 'the file lock of DATA_DIR was deleted or replaced under the running server: a second server may run there; stop all servers of this directory, then start one'
+          : 'a file of DATA_DIR was deleted or replaced under the running server: its data may be lost; stop the server and put the files back',
       );
     } catch (err) {
       logger.warn({ err }, 'the files of DATA_DIR cannot be checked; trying again');

@@ -66,7 +66,7 @@ async function openDirectory(config: Config): Promise<MoveSource> {
   const { DATA_DIR: dir } = config;
   const engine = engineOf(config);
   if (!existsSync(vaultFileOf(dir)))
-    throw new DataDirMismatch(`DATA_DIR (${resolve(dir)}) has a log but no vault: it holds no whole system`);
+    throw new DataDirMismatch(`DATA_DIR (${resolve(dir)}) has a log but no vault: the system is incomplete`);
   const lock = await openDataDir(config);
   try {
     const log = await openAuditedLog(engine);
@@ -90,7 +90,7 @@ async function openDirectory(config: Config): Promise<MoveSource> {
 
 async function openDatabase(config: Config, url: string): Promise<MoveSource> {
   if (!(await hasVault(url)))
-    throw new MoveError('the database of MONGO_URL has a log but no vault: it holds no whole system');
+    throw new MoveError('the database of MONGO_URL has a log but no vault: the system is incomplete');
   await checkNoServer(config);
   const { openMongoRows } = await import('../vault/mongoVaultRows.js');
   const node = randomUUID();
@@ -111,7 +111,7 @@ async function openDatabase(config: Config, url: string): Promise<MoveSource> {
       const { endLeasesOf } = await import('../cluster/mongoCluster.js');
       if (await endLeasesOf(url, node, leases.held, { log: log.id, to })) return leases.keep();
       throw new DataDirInUse(
-        'a server has begun to use the database of MONGO_URL meanwhile; stop all of them, and run this again',
+        'a server has begun to use the database of MONGO_URL; stop all servers, and run this command again',
       );
     },
     async close() {

@@ -162,7 +162,7 @@ async function checkUnchanged(log: MoveSource['log'], ends: Ends): Promise<void>
   for (const [partition, tail] of (await endsOf(log)).entries())
     if (tail?.hash !== ends[partition]?.hash)
       throw new MoveError(
-        `partition ${partition} has grown meanwhile: stop all servers, and run this again, which goes on`,
+        `partition ${partition} has grown during the move: stop all servers, and run this command again to continue`,
       );
 }
 
@@ -217,7 +217,7 @@ async function verifyLog(target: TargetLog, ends: Ends, onProgress: OnProgress |
       meter.add(head.size - before);
     }
     if (end && head.hash !== end.hash)
-      throw new MoveError(`partition ${partition} of the copy ends otherwise than the log does`);
+      throw new MoveError(`partition ${partition} of the copy ends differently from the log`);
   }
 }
 

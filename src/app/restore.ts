@@ -91,7 +91,7 @@ export async function beginHistory(config: Config, onStep: (step: RestoreStep) =
   }
 }
 
-/** A back-up in the directory `restoring` of the data directory, which has nothing else yet. */
+/** A backup in the directory `restoring` of the data directory, which has nothing else yet. */
 export interface StagedBackup extends BackupContents {
   /** With these settings a system runs on it. */
   readonly config: Config;
@@ -109,7 +109,7 @@ const MAY_BE_THERE = /^(master\.key|lock(-journal)?|lost\+found)$/;
 const RESTORED_FILE = /^((log|vault|read)\.db(-wal|-shm)?|new-history)$/;
 
 /**
- * Copies a back-up into an empty data directory, where `beginHistory` and an operator then work on it. Until `finish`, no
+ * Copies a backup into an empty data directory, where `beginHistory` and an operator then work on it. Until `finish`, no
  * server starts there. Throws `BackupError`, `DataDirMismatch`, `DataDirInUse`, `LogMismatch` and `MasterKeyError`, with
  * nothing written.
  */
@@ -150,7 +150,7 @@ export async function stageBackup(config: Config, source: string, list?: string)
     syncPath(staging);
   } catch (cause) {
     abandon();
-    throw new BackupError(`the back-up could not be copied: ${messageOf(cause)}`, { cause });
+    throw new BackupError(`the backup could not be copied: ${messageOf(cause)}`, { cause });
   }
   return {
     ...contents,
@@ -206,7 +206,7 @@ async function checkChains(engine: Engine): Promise<void> {
     for (let partition = 0; partition < log.partitions; partition++)
       await checkPartitionChain(log, partition);
   } catch (cause) {
-    throw new BackupError(`the log is damaged: ${messageOf(cause)}; put another back-up back`, { cause });
+    throw new BackupError(`the log is damaged: ${messageOf(cause)}; put another backup back`, { cause });
   } finally {
     await log.close();
   }

@@ -2,8 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { notFound } from '../base/errors.js';
 import { decodeLeaf } from '../domain/codec.js';
 import type { Moment } from '../domain/commands.js';
+import type { EventType } from '../domain/events.js';
 import type { Time } from '../domain/fields.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { User } from '../domain/userMessageChat.js';
 import { findLastCommit } from '../log/checkLog.js';
 import type { ContentOpener } from '../projections/models/userRows.js';
@@ -102,6 +103,19 @@ export class AuditReader {
     const [event] = await openEvents(this.#source.keys, [decodeLeaf(leaf, partition, offset)]);
     if (!event) throw new RangeError('one event was opened as none');
     return event;
+  }
+
+  /** The newest event of this type in a stream; undefined if there is none. */
+  async newest(stream: StreamName, type: EventType): Promise<OpenEvent | undefined> {
+    const search = { filter: { stream, type }, order: 'desc' } as const;
+    let { rest } = await this.begin(search.filter);
+    while (rest.length > 0) {
+      const page = await eventPage(this.#source, search, rest, 1);
+      const [event] = page.events;
+      if (event) return event;
+      rest = page.rest;
+    }
+    return undefined;
   }
 
   /** All events of the query, a page at a time. */

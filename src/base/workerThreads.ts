@@ -151,11 +151,12 @@ export class WorkerPool<A extends Api & { close: () => unknown }> {
   #lastIndex = 0;
 
   /**
-   * Starts one thread per core, at most `MAX_THREADS`; `script` serves `A`. `maxYoungGenerationSizeMb` should
-   * hold the data of one step of work. A smaller value costs a fifth of the time for copying.
+   * Starts one thread per core, at most `MAX_THREADS` and at most `tasks`, the number of tasks that are worth a
+   * thread; `script` serves `A`. `maxYoungGenerationSizeMb` should hold the data of one step of work. A smaller value
+   * costs a fifth of the time for copying.
    */
-  constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number) {
-    const count = Math.min(availableParallelism(), MAX_THREADS);
+  constructor(script: URL, workerData: unknown, maxYoungGenerationSizeMb: number, tasks = Infinity) {
+    const count = Math.max(1, Math.min(availableParallelism(), MAX_THREADS, tasks));
     this.#threads = Array.from({ length: count }, () => {
       const resourceLimits = { maxYoungGenerationSizeMb, maxOldGenerationSizeMb: MAX_OLD_GENERATION_MB };
       const worker = new Worker(script, { workerData, resourceLimits });

@@ -180,7 +180,7 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
     .action(async (dir: string) => {
       const { engine, heads, keys } = await findSignedLog(readConfig(env));
       if (heads.length === 0)
-        throw new Error('nothing is signed yet: run the server for 10 s, which signs the log');
+        throw new Error('no head is signed yet: run the server for 10 s, so that it signs the log');
       const keep = await removeUnlessDone(dir);
       const bar = startProgressBar();
       const { onProgress } = bar;
@@ -211,6 +211,8 @@ async function removeUnlessDone(dir: string): Promise<() => void> {
 const FILTER_VALUES: Record<FilterName, string> = {
   stream: 'name',
   type: 'type',
+  topic: 'topic',
+  except: 'types',
   actor: 'userId',
   since: 'time',
   until: 'time',

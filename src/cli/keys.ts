@@ -9,7 +9,9 @@ import { withOperator } from './operate.js';
 function parseScopes(text: string): KeyScope[] {
   const scopes = KEY_SCOPES.filter((scope) => text.split(',').includes(scope));
   if (scopes.length === 0 || text.split(',').some((name) => !scopes.some((scope) => scope === name)))
-    throw new InvalidArgumentError(`It must be some of ${KEY_SCOPES.join(', ')}, separated by commas.`);
+    throw new InvalidArgumentError(
+      `It must be one or more of ${KEY_SCOPES.join(', ')}, separated by commas.`,
+    );
   return scopes;
 }
 
@@ -21,8 +23,8 @@ export function addKey(program: Command, env: NodeJS.ProcessEnv): void {
   key
     .command('add')
     .description('make a key and print it once; the server stores only its hash')
-    .argument('<name>', 'what the key is for, in the list of keys', parseAs(KeyName))
-    .requiredOption('--scopes <scopes>', `what it permits: ${KEY_SCOPES.join(', ')}`, parseScopes)
+    .argument('<name>', 'the purpose of the key, shown in the list of keys', parseAs(KeyName))
+    .requiredOption('--scopes <scopes>', `the permissions of the key: ${KEY_SCOPES.join(', ')}`, parseScopes)
     .action(async (name: string, { scopes }: { scopes: KeyScope[] }) => {
       const { key: secret } = await withOperator(readConfig(env), (operator) =>
         operator.addServerKey({ name, scopes }),
@@ -55,7 +57,7 @@ export function addSigningKey(audit: Command, env: NodeJS.ProcessEnv): void {
     .description('manage the key that signs the heads of the log')
     .command('rotate')
     .description(
-      'sign with a new key from now on, and print all verifier keys: earlier ones still verify earlier heads',
+      'sign with a new key from now on, and print all verifier keys; the earlier keys still verify earlier heads',
     )
     .action(async () => {
       const { keys } = await withOperator(readConfig(env), (operator) => operator.rotateKey({}));

@@ -17,13 +17,13 @@ interface DecisionOptions {
 
 /** Reports of users, decided by the operator in place of a moderator. */
 export function addReport(program: Command, env: NodeJS.ProcessEnv): void {
-  const report = program.command('report').description('see and decide what users have reported');
+  const report = program.command('report').description('list, show and decide the reports of users');
   report
     .command('list')
     .description(
       'print the open reports, oldest first, as JSON lines; with --closed the decided ones, newest first',
     )
-    .option('--closed', 'those that are decided')
+    .option('--closed', 'print the decided reports')
     .action(async ({ closed = false }: { closed?: boolean }) => {
       const state = closed ? 'closed' : 'open';
       await withOperator(readConfig(env), async (operator) => {
@@ -50,7 +50,7 @@ export function addReport(program: Command, env: NodeJS.ProcessEnv): void {
       'close a report, and destroy the texts that it kept; repeat the same decision after a failure, to finish it',
     )
     .argument('<reportId>', 'the report', parseId)
-    .requiredOption('--note <text>', 'why, for the log', parseNote)
+    .requiredOption('--note <text>', 'the reason, for the log', parseNote)
     .option('--delete <messageId>', 'delete this message of the report; may be repeated', addId)
     .option('--suspend', 'suspend the reported user, else the one sender of all reported messages')
     .action(async (reportId: string, { note, ...decision }: { note: string } & DecisionOptions) => {
@@ -114,7 +114,7 @@ function addList(user: Command, env: NodeJS.ProcessEnv): void {
 function addSuspend(user: Command, env: NodeJS.ProcessEnv): void {
   user
     .command('suspend')
-    .description('end all sessions of a user, and let nobody sign in as them; what they have sent stays')
+    .description('end all sessions of a user, and refuse their sign-ins; their messages stay')
     .argument(...NAME)
     .requiredOption(...REASON)
     .action(async (username: string, { reason }: { reason: string }) => {
@@ -155,7 +155,7 @@ function addResetPassword(user: Command, env: NodeJS.ProcessEnv): void {
 function addErase(user: Command, env: NodeJS.ProcessEnv): void {
   user
     .command('erase')
-    .description('erase a user for ever, as they can themselves: nobody can undo it')
+    .description('erase a user permanently, as users can do themselves; nobody can undo this')
     .argument(...NAME)
     .action(async (username: string) => {
       await withOperator(readConfig(env), (operator) => operator.eraseUser({ username }));

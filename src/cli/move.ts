@@ -25,7 +25,7 @@ export function addMove(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('move')
     .description(
-      'move a stopped system from DATA_DIR to MongoDB, or from MONGO_URL to a directory: copies log and vault as they are, verifies them, and marks the source, which does not start again; repeated, it goes on where it was cut off',
+      'move a stopped system from DATA_DIR to MongoDB, or from MONGO_URL to a directory: copies log and vault as they are, verifies them, and marks the source, which then does not start again; if the move was interrupted, run it again to continue',
     )
     .requiredOption('--to <place>', 'the URL of an empty database, or an empty directory', parseTarget)
     .action(async ({ to }: { to: Engine }, command: Command) => {

@@ -68,7 +68,7 @@ export function addRole(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('role')
     .description(
-      'give a user a role, or take it away: an auditor may read everything that happened, a moderator decides reports and suspensions, an admin also manages users; each read and decision is recorded',
+      'give a user a role, or take it away: an auditor may read the whole log, a moderator decides reports and suspensions, an admin also manages users; each read and decision is recorded',
     )
     .addArgument(new Argument('<role>', 'the role').choices(ROLES))
     .argument('<username>', 'the name of a user who has signed up')
@@ -89,7 +89,7 @@ export function addMessage(program: Command, env: NodeJS.ProcessEnv): void {
     .description('moderate messages')
     .command('delete')
     .description(
-      'delete a message: its members see that it is gone, and the key of its text is destroyed for ever; the log still proves that it was there',
+      'delete a message: its members see that it is gone, and the key of its text is destroyed permanently; the log still proves that the message was there',
     )
     .argument('<roomId>', 'the room', parseId)
     .argument('<messageId>', 'the message', parseId)
@@ -107,7 +107,7 @@ export function addRebuild(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('rebuild')
     .description(
-      'build a projection anew from the log; the system runs meanwhile, and reads the old one until the new one is ready',
+      'rebuild a projection from the log; the system keeps running, and reads the old table until the new one is ready',
     )
     .addArgument(new Argument('<projection>', 'the name of the projection').choices(projectionNames))
     .action(async (projection: string) => {
@@ -120,7 +120,7 @@ export function addBackup(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('backup')
     .description(
-      'copy the embedded system in DATA_DIR, which may run meanwhile, into an empty or new directory, or write the list of what was erased and deleted; never copies the master key',
+      'copy the embedded system in DATA_DIR, which may run meanwhile, into an empty or new directory, or write the list of erasures and deletions; the master key is never copied',
     )
     .argument('[dir]', 'the directory for the copy')
     .option('--erasures <file>', 'write the list, without texts and names, in place of an earlier one')
@@ -135,7 +135,7 @@ export function addBackup(program: Command, env: NodeJS.ProcessEnv): void {
           'the master key is not in it: keep master.key or MASTER_KEY apart, as without it nothing can be read',
         );
         printLine(
-          'next: run parley backup --erasures <file> often; parley restore <dir> --erasures <file> then erases again what was erased after this back-up',
+          'next: run parley backup --erasures <file> often; parley restore <dir> --erasures <file> then erases again what was erased after this backup',
         );
       }
       if (file !== undefined) {
@@ -156,7 +156,7 @@ export function addRestore(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('restore')
     .description(
-      'put a back-up into an empty DATA_DIR, and begin a new history: what clients remember of the lost one is refused from then on, and they begin anew',
+      'put a backup into an empty DATA_DIR, and begin a new history: cursors of the lost history are refused from then on, and clients begin anew',
     )
     .argument('[dir]', 'a directory that parley backup has made')
     .option('--here', 'for data that was put back into DATA_DIR or MONGO_URL already, while no server runs')
@@ -164,7 +164,7 @@ export function addRestore(program: Command, env: NodeJS.ProcessEnv): void {
     .action(async (dir: string | undefined, options: RestoreOptions, command: Command) => {
       const { here = false, erasures: list } = options;
       if ((dir !== undefined) === here)
-        command.error('error: name the directory of a back-up, or --here for data that lies there already');
+        command.error('error: name the directory of a backup, or --here for data that lies there already');
       const config = readConfig(env);
       await (dir === undefined ? restoreHere(config, list) : restoreBackup(config, dir, list));
       printLine('the log records the new history as HistoryBegun; start the servers');
@@ -210,7 +210,7 @@ async function restoreBackup(config: Config, dir: string, list: string | undefin
   }
   if (erasures === undefined)
     printLine(
-      'no list of erasures was given: what was erased or deleted after the back-up was made can be read again',
+      'no list of erasures was given: what was erased or deleted after the backup was made can be read again',
     );
   printLine(`${events} events until ${until} are put back into ${resolve(config.DATA_DIR)}`);
 }

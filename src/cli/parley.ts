@@ -68,7 +68,7 @@ function addServe(program: Command, env: NodeJS.ProcessEnv): void {
   program
     .command('serve')
     .description(
-      'run the server, as `npm start` does; SIGTERM or Ctrl-C finishes the work under way and stops it',
+      'run the server, as `npm start` does; SIGTERM or Ctrl-C finishes the requests in progress and stops the server',
     )
     .action(async () => (await import('../app/serve.js')).serve(env));
 }

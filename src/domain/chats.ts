@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest, notFound, unauthenticated } from '../base/errors.js';
 import { command, completedCommand, type Decision, request } from './defineCommand.js';
-import { event, push, type StoredPush } from './defineEvent.js';
+import { event, push, type StoredPush, type Topic } from './defineEvent.js';
 import { Empty, Id, Limit, Revision, Time } from './fields.js';
 import { pairOf, type RoomId, roomIdOf, type UserId } from './ids.js';
 import { JOINED_ROOMS } from './limits.js';
@@ -13,12 +13,14 @@ import { Chat, OnlineInfo } from './userMessageChat.js';
  * each member sets for themselves: muted, pinned, archived.
  */
 
+export const topic: Topic = 'people';
+
 const Members = z.tuple([z.string(), z.string()]).readonly();
 
 export const initChatPush = push('init chat', {
   isStored: true,
   data: z.strictObject({ room: Chat }),
-  note: 'A chat became active for me: the chat as `get chat` answers it.',
+  note: 'A chat became active for me. `room` is the answer of `get chat`.',
 });
 
 /** Tells a user's devices of a chat that has become active for the user. */
@@ -80,7 +82,7 @@ export const initChat = completedCommand('init chat', roomStream, {
 export const joinRoom = request('join room', {
   data: z.strictObject({ roomIds: z.array(Id).min(1).max(JOINED_ROOMS) }),
   answer: z.strictObject({ roomIds: z.array(z.string()) }),
-  note: 'Receives the pushes of these rooms again, on this connection. One that is not mine: `not_found`, none joined.',
+  note: 'Receives the pushes of these rooms again, on this connection. If one room is not mine, the answer is `not_found` and none is joined.',
 });
 
 export const leaveRoom = request('leave room', {
@@ -111,20 +113,20 @@ export const getActiveChats = request('get active chats', {
     presence: z.record(z.string(), OnlineInfo),
     next: z.string().exactOptional(),
   }),
-  note: 'Newest activity first. `next` goes into `next` for the page behind it; absent at the end. An answer looks at `limit` + 400 chats at most: with a filter it may hold fewer than `limit`, even none, and have a `next`.',
+  note: 'Newest activity first. Send the `next` of the answer to get the next page; the last page has none. An answer examines at most `limit` + 400 chats: with a filter it may hold fewer than `limit`, even none, and still have a `next`.',
 });
 
 /** Typing never touches the log. */
 export const typingPush = push('notify typing', {
   isStored: false,
   data: z.strictObject({ roomId: z.string(), userId: z.string(), isTyping: z.boolean() }),
-  note: 'A member types, or has stopped.',
+  note: 'A member is typing, or has stopped.',
 });
 
 export const notifyTyping = request('notify typing', {
   data: z.strictObject({ roomId: Id, isTyping: z.boolean() }),
   answer: Empty,
-  note: 'Told to the other members while they are connected, and while at most 8 type. After 6 s without another it ends.',
+  note: 'Sent to the connected other members, while at most 8 members type. It ends after 6 s without another `notify typing`.',
 });
 
 /** What a member sets of a chat for themselves: what a command changes. A `mutedUntil` of null ends the muting. */
@@ -144,7 +146,7 @@ type Settings = z.infer<typeof Settings>;
 export const changeChatPush = push('change chat', {
   isStored: true,
   data: z.strictObject({ chat: Chat }),
-  note: 'I have muted, pinned or archived a chat, or ended that, on another device.',
+  note: 'I have muted, pinned or archived a chat on another device, or have undone this.',
 });
 
 /** `seq`: the newest message that the user could see; a later one takes the chat out of the archive. */
@@ -210,5 +212,5 @@ function changesOf(before: Settings, { mutedUntil, pinned, archived }: GivenChan
 export const changeChatRequest = request('change chat', {
   data: z.strictObject({ roomId: Id, ...Changes }),
   answer: z.strictObject({ chat: Chat, revision: Revision }),
-  note: 'For me alone. A new message takes a chat that is not muted out of the archive.',
+  note: 'Only for me. A new message takes a chat out of the archive, unless it is muted.',
 });

@@ -171,14 +171,31 @@ const rules: readonly ConversionRule[] = eventTypes.flatMap((to) => {
 export const upcastEvent: Upcaster = upcaster(rules);
 export const downcastEvent: Downcaster = downcaster(rules);
 
+/** The older types that are read as this one. */
+function olderTypes(to: string): string[] {
+  return rules.filter((rule) => rule.to === to).flatMap(({ from }) => [from, ...olderTypes(from)]);
+}
+
 /** A test of a leaf's text, without parsing: whether it is an event of this type, or of an older one read as it. */
 export function eventTest(type: EventType): (leaf: string) => boolean {
-  const older = (to: string): string[] =>
-    rules.filter((rule) => rule.to === to).flatMap(({ from }) => [from, ...older(from)]);
   const test = leafTest({ type });
-  const olderTests = older(type).map((stored) => leafTest({ type: stored }));
+  const olderTests = olderTypes(type).map((stored) => leafTest({ type: stored }));
   if (olderTests.length === 0) return test;
   return (leaf) => test(leaf) || olderTests.some((olderTest) => olderTest(leaf));
+}
+
+/** By stored type, the present type that it is read as. */
+const presentTypes = new Map<string, EventType>(
+  eventTypes.flatMap((type) => [type, ...olderTypes(type)].map((stored) => [stored, type] as const)),
+);
+
+/** The stream's name and the version stand before the type. */
+const STORED_TYPE = /^\["[^"\\]+",\d+,"([^"\\]+)",/;
+
+/** The type of a leaf's event, without parsing the rest; undefined of a type that this program does not know. */
+export function typeOfLeaf(leaf: string): EventType | undefined {
+  const [, stored = ''] = STORED_TYPE.exec(leaf) ?? [];
+  return presentTypes.get(stored);
 }
 
 /** All types that this program can read, old ones too. */

@@ -178,8 +178,8 @@ export type Held = z.infer<typeof Held>;
 export function hostRefusal({ held }: { readonly held?: Held }): ParleyError | undefined {
   if (held === undefined) return undefined;
   return held.why === 'refused'
-    ? forbidden('the host of this server does not let this message pass', 'host', held.detail)
-    : overloaded('the host of this server cannot be asked about this message');
+    ? forbidden('the host application does not permit this message', 'host', held.detail)
+    : overloaded('the host application cannot be asked about this message');
 }
 
 /** The fields of a client's command: its data, its user as the actor, and what the host has said to it. */

@@ -6,6 +6,10 @@ import type { Chat, User } from './userMessageChat.js';
 
 /** The builders of declared events and of what they push. */
 
+/** What events are about, for whoever looks for them in the log. Each feature has one. */
+export const TOPICS = ['messages', 'people', 'groups', 'administration', 'audit'] as const;
+export type Topic = (typeof TOPICS)[number];
+
 /** A kind of stream, and the state that deciders keep of each stream of this kind. */
 export interface StreamDeclaration<S> {
   readonly kind: StreamKind;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type Topic } from './defineEvent.js';
 import { membersOf } from './groups/groupState.js';
 import { leave } from './groups/groups.js';
 import { hiddenIn, UserWentOffline } from './onlineStatus.js';
@@ -9,10 +9,12 @@ import { changed, isGroup, type RoomState, roomStream, unchanged, userStream } f
 
 /** The end of a user, and of a member in each of their rooms. Keys are destroyed after `UserErased`. */
 
+export const topic: Topic = 'people';
+
 export const eraseUserPush = push('erase user', {
   isStored: true,
   data: z.strictObject({ roomId: z.string(), userId: z.string() }),
-  note: 'A member has been erased: their name and messages are gone.',
+  note: 'A member was erased: their name and the texts of their messages are gone.',
 });
 
 /** The actor is the user. */

@@ -1,4 +1,6 @@
+import * as auditReads from './auditReads.js';
 import * as chats from './chats.js';
+import type { Topic } from './defineEvent.js';
 import * as erasure from './erasure.js';
 import * as groupEvents from './groups/groupEvents.js';
 import * as groups from './groups/groups.js';
@@ -26,8 +28,8 @@ import * as users from './users.js';
 const features = [
   ...([users, safety, chats, groups, groupMembers, hostGroups, groupEvents] as const),
   ...([messages, removals, edits, reactions, pins, readMarks] as const),
-  ...([onlineStatus, erasure, reports, roles, history, hostKeys, subscriptions] as const),
-] as const;
+  ...([onlineStatus, erasure, reports, roles, auditReads, history, hostKeys, subscriptions] as const),
+] as const satisfies readonly { readonly topic: Topic }[];
 
 type ExportsOf<Feature> = Feature extends unknown ? Feature[keyof Feature] : never;
 type Exports = ExportsOf<(typeof features)[number]>;
@@ -52,6 +54,14 @@ const declaredAs = <D extends { readonly declares: string }>(kind: D['declares']
   declared.filter(({ declares }) => declares === kind) as unknown as readonly D[];
 
 export const declaredEvents = declaredAs<EventDeclared>('event');
+/** What each type of event is about: the topic of the feature that declares it. */
+export const eventTopics: ReadonlyMap<string, Topic> = new Map(
+  features.flatMap(({ topic, ...feature }) =>
+    Object.values(feature)
+      .filter(isDeclaration)
+      .flatMap((one) => (one.declares === 'event' && 'type' in one ? [[String(one.type), topic]] : [])),
+  ),
+);
 export const declaredCommands = declaredAs<CommandDeclared>('command');
 export const declaredPushes = declaredAs<PushDeclared>('push');
 export const declaredRequests: readonly RequestDeclared[] = declared.flatMap((declaration) => {

@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import { command } from './defineCommand.js';
-import { event, type StreamDeclaration } from './defineEvent.js';
+import { event, type StreamDeclaration, type Topic } from './defineEvent.js';
 import type { KeyId } from './ids.js';
 import { changed, unchanged } from './streams.js';
 
 /**
- * The histories of the log. Data that was put back from a back-up lacks its newest events, and their places are used
+ * The histories of the log. Data that was put back from a backup lacks its newest events, and their places are used
  * again. So a restore begins a new history, which cursors name, and a new generation of text keys.
  */
+
+export const topic: Topic = 'administration';
 
 /** The state of the system's policy that decisions use. */
 export interface PolicyState {
@@ -36,7 +38,7 @@ export const HistoryBegun = event('HistoryBegun', policyStream, {
   }),
   evolve: (state, { data }) => ({ ...state, history: data.history }),
   line: ({ data }) =>
-    `the log was put back from a back-up: history ${data.history} began, with generation ${data.generation} of text keys`,
+    `the log was put back from a backup: history ${data.history} began, with generation ${data.generation} of text keys`,
 });
 
 /**

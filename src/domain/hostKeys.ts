@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { forbidden, notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event } from './defineEvent.js';
+import { event, type Topic } from './defineEvent.js';
 import { policyStream } from './history.js';
 import { MOST_SERVER_KEYS } from './limits.js';
 import { changed, unchanged } from './streams.js';
 
 /** Server keys: with one, the host application's server acts for its users. The vault holds the hash of each. */
+
+export const topic: Topic = 'administration';
 
 /** What a key permits. */
 export const KEY_SCOPES = ['users', 'rooms', 'messages', 'events'] as const;

@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { type ContactsPush, event, push } from './defineEvent.js';
+import { type ContactsPush, event, push, type Topic } from './defineEvent.js';
 import { Empty, Id, Time } from './fields.js';
 import type { UserId } from './ids.js';
 import { changed, existingUser, type UserState, unchanged, userStream } from './streams.js';
 
 /** Who is online. Presence events go to the contacts of their subject and are not replayed. */
+
+export const topic: Topic = 'people';
 
 const RecipientInfo = z.strictObject({
   recipientId: z.string(),
@@ -16,7 +18,7 @@ const RecipientInfo = z.strictObject({
 export const onlineInfoPush = push('get online info', {
   isStored: false,
   data: RecipientInfo,
-  note: 'A contact has come or gone.',
+  note: 'A contact has gone online or offline.',
 });
 
 /** The pushes that tell the user's contacts of their presence. */
@@ -83,7 +85,7 @@ export const goOffline = command('go offline', userStream, {
 export const getOnlineInfo = request('get online info', {
   data: z.strictObject({ recipientId: Id }),
   answer: RecipientInfo,
-  note: 'Of a contact or of me, else `not_found`. `lastSeen` is null while online.',
+  note: 'For a contact or for me; others are `not_found`. `lastSeen` is null while online.',
 });
 
 export const notifyOnline = request('notify online', {
@@ -101,5 +103,5 @@ export const activeApp = request('active app', {
 export const backgroundApp = request('background app', {
   data: Empty,
   answer: Empty,
-  note: 'This device is not active any more.',
+  note: 'This device is no longer active.',
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest } from '../base/errors.js';
 import { command, type Decision, request } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type Topic } from './defineEvent.js';
 import { Id, Revision, Seq } from './fields.js';
 import { countInWindows, type Group, membersOf, windowsOf } from './groups/groupState.js';
 import type { UserId } from './ids.js';
@@ -9,6 +9,8 @@ import { SHOWN_MEMBERS } from './limits.js';
 import { type Room, type RoomState, roomOfMember, roomStream } from './streams.js';
 
 /** Read marks: up to which `seq` a member has read. A mark never goes back. */
+
+export const topic: Topic = 'messages';
 
 export const readMessagesPush = push('read messages', {
   isStored: true,
@@ -62,7 +64,7 @@ export const readMessagesRequest = request('read messages', {
     unread: z.int().min(0),
     revision: Revision,
   }),
-  note: 'Moves my read mark up to `upTo`, or the newest; it never goes back.',
+  note: 'Moves my read mark up to `upTo`, or to the newest message. A mark never moves back.',
 });
 
 /** `hidden`: the gateway found that the reader has `receipts` off, a preference that lies in another stream. */

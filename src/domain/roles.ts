@@ -1,39 +1,19 @@
 import { z } from 'zod';
 import { forbidden, type ParleyError } from '../base/errors.js';
 import { type CommandOrigin, command } from './defineCommand.js';
-import { event, type SealedField } from './defineEvent.js';
+import { event, type SealedField, type Topic } from './defineEvent.js';
 import type { Time } from './fields.js';
 import type { Actor, UserId } from './ids.js';
 import { changed, existingUser, ROLES, type Role, type UserState, unchanged, userStream } from './streams.js';
 import { changeUserPush } from './users.js';
 
-/** Roles, the record of each read that a role permits, and what those who hold them decide about users. */
+/** Roles, and what those who hold them decide about users. */
+
+export const topic: Topic = 'administration';
 
 /** Returns true if a user with these roles may do what `role` permits. An admin may all that a moderator may. */
 export const hasRole = (roles: readonly Role[], role: Role): boolean =>
   roles.includes(role) || (role === 'moderator' && roles.includes('admin'));
-
-/** The resources of which each read is recorded, with the role that permits it. */
-const READ_ROLES = {
-  events: 'auditor',
-  room: 'auditor',
-  user: 'auditor',
-  report: 'moderator',
-  reports: 'moderator',
-  users: 'admin',
-  sessions: 'admin',
-  subscriptions: 'admin',
-} as const satisfies Record<string, Role>;
-
-const AuditResource = z.enum([
-  ...['events', 'room', 'user'],
-  ...['report', 'reports'],
-  ...['users', 'sessions', 'subscriptions'],
-] as const);
-export type AuditResource = z.infer<typeof AuditResource>;
-
-/** The resource of which each read through a server key is recorded. */
-const HOST_RESOURCE = 'messages';
 
 const RoleData = z.strictObject({ userId: z.string(), role: z.enum(ROLES) });
 
@@ -52,21 +32,6 @@ export const RoleTaken = event('RoleTaken', userStream, {
   line: ({ data }, { who }) => `the role ${data.role} was taken from ${who(data.userId)}`,
 });
 
-/**
- * A read, with its query. It is in the stream of the reader, who is the actor. If the host application has read through
- * a server key, the reader is that key, and the actor `system`.
- */
-export const AuditRead = event('AuditRead', userStream, {
-  data: z.strictObject({
-    userId: z.string(),
-    resource: z.enum([...AuditResource.options, HOST_RESOURCE]),
-    query: z.record(z.string(), z.string()).readonly(),
-  }),
-  isDeliveredIfNamed: true,
-  line: ({ data }, { who, quoted }) =>
-    `${who(data.userId)} asked to see ${data.resource}: ${quoted(data.query)}`,
-});
-
 export const giveRole = command('give role', userStream, {
   fields: { userId: z.string(), role: z.enum(ROLES) },
   actor: 'system',
@@ -83,27 +48,6 @@ export const takeRole = command('take role', userStream, {
   decide: existingUser(({ userId, role }, { roles = [] }) =>
     roles.includes(role) ? changed(RoleTaken.of(userId, { userId, role })) : unchanged,
   ),
-});
-
-/** `userId` is the reader. Refused as `forbidden` when none of the user's roles permits the read. */
-export const recordAuditRead = command('record audit read', userStream, {
-  fields: { userId: z.string(), resource: AuditResource, query: z.record(z.string(), z.string()).readonly() },
-  actor: 'userId',
-  streamId: ({ userId }) => userId,
-  decide: existingUser(({ userId, resource, query }, { roles = [] }) => {
-    const role = READ_ROLES[resource];
-    return hasRole(roles, role)
-      ? changed(AuditRead.of(userId, { userId, resource, query }))
-      : { refused: forbidden(`only a user with the role ${role} may see this`) };
-  }),
-});
-
-/** A read through a server key, whose id is `userId`. */
-export const recordHostRead = command('record host read', userStream, {
-  fields: { userId: z.string(), query: z.record(z.string(), z.string()).readonly() },
-  actor: 'system',
-  streamId: ({ userId }) => userId,
-  decide: ({ userId, query }) => changed(AuditRead.of(userId, { userId, resource: HOST_RESOURCE, query })),
 });
 
 /**
@@ -171,7 +115,7 @@ export function refuseForRoles(
   { roles = [] }: Pick<UserState, 'roles'>,
 ): { refused: ParleyError } | undefined {
   if (roles.length === 0 || (by === 'system' && via === undefined)) return undefined;
-  return { refused: forbidden('this user holds a role: only the command line can do this') };
+  return { refused: forbidden('this user has a role: only the command line can do this') };
 }
 
 interface SuspensionFields extends CommandOrigin {

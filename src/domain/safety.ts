@@ -8,7 +8,7 @@ import {
   type Facts,
   request,
 } from './defineCommand.js';
-import { event, push } from './defineEvent.js';
+import { event, push, type Topic } from './defineEvent.js';
 import { Empty, Id, Limit, Revision } from './fields.js';
 import { roomIdOf, type UserId } from './ids.js';
 import { MOST_BLOCKS } from './limits.js';
@@ -34,6 +34,8 @@ import { DEFAULT_PREFERENCES, Preferences, User } from './userMessageChat.js';
  * Friends, consent and blocks, in the pair's own stream: so they are exact in the order of its messages. Whom a user has as a
  * contact does not depend on the server's rule; `ContactRule` says what follows from it.
  */
+
+export const topic: Topic = 'people';
 
 /** Whether `other` is a contact of `user`. Both are members of the pair. */
 export const isContact = (
@@ -109,7 +111,7 @@ export const acceptChat = clientCommand('accept chat', roomStream, {
 export const blockUserPush = push('block user', {
   isStored: true,
   data: z.strictObject({ userId: z.string(), block: z.boolean() }),
-  note: 'I have blocked somebody on another device, or no longer block them.',
+  note: 'I have blocked or unblocked a user on another device.',
 });
 
 /** Ends friendship and contact both ways. `by` no longer takes anything from the target. */
@@ -143,7 +145,7 @@ export const MemberUnblocked = event('MemberUnblocked', roomStream, {
 export const blockUser = completedCommand('block user', roomStream, {
   data: { userId: Id, block: z.boolean() },
   answer: z.strictObject({ revision: Revision }),
-  note: 'Ends friendship and contact both ways. Who is blocked may not write to me, nor I to them.',
+  note: 'Ends friendship and contact in both directions. A blocked user cannot write to me, and I cannot write to them.',
   streamId: ({ actor, userId }) => roomIdOf(actor, userId),
   wants: ({ actor, userId, block }) => ({
     users: [userId, actor],
@@ -167,12 +169,12 @@ export const blockUser = completedCommand('block user', roomStream, {
 });
 
 export const tooManyBlocks = (): ParleyError =>
-  forbidden(`you have blocked ${MOST_BLOCKS} users, the most that one may`, 'too_many');
+  forbidden(`you have blocked ${MOST_BLOCKS} users, the maximum`, 'too_many');
 
 export const getBlocked = request('get blocked', {
   data: z.strictObject({ limit: Limit, next: z.string().min(1).max(256).exactOptional() }),
   answer: z.strictObject({ users: z.array(User), next: z.string().exactOptional() }),
-  note: 'The users whom I have blocked, in an order that does not change. `next` as for `get friends`.',
+  note: 'The users that I have blocked, in a fixed order. `next` works as in `get friends`.',
 });
 
 export const changePreferencesPush = push('change preferences', {
@@ -217,7 +219,7 @@ export const changePreferences = completedCommand('change preferences', userStre
     receipts: receipts.exactOptional(),
   },
   answer: z.strictObject({ preferences: Preferences, revision: Revision }),
-  note: 'Changes those that are named.',
+  note: 'Changes the given preferences, and no others.',
   streamId: ({ actor }) => actor,
   decide: (command, state, facts): Decision<{ readonly preferences: Preferences }> =>
     existingUser<{ readonly userId: string }, { readonly preferences: Preferences }>(({ userId }) => {
@@ -238,7 +240,7 @@ const names = Object.keys(DEFAULT_PREFERENCES) as (keyof Preferences)[];
 export const getPreferences = request('get preferences', {
   data: Empty,
   answer: z.strictObject({ preferences: Preferences }),
-  note: 'All of them, those that I have never changed too.',
+  note: 'All my preferences, with the defaults of those that I have never changed.',
 });
 
 /** Friendships: without consent, in the pair's stream. To add is each one's own doing. */
@@ -276,7 +278,7 @@ export const FriendAdded = event('FriendAdded', roomStream, {
 export const removeFriendPush = push('remove friend', {
   isStored: true,
   data: z.strictObject({ userId: z.string() }),
-  note: 'The two are neither friends nor contacts any more.',
+  note: 'The two users are no longer friends or contacts.',
 });
 
 /** Ends friendship and contact both ways. */
@@ -298,14 +300,14 @@ export const getFriends = request('get friends', {
     revision: Revision.exactOptional(),
   }),
   answer: z.strictObject({ friends: z.array(User), next: z.string().exactOptional() }),
-  note: 'In an order that does not change. `next` goes into `next` for the page behind it; absent at the end.',
+  note: 'In a fixed order. Send the `next` of the answer to get the next page; the last page has none.',
 });
 
 /** `isNew`: this command made them friends. */
 export const addFriend = completedCommand('add friend', roomStream, {
   data: { friendId: Id },
   answer: z.strictObject({ friend: User, revision: Revision }),
-  note: 'Makes the two friends of each other; needs no consent.',
+  note: 'Makes the two users friends of each other; needs no consent.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
   decide({ actor, friendId }, state, { exists }) {
@@ -326,14 +328,14 @@ export const addFriend = completedCommand('add friend', roomStream, {
 export const removeFriend = clientCommand('remove friend', roomStream, {
   data: { friendId: Id },
   answer: z.strictObject({ revision: Revision }),
-  note: 'Ends friendship and contact both ways, until one writes, adds or accepts again.',
+  note: 'Ends friendship and contact in both directions, until one of the two writes, adds or accepts again.',
   streamId: ({ actor, friendId }) => roomIdOf(actor, friendId),
   wants: ({ actor, friendId }) => ({ users: [friendId, actor] }),
   decide({ actor, friendId }, state, { exists }) {
     const { added, contacts } = pairIn(state);
     // The command may have been sent before the actor was erased.
     if (!exists(actor)) return { refused: unauthenticated('this user has been erased') };
-    if (actor === friendId) return { refused: badRequest('you are no friend of yourself') };
+    if (actor === friendId) return { refused: badRequest('you cannot remove yourself from your friends') };
     if (!exists(friendId)) return { refused: notFound(`there is no user ${friendId}`) };
     if (added.length === 0 && contacts.length === 0) return unchanged;
     return changed(FriendRemoved.of(roomIdOf(actor, friendId), { by: actor, target: friendId }));

@@ -1,15 +1,17 @@
 import { z } from 'zod';
 import { forbidden } from '../base/errors.js';
 import { command } from './defineCommand.js';
-import { event } from './defineEvent.js';
+import { event, type Topic } from './defineEvent.js';
 import { policyStream } from './history.js';
 import { MOST_SUBSCRIPTIONS } from './limits.js';
 import { changed, unchanged } from './streams.js';
 
 /**
- * What the host's server decides about its subscriptions. The log records each decision. The vault holds the
+ * What the host's server, and admins, decide about its subscriptions. The log records each decision. The vault holds the
  * subscriptions themselves, with their secrets, their whole URLs, and how far each is.
  */
+
+export const topic: Topic = 'administration';
 
 const fields = {
   policyId: z.string(),
@@ -51,20 +53,17 @@ export const SubscriptionSought = event('SubscriptionSought', policyStream, {
     `subscription ${subscriptionId} was moved to ${quoted(to)}`,
 });
 
-/** Records a subscription as it is from now on. Refused with `too_many` if it is one more than the host may have. */
+/** Records a subscription as it is from now on, as `by` decides. Refused with `too_many` if it is one more than the host may have. */
 export const setSubscription = command('set subscription', policyStream, {
-  fields,
-  actor: 'system',
+  fields: { ...fields, by: z.string() },
+  actor: 'by',
   streamId: ({ policyId }) => policyId,
-  decide({ kind: _, via: __, ...data }, { subscriptions = [] }) {
+  decide({ kind: _, via: __, by: ___, ...data }, { subscriptions = [] }) {
     const isKnown = subscriptions.includes(data.subscriptionId);
     if (data.removed && !isKnown) return unchanged;
     if (!isKnown && subscriptions.length >= MOST_SUBSCRIPTIONS)
       return {
-        refused: forbidden(
-          `there are ${MOST_SUBSCRIPTIONS} subscriptions, the most that there may be`,
-          'too_many',
-        ),
+        refused: forbidden(`there are ${MOST_SUBSCRIPTIONS} subscriptions, the maximum`, 'too_many'),
       };
     return changed(SubscriptionSet.of(data.policyId, data));
   },

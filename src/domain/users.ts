@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { command, request } from './defineCommand.js';
-import { event, push, type SealedField } from './defineEvent.js';
+import { event, push, type SealedField, type Topic } from './defineEvent.js';
 import { Cursor, label, Time, textOf } from './fields.js';
 import type { UserId } from './ids.js';
 import { LOCALE_CHARACTERS, PROFILE_CODE_POINTS, TOKEN_CHARACTERS, USERNAME_CHARACTERS } from './limits.js';
@@ -8,6 +8,8 @@ import { changed, existingUser, unchanged, userStream } from './streams.js';
 import { User } from './userMessageChat.js';
 
 /** Sign-up, and signing a connection in. A user's name is sealed with the user's own key. */
+
+export const topic: Topic = 'people';
 
 export const Username = z
   .string()
@@ -81,7 +83,7 @@ export const linkIdentity = command('link identity', userStream, {
 export const renew = request('renew', {
   data: z.strictObject({ token: z.string().max(TOKEN_CHARACTERS) }),
   answer: z.strictObject({ expiresAt: Time }),
-  note: 'The connection goes on with another token of its user, without a gap. That of another user is `forbidden`.',
+  note: 'Continues the connection with another token of the same user, without a gap. A token of another user is `forbidden`.',
 });
 
 export const identity = request('identity', {
@@ -90,14 +92,14 @@ export const identity = request('identity', {
     cursor: Cursor.exactOptional(),
   }),
   answer: z.strictObject({ user: User, cursor: Cursor }),
-  note: 'Signs the connection in; the first frame. `cursor` is the last one that was handled: what has been missed since follows the answer, then a push `identity {caughtUp: true}`.',
+  note: 'Signs the connection in; the first frame. `cursor` is that of the last push that this client handled. The missed pushes follow the answer, then a push `identity {caughtUp: true}`.',
 });
 
 export const identityPush = push('identity', {
   isStored: false,
   hasCursor: true,
   data: z.strictObject({ caughtUp: z.literal(true) }),
-  note: 'All that was missed has been pushed; from here on it is live.',
+  note: 'All missed pushes have been sent; the pushes that follow are live.',
 });
 
 /** Profiles: what users say of themselves. Each text is sealed with the user's own key, as the name is. */
@@ -143,7 +145,7 @@ export type ProfileChange = z.output<typeof ProfileChange>;
 export const changeUserPush = push('change user', {
   isStored: false,
   data: z.strictObject({ user: User }),
-  note: 'The profile of somebody with whom I share a chat or a friendship, as it is now. To my other devices too.',
+  note: 'The present profile of a user with whom I share a chat or a friendship. Also sent to my other devices.',
 });
 
 const stored = z.string().nullable().exactOptional();

@@ -96,7 +96,7 @@ class PartitionDestroyer {
       { partition, after: place.position, read },
       {
         handle: this.#handle,
-        onStop: (err) => logger.error({ err, partition }, 'deleted texts are not destroyed any more'),
+        onStop: (err) => logger.error({ err, partition }, 'deleted texts are no longer destroyed'),
         onReadError: (err) => logger.warn({ err, partition }, 'the log cannot be read; deleted texts wait'),
       },
     );
@@ -139,7 +139,7 @@ class PartitionDestroyer {
       found.seqs.push(event.data.seq);
       rooms.set(roomKeysId(room), found);
     }
-    // Their reports were answered before, but are in other partitions, and the vault may be a back-up of before them.
+    // Their reports were answered before, but are in other partitions, and the vault may be a backup of before them.
     if (rooms.size > 0 && !this.#hasKept && frame.size <= this.place.end) {
       await this.#retry(this.effects.keepReported);
       this.#hasKept = true;
@@ -176,7 +176,7 @@ class PartitionDestroyer {
     const { partition } = this;
     this.deps.logger.warn(
       { err, partition },
-      'what a deletion, a report or a decision asks for could not be done; trying again',
+      'a deletion, a report or a decision could not be carried out; trying again',
     );
   }
 }
@@ -230,7 +230,7 @@ export class DeletedTexts {
       const done = this.#running.get(partition)?.size ?? (await this.#savedProgress(partition));
       if (done >= size) return;
       if (performance.now() > giveUpAt)
-        throw outcomeUnknown('it is done, but its keys are not dealt with yet; repeat it later');
+        throw outcomeUnknown('the change is stored, but its keys are not processed yet; repeat it later');
       await pause(WAIT_EVERY_MS);
     }
   }
@@ -274,7 +274,10 @@ export class DeletedTexts {
     this.#looking = this.#looking
       .then(() => this.#followOwned())
       .catch((err: unknown) =>
-        this.#deps.logger.warn({ err }, 'it is not known how far deleted texts are destroyed; trying again'),
+        this.#deps.logger.warn(
+          { err },
+          'cannot find out which deleted texts are destroyed already; trying again',
+        ),
       );
   }
 

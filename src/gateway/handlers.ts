@@ -12,9 +12,10 @@ import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
-import { groupHandlers, requireMembership, viewFor } from './groupHandlers.js';
+import { type GroupHandlerDeps, groupHandlers, requireMembership, viewFor } from './groupHandlers.js';
 import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
+import { messageHandlers } from './messageHandlers.js';
 import type { Hub } from './openConnections.js';
 import type { Presence } from './presence.js';
 import { type ReportDirectory, reportHandler } from './reporting.js';
@@ -42,6 +43,8 @@ type Only<N extends keyof Handlers> = { readonly [M in N]: Handlers[M] };
 /** The handlers of all requests but `identity`, which changes the connection itself. */
 export function createHandlers(deps: HandlerDeps): Handlers {
   const lookUps = new LookUps(deps);
+  const moments: GroupHandlerDeps['moments'] = (connection, revision, roomId) =>
+    lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId));
   return {
     ...plainHandlers(deps.commands),
     ...deletionHandler(deps.commands),
@@ -53,11 +56,8 @@ export function createHandlers(deps: HandlerDeps): Handlers {
     ...presenceHandlers(deps, lookUps),
     ...privacyHandlers(deps, lookUps),
     report: reportHandler({ ...deps, reports: deps.directory.reports }),
-    ...groupHandlers({
-      ...{ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys },
-      moments: (connection, revision, roomId) =>
-        lookUps.moments(connection, revision, deps.directory.rooms.partitionOf(roomId)),
-    }),
+    ...messageHandlers({ commands: deps.commands, queries: deps.queries, moments }),
+    ...groupHandlers({ commands: deps.commands, queries: deps.queries, keys: deps.vault.keys, moments }),
   };
 }
 
@@ -163,7 +163,7 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 function queryHandlers(
   { commands, queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
-): Only<'fetch messages' | 'get edits' | 'get active chats' | 'get chat' | 'get friends'> {
+): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
   async function presenceIn(chats: readonly Chat[], me: UserId, moments: readonly Moment[]) {
     const contacts = chats
@@ -193,13 +193,6 @@ function queryHandlers(
       if (!isGroupId(roomId)) await lookUps.requireMember(me, roomId, at);
       const asked = around === undefined ? page : { around: found ? found.seq : around, limit: page.limit };
       return queries.messages(roomId, asked, at, await viewFor(queries, me, roomId, at));
-    },
-
-    'get edits': async (connection, me, { roomId, messageId, revision }) => {
-      const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      const { seq, moment } = await findMessage(connection, me, roomId, messageId);
-      const view = await viewFor(queries, me, roomId, [...moments, moment]);
-      return { edits: await queries.edits(roomId, seq, [...moments, moment], view) };
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

@@ -50,7 +50,7 @@ export function createIdentify(deps: IdentifyDeps): Identify {
       await deps.replay(connection, user, since);
     } catch (error) {
       // The client reconnects with its last cursor, and the replay continues there.
-      deps.logger.warn({ err: error }, 'a replay was cut off');
+      deps.logger.warn({ err: error }, 'a replay was interrupted');
       connection.close(closeCauses.replayFailed);
     }
   }

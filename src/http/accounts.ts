@@ -249,7 +249,7 @@ export function mountAccounts(
   if (signUp === 'external')
     // Else the second would be the path of a user.
     router.all(['/user', '/user/signin'], () => {
-      throw notFound('nobody signs in with a password here');
+      throw notFound('this server has no sign-in with a password');
     });
   else mountPasswordSignIn(router, accounts, guard, signUp);
 
@@ -281,7 +281,7 @@ function mountPasswordSignIn(
 ): void {
   serveResource(router, '/user', {
     POST: async (ctx) => {
-      if (signUp === 'closed') throw forbidden('users are made by the host application here');
+      if (signUp === 'closed') throw forbidden('only the host application creates users of this server');
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);

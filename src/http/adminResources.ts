@@ -2,8 +2,11 @@ import { randomUUID } from 'node:crypto';
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { z } from 'zod';
-import { Time } from '../domain/fields.js';
-import type { AuditResource } from '../domain/roles.js';
+import type { AuditReader } from '../audit/auditReader.js';
+import { notFound } from '../base/errors.js';
+import type { AuditResource } from '../domain/auditReads.js';
+import { Time, textOf } from '../domain/fields.js';
+import { REASON_CODE_POINTS } from '../domain/limits.js';
 import { ROLES } from '../domain/streams.js';
 import type { Session } from '../vault/vault.js';
 import type { AdminParts } from './administration.js';
@@ -12,7 +15,7 @@ import { readBody, readId, readNoBody, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 import { idIn, SeekBody, type SubscriptionResources } from './server/subscriptionResources.js';
 
-/** What the page at `/admin` needs beside users and reports: one's roles, sessions of users, subscriptions. */
+/** What the page at `/admin` needs beside users and reports: one's roles, suspensions and sessions, subscriptions. */
 
 export const OwnRolesAnswer = z.strictObject({
   roles: z
@@ -26,6 +29,25 @@ export const SessionsAnswer = z.strictObject({
     .meta({ description: 'The open ones, the newest first.' }),
 });
 
+export const SuspensionBody = z.strictObject({ reason: textOf(REASON_CODE_POINTS) });
+
+/** The data of `UserSuspended` as it is opened: without a reason where its key was destroyed. */
+const OpenSuspension = z.object({ by: z.string(), reason: z.string().nullable() });
+
+export const SuspensionAnswer = z.strictObject({
+  suspension: z.strictObject({
+    since: Time,
+    by: z
+      .string()
+      .meta({ description: 'The user who decided; `system` for an operator or the host application.' }),
+    via: z
+      .string()
+      .exactOptional()
+      .meta({ description: 'The server key through which the host application decided.' }),
+    reason: z.string().nullable().meta({ description: 'Null if it was erased with who decided.' }),
+  }),
+});
+
 /** The roles of the user who asks. No read is recorded: nobody but the user is told. */
 export function mountOwnRoles(router: Router, roles: RoleParts): void {
   serveResource(router, '/user/me/roles', {
@@ -34,6 +56,42 @@ export function mountOwnRoles(router: Router, roles: RoleParts): void {
       const held = await Promise.all(ROLES.map((role) => roles.hasRole(userId, role)));
       ctx.body = { roles: ROLES.filter((_, i) => held[i]) } satisfies z.input<typeof OwnRolesAnswer>;
     }),
+  });
+}
+
+/** Suspensions, for moderators: the one that holds now, beginning one, and ending it. */
+export function mountAdminSuspensions(
+  router: Router,
+  parts: AdminParts,
+  reader: Pick<AuditReader, 'newest'>,
+): void {
+  const moderated = requireRole(parts.roles, 'moderator');
+  const { administration } = parts;
+  const decide = (verb: 'suspend' | 'restore') =>
+    moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      const { reason } = await readBody(ctx, SuspensionBody);
+      await administration[verb](session.userId, userId, reason);
+      ctx.status = 204;
+    });
+  serveResource(router, '/admin/users/:userId/suspension', {
+    GET: moderated(async (ctx, session) => {
+      const userId = readId(ctx.params.userId);
+      readQuery(ctx, NoFields);
+      await recordLook(parts, session, 'suspension', ctx);
+      const isSuspended = await administration.isSuspended(userId);
+      // The last of a suspended user is the one that holds.
+      const event = isSuspended ? await reader.newest(`user:${userId}`, 'UserSuspended') : undefined;
+      if (!event) throw notFound(`user ${userId} is not suspended`);
+      const { by, reason } = OpenSuspension.parse(event.data);
+      const { recordedAt: since, via } = event;
+      ctx.body = {
+        suspension: { since, by, ...(via === undefined ? {} : { via }), reason },
+      } satisfies z.input<typeof SuspensionAnswer>;
+    }),
+    PUT: decide('suspend'),
+    DELETE: decide('restore'),
   });
 }
 
@@ -61,7 +119,7 @@ export function mountAdminSessions(router: Router, parts: AdminParts): void {
   });
 }
 
-/** The host's subscriptions, for admins: how far each is, and going on from another place. */
+/** The host's subscriptions, for admins: how far each is, and what the host can do with one that it has. */
 export function mountAdminSubscriptions(
   router: Router,
   parts: AdminParts,
@@ -80,7 +138,24 @@ export function mountAdminSubscriptions(
       const id = idIn(ctx);
       readQuery(ctx, NoFields);
       const { to } = await readBody(ctx, SeekBody);
-      ctx.body = { subscription: await subscriptions.seek(commands, id, to, session.userId) };
+      ctx.body = { subscription: await subscriptions.seek({ commands, by: session.userId }, id, to) };
+    }),
+  });
+  for (const verb of ['pause', 'resume'] as const)
+    serveResource(router, `/admin/subscriptions/:id/${verb}`, {
+      POST: administered(async (ctx, session) => {
+        const id = idIn(ctx);
+        readQuery(ctx, NoFields);
+        await readNoBody(ctx, NoFields);
+        ctx.body = { subscription: await subscriptions[verb]({ commands, by: session.userId }, id) };
+      }),
+    });
+  serveResource(router, '/admin/subscriptions/:id/rotate', {
+    POST: administered(async (ctx, session) => {
+      const id = idIn(ctx);
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      ctx.body = await subscriptions.rotate({ commands, by: session.userId }, id);
     }),
   });
 }

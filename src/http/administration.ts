@@ -3,9 +3,9 @@ import type Router from '@koa/router';
 import { z } from 'zod';
 import { notFound, unauthenticated } from '../base/errors.js';
 import { type CommandRouter, routerVia } from '../domain/commands.js';
-import { Time, textOf } from '../domain/fields.js';
+import { Time } from '../domain/fields.js';
 import type { Actor, KeyId, UserId } from '../domain/ids.js';
-import { PAGE_ROWS, REASON_CODE_POINTS, SEARCH_CHARACTERS } from '../domain/limits.js';
+import { PAGE_ROWS, SEARCH_CHARACTERS } from '../domain/limits.js';
 import type { AdminAction } from '../domain/roles.js';
 import { ROLES, type Role } from '../domain/streams.js';
 import { User } from '../domain/userMessageChat.js';
@@ -99,7 +99,14 @@ export class UserAdministration {
     return changed;
   }
 
-  /** Issues a code with which the user sets a new password once. An earlier code is good no more. */
+  /** Whether the user is suspended now. Throws `not_found` for an unknown or erased one. */
+  async isSuspended(userId: UserId): Promise<boolean> {
+    const user = (await this.#parts.queries.users([userId], [])).get(userId);
+    if (!user || user.erased) throw notFound(`there is no user ${userId}`);
+    return user.suspended === true;
+  }
+
+  /** Issues a code with which the user sets a new password once. An earlier code stops working. */
   async issueCode(by: Actor, userId: UserId): Promise<{ code: string; expiresAt: Time }> {
     const { credentials } = this.#parts.vault;
     const username = await this.#decide(by, userId, 'password reset');
@@ -190,7 +197,7 @@ export class UserAdministration {
   }
 }
 
-/** Moderators suspend users, and admins manage them. Each look and each decision is in the log. */
+/** Admins manage users. Each look and each decision is in the log. */
 
 const namePart = z
   .string()
@@ -230,8 +237,6 @@ export const UserListAnswer = z.strictObject({
   next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
 });
 
-export const SuspensionBody = z.strictObject({ reason: textOf(REASON_CODE_POINTS) });
-
 export const ResetCodeAnswer = z.strictObject({
   code: z.string().meta({ description: 'For `POST /user/password-reset`: it sets a new password once.' }),
   expiresAt: Time,
@@ -244,7 +249,6 @@ export interface AdminParts {
 }
 
 export function mountAdminUsers(router: Router, { roles, commands, administration }: AdminParts): void {
-  const moderated = requireRole(roles, 'moderator');
   const administered = requireRole(roles, 'admin');
 
   serveResource(router, '/admin/users', {
@@ -265,19 +269,6 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
       await administration.erase(session.userId, userId);
       ctx.status = 204;
     }),
-  });
-
-  const decide = (verb: 'suspend' | 'restore') =>
-    moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
-      const { reason } = await readBody(ctx, SuspensionBody);
-      await administration[verb](session.userId, userId, reason);
-      ctx.status = 204;
-    });
-  serveResource(router, '/admin/users/:userId/suspension', {
-    PUT: decide('suspend'),
-    DELETE: decide('restore'),
   });
 
   serveResource(router, '/admin/users/:userId/password', {
@@ -324,6 +315,7 @@ async function resetPassword(
     const found = await credentials.find(username);
     return found === undefined || found === 'erased' ? undefined : found.userId;
   });
-  if (userId === undefined) throw unauthenticated('wrong user name or code, or the code is good no more');
+  if (userId === undefined)
+    throw unauthenticated('wrong user name or code, or the code was used or has expired');
   await sessionRules.announceEnds(await sessions.revokeAll(userId));
 }

@@ -10,7 +10,12 @@ import { BoundedLog } from '../base/rateLimits.js';
 import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
 import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
-import { mountAdminSessions, mountAdminSubscriptions, mountOwnRoles } from './adminResources.js';
+import {
+  mountAdminSessions,
+  mountAdminSubscriptions,
+  mountAdminSuspensions,
+  mountOwnRoles,
+} from './adminResources.js';
 import { mountAuditEvents, mountPast, type ReadParts } from './audit/auditEvents.js';
 import { type LogParts, mountAuditLog } from './audit/auditLog.js';
 import {
@@ -26,7 +31,7 @@ import { type IssuerParts, mountIssuer } from './issuerSignIn.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
 import { mountOperations, type OperationParts } from './operations.js';
 import { type ExportParts, mountExport, mountProfile, type ProfileParts } from './ownData.js';
-import { builtPages, servePages } from './pages.js';
+import { builtPages, serveMissing, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
 import type { ServerParts } from './server/hostRequests.js';
 import { requireKey } from './server/serverAuth.js';
@@ -73,6 +78,7 @@ export function createApp(
   mountPasswordReset(router, accounts, guard);
   const admins = { roles: auditors, commands: accounts.commands, administration: users.administration };
   mountAdminUsers(router, admins);
+  mountAdminSuspensions(router, admins, audit.reader);
   mountAdminSessions(router, admins);
   mountAdminSubscriptions(router, admins, host.events);
   mountOwnRoles(router, auditors);
@@ -94,8 +100,11 @@ export function createApp(
   app.use(shareWith(origins));
   app.use(respondToErrors(log));
   app.use(dropTrailingSlash);
-  app.use(servePages(builtPages()));
+  const { signUp } = accounts.sessionRules;
+  const pages = builtPages();
+  app.use(servePages(pages, signUp === 'open' && host.issuer?.clientId === undefined));
   app.use(router.routes());
+  app.use(serveMissing(pages));
   app.use(() => {
     throw notFound('nothing is at this path; /openapi.json lists all paths');
   });

@@ -125,7 +125,7 @@ export const requireRole = (parts: RoleParts, role: Role): RequireSession => {
   return (handler) =>
     signedIn(async (ctx, session) => {
       if (!(await parts.hasRole(session.userId, role)))
-        throw forbidden(`this is for users with the role ${role}: an operator can give it to you`);
+        throw forbidden(`this needs the role ${role}, which an operator can give to you`);
       return handler(ctx, session);
     });
 };

@@ -12,7 +12,7 @@ import { NoFields } from './schemas.js';
 
 export const LogoutForm = z.strictObject({ logout_token: z.string().max(TOKEN_CHARACTERS) });
 
-/** What a page offers to somebody who is not signed in. */
+/** Returns the ways to sign in that a page offers. */
 export const SignInOptions = z.strictObject({
   password: z.boolean().meta({ description: 'Whether users may sign in with a password: see `SIGN_UP`.' }),
   signUp: z.boolean().meta({ description: 'Whether anybody may sign up.' }),

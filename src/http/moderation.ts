@@ -60,7 +60,7 @@ export const Decision = z.strictObject({
     description: 'Messages of the report.',
   }),
   suspend: z.literal(true).exactOptional().meta({
-    description: 'Suspends the reported user, else the one sender of all reported messages.',
+    description: 'Suspends the reported user, or the only sender of all reported messages.',
   }),
   note: Note,
 });

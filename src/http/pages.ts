@@ -74,11 +74,40 @@ const builtFolder = (folder: string): string => fileURLToPath(new URL(`../../${f
 export const builtPages = (): Pages =>
   new Map([...readPages(builtFolder('pages'), ''), ...readPages(builtFolder('docs'), '/docs')]);
 
-/** Serves pages to `GET` and `HEAD`, and passes other paths on. */
-export function servePages(pages: Pages): Middleware {
-  const allow = 'GET, HEAD, OPTIONS';
+/** The page for a path that has none. */
+const MISSING = '/404';
+
+/** Shows a page to a person whose browser asks for a path that has none, and passes other clients on. */
+export function serveMissing(pages: Pages): Middleware {
   return (ctx, next) => {
-    const page = pages.get(ctx.path);
+    const page = pages.get(MISSING);
+    // A client that takes anything is no browser, and gets the error as JSON.
+    if (!page || ctx.method !== 'GET' || ctx.accepts('json', 'html') !== 'html') return next();
+    ctx.vary('Accept');
+    return send(ctx, page, 404);
+  };
+}
+
+/** Where the build puts the page `/` with the form for somebody new in it, a file for each language. */
+const DRAWN = '/drawn/';
+
+/**
+ * Serves pages to `GET` and `HEAD`, and passes other paths on.
+ *
+ * @param canSignUp whether anybody may sign up with a password, and in no other way
+ */
+export function servePages(pages: Pages, canSignUp: boolean): Middleware {
+  const allow = 'GET, HEAD, OPTIONS';
+  const drawn = [...pages.keys()].filter((path) => path.startsWith(DRAWN));
+  // The first is for those who do not say.
+  const languages = [...new Set(['en', ...drawn.map((path) => path.slice(DRAWN.length))])];
+  const findPage = (ctx: Context): PageFile | undefined => {
+    if (ctx.path === MISSING || ctx.path.startsWith(DRAWN)) return undefined;
+    if (!canSignUp || !isNewcomer(ctx)) return pages.get(ctx.path);
+    return pages.get(DRAWN + (ctx.acceptsLanguages(languages) || 'en')) ?? pages.get(ctx.path);
+  };
+  return (ctx, next) => {
+    const page = findPage(ctx);
     if (!page) return next();
     if (ctx.method === 'GET' || ctx.method === 'HEAD') return send(ctx, page);
     if (ctx.method !== 'OPTIONS')
@@ -88,14 +117,24 @@ export function servePages(pages: Pages): Middleware {
   };
 }
 
-function send(ctx: Context, { name, etag, bodies }: PageFile): void {
+/**
+ * Whether this is a browser that has no version of the chat yet, so that nobody can be signed in there. Whoever is must
+ * not see the form before the chats. The service worker and scripts ask for no document.
+ */
+const isNewcomer = ({ path, querystring, headers }: Context): boolean =>
+  path === '/' &&
+  querystring === '' &&
+  headers['if-none-match'] === undefined &&
+  headers.accept?.includes('text/html') === true;
+
+function send(ctx: Context, { name, etag, bodies }: PageFile, status = 200): void {
   // Clients say which they take; the order in which they say it means nothing.
   const encoding = COMPRESSIONS.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
   // Assets are named by a hash of their content and never change; all else is checked each time.
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
-  ctx.status = 200;
+  ctx.status = status;
   ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache });
-  ctx.vary('Accept-Encoding');
+  ctx.vary(ctx.path === '/' ? ['Accept', 'Accept-Encoding', 'Accept-Language'] : 'Accept-Encoding');
   ctx.etag = `${etag}-${encoding}`;
   ctx.type = name.slice(name.lastIndexOf('.'));
   if (ctx.fresh) {

@@ -145,7 +145,7 @@ export async function readEach(
   return commits;
 }
 
-/** The log does not extend its last signed head: it was restored from a back-up, or altered. */
+/** The log does not extend its last signed head: it was restored from a backup, or altered. */
 export class NotExtended extends Error {
   override readonly name = 'NotExtended';
   constructor(

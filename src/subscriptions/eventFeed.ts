@@ -63,7 +63,7 @@ export class EventFeed {
     const { types, limit, waitMs } = query;
     const at = await places.find(query.from, 'from');
     if (this.#waiters.size >= MOST_WAITING)
-      throw overloaded(`this server lets ${MOST_WAITING} requests wait for events: try again`);
+      throw overloaded(`${MOST_WAITING} requests wait for events on this server, the maximum: try again`);
     const readers = at.map((size, partition) => new EventReader(log, partition, size));
     const waiter: Waiter = { signals: 0, wake() {}, readers };
     this.#waiters.add(waiter);

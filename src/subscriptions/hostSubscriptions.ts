@@ -54,7 +54,14 @@ export interface SubscriptionView extends Selection {
   readonly paused: boolean;
 }
 
-/** The subscriptions of the host's server. `commands` records each decision in the log, before it is carried out. */
+/** Who decides about a subscription, and how the decision comes into the log. */
+export interface Decider {
+  readonly commands: CommandRouter;
+  /** The admin; `system` for the host application, whose key the events name, and for the system itself. */
+  readonly by: Actor;
+}
+
+/** The subscriptions of the host's server. The log records each decision before it is carried out. */
 export class HostSubscriptions {
   readonly #parts: SubscriptionParts;
 
@@ -64,7 +71,7 @@ export class HostSubscriptions {
 
   /** Makes or changes a subscription. Only a new one shows its secret, once. */
   async put(
-    commands: CommandRouter,
+    decider: Decider,
     id: string,
     { from, ...wanted }: WantedSubscription,
   ): Promise<{ readonly subscription: SubscriptionView; readonly secret?: string }> {
@@ -75,13 +82,13 @@ export class HostSubscriptions {
       await places.find(from, 'from');
       const secret = newSigningSecret();
       const made = { id, version: 1, isPaused: false, secrets: [{ secret }], secretNumber: 1, ...wanted };
-      await this.#record(commands, made);
+      await this.#record(decider, made);
       const at = await places.find(from, 'from');
       const deliveries = at.map((size, partition) => ({ partition, size, history: log.history }));
       if (await store.insert(made, deliveries)) return { subscription: await this.#changed(made), secret };
     }
     const now = await this.#change(
-      commands,
+      decider,
       id,
       ({ url: _, types: __, rooms: ___, batch: ____, ...rest }) => ({
         ...rest,
@@ -103,15 +110,15 @@ export class HostSubscriptions {
   }
 
   /** Throws `not_found`. */
-  async remove(commands: CommandRouter, id: string): Promise<void> {
+  async remove(decider: Decider, id: string): Promise<void> {
     const { store, senders } = this.#parts;
-    await this.#record(commands, await this.#require(id), true);
+    await this.#record(decider, await this.#require(id), true);
     await store.remove(id);
     await senders.look();
   }
 
-  /** Goes on from another place, as `by` decides. Throws `not_found`, and `bad_request` for a place that is none. */
-  async seek(commands: CommandRouter, id: string, to: string, by: Actor): Promise<SubscriptionView> {
+  /** Goes on from another place. Throws `not_found`, and `bad_request` for a place that is none. */
+  async seek({ commands, by }: Decider, id: string, to: string): Promise<SubscriptionView> {
     const { store, places, log } = this.#parts;
     await this.#require(id);
     const at = await places.find(to, 'to');
@@ -127,39 +134,39 @@ export class HostSubscriptions {
   }
 
   /** Throws `not_found`. */
-  async pause(commands: CommandRouter, id: string): Promise<SubscriptionView> {
-    return this.#changed(await this.#change(commands, id, (now) => ({ ...now, isPaused: true })));
+  async pause(decider: Decider, id: string): Promise<SubscriptionView> {
+    return this.#changed(await this.#change(decider, id, (now) => ({ ...now, isPaused: true })));
   }
 
   /** Goes on at once, also where the last try has failed. Throws `not_found`. */
-  async resume(commands: CommandRouter, id: string): Promise<SubscriptionView> {
-    const resumed = await this.#change(commands, id, (now) => ({ ...now, isPaused: false }));
+  async resume(decider: Decider, id: string): Promise<SubscriptionView> {
+    const resumed = await this.#change(decider, id, (now) => ({ ...now, isPaused: false }));
     return this.#changed(await this.#tryNow(resumed));
   }
 
   /** The receiver wants no more. Does nothing if the subscription has changed since it answered. */
-  async pauseGone(commands: CommandRouter, gone: Subscription): Promise<void> {
+  async pauseGone(decider: Decider, gone: Subscription): Promise<void> {
     const now = await this.#find(gone.id);
     if (now?.version !== gone.version) return;
     const paused = { ...now, isPaused: true, version: now.version + 1 };
     if (!(await this.#parts.store.replace(paused))) return;
-    await this.#record(commands, paused);
+    await this.#record(decider, paused);
     void this.#parts.senders.look();
   }
 
   /** Signs with a new secret, and for 24 h with those of before too. Throws `not_found`. */
   async rotate(
-    commands: CommandRouter,
+    decider: Decider,
     id: string,
   ): Promise<{ readonly subscription: SubscriptionView; readonly secret: string }> {
     const secret = newSigningSecret();
-    const rotated = await this.#change(commands, id, (now) => {
+    const rotated = await this.#change(decider, id, (now) => {
       const until = new Date(Date.now() + OLD_SECRET_MS).toISOString();
       const before = now.secrets
         .map((one) => ({ ...one, until: one.until ?? until }))
         .filter((one) => Date.parse(one.until) > Date.now());
       if (before.length >= MOST_SECRETS)
-        throw forbidden(`${MOST_SECRETS} secrets of the last 24 h sign already`, 'too_many');
+        throw forbidden(`${MOST_SECRETS} secrets of the last 24 h are in use, the maximum`, 'too_many');
       return { ...now, secrets: [{ secret }, ...before], secretNumber: now.secretNumber + 1 };
     });
     return { subscription: await this.#changed(rotated), secret };
@@ -186,14 +193,14 @@ export class HostSubscriptions {
 
   /** Changes and records a subscription. One that stays the same is left as it is. */
   async #change(
-    commands: CommandRouter,
+    decider: Decider,
     id: string,
     change: (now: Subscription) => Subscription,
   ): Promise<Subscription> {
     const now = await this.#require(id);
     const next = change(now);
     if (isEqual(now, next)) return now;
-    await this.#record(commands, next);
+    await this.#record(decider, next);
     return this.#replace(id, change);
   }
 
@@ -203,15 +210,15 @@ export class HostSubscriptions {
       const next = { ...change(now), version: now.version + 1 };
       if (await this.#parts.store.replace(next)) return next;
     }
-    throw overloaded(`subscription ${id} was changed by others ${MOST_RACES} times; try again`);
+    throw overloaded(`subscription ${id} was changed by other requests ${MOST_RACES} times; try again`);
   }
 
-  async #record(commands: CommandRouter, subscription: Subscription, isRemoved = false): Promise<void> {
+  async #record({ commands, by }: Decider, subscription: Subscription, isRemoved = false): Promise<void> {
     const { id, url, types, rooms, batch, isPaused, secretNumber } = subscription;
     await commands.execute<'set subscription'>(
       {
         ...{ kind: 'set subscription', policyId: this.#parts.log.id, subscriptionId: id },
-        ...{ url: withoutQuery(url), secret: secretNumber },
+        ...{ url: withoutQuery(url), secret: secretNumber, by },
         ...(types ? { types } : {}),
         ...(rooms ? { rooms } : {}),
         ...(batch === undefined ? {} : { batch }),

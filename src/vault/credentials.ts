@@ -49,7 +49,7 @@ export function createCredentialStore(
       if (!changed) return false;
       if (await store.replaceClaim(id, row.sealed, sealSecret(id, changed))) return true;
     }
-    throw overloaded('the password is being changed by others; try again');
+    throw overloaded('another request is changing the password; try again');
   }
 
   return {

@@ -89,7 +89,7 @@ export function createHostLinkStore(
         if (await store.replaceClaim(id, sealed, sealLink(id, { userId, backgroundColor, username })))
           return username;
       }
-      throw overloaded('the user is being made by others; try again');
+      throw overloaded('another request is creating the user; try again');
     },
     markComplete: (hostId) => store.markRegistered(idOf(hostId)),
     nameOf(hostId, number) {

@@ -235,7 +235,7 @@ export class Batch {
     const stored = knownToAll.has(type)
       ? event
       : downcastEvent(event.type, event.data, (each) => knownToAll.has(each));
-    if (!stored) throw overloaded('a node does not know this kind of event yet');
+    if (!stored) throw overloaded('a node does not know this kind of event yet: upgrade all nodes');
     // If an older form is stored, use only its data, which every node folds. It is of the type.
     if (stored.type !== type) event = { ...event, ...upcastEvent(stored.type, stored.data) } as Recorded;
     const leaf = encodeEvent(event, stored);

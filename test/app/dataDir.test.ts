@@ -91,12 +91,12 @@ describe('A data directory', function () {
         const before = contentsOf(dataDir);
         const line = await refusal({ dataDir });
         expect(line).to.include(`has lost ${lost.join(' and ')}, but still has ${names.join(' and ')};`);
-        // No back-up has the key, and with the key alone the history goes on.
+        // No backup has the key, and with the key alone the history goes on.
         expect(/put master\.key back from the place where you keep it/.test(line)).to.equal(
           lost.includes('master.key'),
         );
         const databases = lost.filter((name) => name !== 'master.key').join(' and ');
-        const putBack = `put ${databases} back from a back-up and run parley restore --here`;
+        const putBack = `put ${databases} back from a backup and run parley restore --here`;
         expect(line.includes(putBack)).to.equal(databases !== '');
         expect(line.includes('parley restore')).to.equal(databases !== '');
         expect(line).not.to.include('empty directory');

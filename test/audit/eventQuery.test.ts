@@ -16,6 +16,7 @@ import {
   type UnreadRange,
 } from '../../src/audit/events/eventQuery.js';
 import type { AuditKeys } from '../../src/audit/events/transcript.js';
+import { eventTopics } from '../../src/domain/features.js';
 import { streamsProjection } from '../../src/projections/models/streamIndex.js';
 import type { Folded } from '../../src/projections/projection.js';
 import { roomKeysId } from '../../src/vault/textKeys.js';
@@ -85,6 +86,9 @@ describe('events by query', () => {
         if (!one) return;
         const time = (n: number) => world.events[n % world.events.length]?.recordedAt ?? '';
         const { stream, type, actor, partition } = one;
+        const topic = eventTopics.get(type) ?? 'audit';
+        const others = [...new Set(world.events.map((event) => event.type))].filter((each) => each !== type);
+        const except = others.slice(0, 1 + (pick % 3)).join(',');
         const filters: EventFilter[] = [
           {},
           { stream },
@@ -94,6 +98,10 @@ describe('events by query', () => {
           { since: time(from), until: time(to) },
           { stream, since: time(from) },
           { stream, type, actor, until: time(to) },
+          { topic },
+          { except: type },
+          { stream, topic, except: type, until: time(to) },
+          ...(except === '' ? [] : [{ except }, { actor, topic, except }]),
         ];
         const source = await sourceOf(world, indexed, 1);
         for (const filter of filters) {
@@ -101,6 +109,8 @@ describe('events by query', () => {
             (event) =>
               (filter.stream ?? event.stream) === event.stream &&
               (filter.type ?? event.type) === event.type &&
+              (filter.topic ?? eventTopics.get(event.type)) === eventTopics.get(event.type) &&
+              !`${filter.except}`.split(',').includes(event.type) &&
               (filter.actor ?? event.actor) === event.actor &&
               (filter.partition ?? event.partition) === event.partition &&
               (filter.since ?? '') <= event.recordedAt &&
@@ -195,6 +205,8 @@ describe('events by query', () => {
     const full: Required<EventFilter> = {
       stream: `room:${id}`,
       type: 'MessageSent',
+      topic: 'messages',
+      except: 'AuditRead',
       actor: id,
       since: '2026-01-01T00:00:00.000Z',
       until: '2026-01-02T00:00:00.000Z',
@@ -224,6 +236,17 @@ describe('a filter', () => {
     const wrong: [keyof typeof filterFields, ...string[]][] = [
       ['stream', 'room', `rooms:${id}`, `policies:${id}`, 'user:ann', `room:${id}0`, `room: ${id}`, ''],
       ['type', 'Nothing', 'messageSent', 'MessageSent ', ''],
+      ['topic', 'message', 'Messages', 'messages,audit', ''],
+      [
+        'except',
+        'Nothing',
+        'auditRead',
+        'AuditRead,',
+        ',AuditRead',
+        'AuditRead, MessageSent',
+        'AuditRead,Nothing',
+        '',
+      ],
       ['actor', 'ann', 'systems', `${id}0`, ''],
       ['partition', '-1', '1.5', '01', 'first', ''],
       ['since', 'yesterday', '2026-01-01', '2026-01-01T00:00:00', '2026-13-01T00:00:00Z'],

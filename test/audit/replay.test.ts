@@ -62,6 +62,13 @@ for (const kind of allEngines)
       const filters: [EventFilter, (event: OpenEvent) => boolean][] = [
         [{ stream }, (event) => event.stream === stream],
         [{ type: 'MessagesRead' }, (event) => event.type === 'MessagesRead'],
+        [{ topic: 'messages' }, ({ type }) => /^Message/.test(type)],
+        [{ except: 'MessageSent' }, ({ type }) => type !== 'MessageSent'],
+        [{ topic: 'messages', except: 'MessagesRead,UserErased' }, ({ type }) => type === 'MessageSent'],
+        [
+          { actor: log.bob, except: 'MessagesRead' },
+          (event) => event.actor === log.bob && event.type !== 'MessagesRead',
+        ],
         [{ actor: log.bob }, (event) => event.actor === log.bob],
         [{ partition: 1 }, (event) => event.partition === 1],
         [{ since }, (event) => event.recordedAt >= since],

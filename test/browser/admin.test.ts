@@ -178,7 +178,7 @@ describe('The page of moderators and admins', function () {
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Reason').fill('because');
     await dialog.getByRole('button', { name: 'Suspend' }).click();
-    await dialog.getByRole('alert').filter({ hasText: 'this user holds a role' }).waitFor();
+    await dialog.getByRole('alert').filter({ hasText: 'this user has a role' }).waitFor();
   });
 
   it('finds users for an admin, who issues a code, ends sessions, and erases', async () => {
@@ -214,10 +214,10 @@ describe('The page of moderators and admins', function () {
 
     await page.getByRole('button', { name: 'Erase' }).click();
     await dialog.getByLabel(/^Type the user name/).fill('dora');
-    await dialog.getByRole('button', { name: 'Erase for good' }).click();
+    await dialog.getByRole('button', { name: 'Erase permanently' }).click();
     await dialog.getByRole('alert').filter({ hasText: 'This is not the user name' }).waitFor();
     await dialog.getByLabel(/^Type the user name/).fill(user.username);
-    await dialog.getByRole('button', { name: 'Erase for good' }).click();
+    await dialog.getByRole('button', { name: 'Erase permanently' }).click();
     await page.getByText('No user found.').waitFor();
   });
 
@@ -226,7 +226,7 @@ describe('The page of moderators and admins', function () {
     const row = page.locator('summary', { hasText: 'mia' });
     await row.getByText('moderator').waitFor();
     await row.click();
-    await page.getByText('This user holds a role').waitFor();
+    await page.getByText('This user has a role').waitFor();
     expect(await page.locator('.details').getByRole('button').allTextContents()).to.deep.equal(['Sessions']);
     await page.getByRole('link', { name: 'Events' }).click();
     await page.getByRole('heading', { name: 'Events', level: 1 }).waitFor();
@@ -240,13 +240,13 @@ describe('The page of moderators and admins', function () {
     await open(ada, '#/subscriptions');
     await page.locator('summary', { hasText: 'to-the-shop' }).click();
     await page.getByText('UserRegistered').waitFor();
-    await page.getByRole('button', { name: 'Go on from another place' }).click();
+    await page.getByRole('button', { name: 'Continue from another place' }).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Time (UTC)').fill('some day');
-    await dialog.getByRole('button', { name: 'Go on from there' }).click();
+    await dialog.getByRole('button', { name: 'Continue from there' }).click();
     await dialog.getByRole('alert').filter({ hasText: 'to:' }).waitFor();
     await dialog.getByLabel('Place').selectOption('the start of the log');
-    await dialog.getByRole('button', { name: 'Go on from there' }).click();
+    await dialog.getByRole('button', { name: 'Continue from there' }).click();
     await dialog.waitFor({ state: 'detached' });
     const names = () => there(receiver).received.map(({ json }) => json.data.data.username);
     await eventually('what was sent before comes', async () => names().includes('cleo'));
@@ -257,7 +257,7 @@ describe('The page of moderators and admins', function () {
     await page.getByRole('region', { name: 'Health' }).getByText('ready', { exact: true }).waitFor();
     await page
       .getByRole('region', { name: 'Storage' })
-      .getByText(/\d (GiB|TiB|MiB)/)
+      .getByText(/^\d+ (GiB|TiB|MiB)$/)
       .waitFor();
     await page
       .getByRole('region', { name: 'Traffic' })

@@ -145,7 +145,7 @@ describe('The audit console', function () {
     // The changes are RoomCreated, ChatOpened and the messages.
     for (let n = 0; n < 3; n++) await page.keyboard.press('ArrowRight');
     const valueText = (await slider.getAttribute('aria-valuetext')) ?? '';
-    const [, seq = '0'] = /MessageSent (\d+)$/.exec(valueText) ?? [];
+    const [, seq = '0'] = /Message sent (\d+)$/.exec(valueText) ?? [];
     await page.getByText(new RegExp(`^${seq} messages\\. The newest has seq ${seq}\\.`)).waitFor();
     expect(Number(seq)).to.be.greaterThan(0);
     await page.reload();

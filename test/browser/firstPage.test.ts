@@ -1,6 +1,9 @@
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { CDPSession, Page } from 'playwright-core';
 import { axe, openWorld, strangers } from '../support/browser.js';
+import { Person } from './person.js';
 
 /** What a phone loads of the first page, to the moment when it can be used. */
 interface Load {
@@ -51,10 +54,10 @@ describe('The first page', () => {
     expect(refused).to.deep.equal([]);
   });
 
-  it('has at most 60 kB of scripts and styles, compressed', async () => {
-    const { requests } = await load();
-    const files = requests.filter((path) => /\.(?:js|css)$/.test(path));
-    expect(files).to.have.length.at.least(2);
+  /** How many bytes of scripts and styles these requests load, compressed. */
+  async function sizeOf(requests: readonly string[]): Promise<number> {
+    const files = new Set(requests.filter((path) => /\.(?:js|css)$/.test(path)));
+    expect(files.size).to.be.at.least(2);
     let bytes = 0;
     for (const path of files) {
       const answer = await fetch(world.server.url + path, { headers: { 'accept-encoding': 'br' } });
@@ -62,7 +65,100 @@ describe('The first page', () => {
       bytes += Number(answer.headers.get('content-length') ?? Number.NaN);
       await answer.arrayBuffer();
     }
-    expect(bytes).to.be.at.most(60_000);
+    return bytes;
+  }
+
+  it('has at most 20 kB of scripts and styles, compressed', async () => {
+    const { requests } = await load();
+    expect(await sizeOf(requests)).to.be.at.most(20_000);
+  });
+
+  it('and a conversation have at most 70 kB, compressed', async () => {
+    const requests: string[] = [];
+    const ann = await Person.at(
+      world.browser,
+      world.server.url,
+      { serviceWorkers: 'block' },
+      async (page) => {
+        page.on('request', (request) => requests.push(request.url().slice(world.server.url.length)));
+      },
+    );
+    const bob = await Person.at(world.browser, world.server.url);
+    await ann.open(bob.name);
+    await ann.say('hello');
+    await ann.sees('hello', 'sent');
+    expect(await sizeOf(requests)).to.be.at.most(70_000);
+    await ann.close();
+    await bob.close();
+  });
+
+  /** What the form is made of, without what only its script can do. */
+  const shown = (page: Page): Promise<string[]> =>
+    page.evaluate<string[]>(`[...document.querySelectorAll('#app *')].map((element) => [
+      element.localName,
+      ...[...element.attributes].filter(({ name }) => name !== 'disabled').map(({ name, value }) => name + '=' + value).sort(),
+      ...[...element.childNodes].filter(({ nodeType }) => nodeType === 3).map(({ data }) => data).join(''),
+    ].join(' '))`);
+
+  const languages = readdirSync(fileURLToPath(new URL('../../../web/texts/', import.meta.url))).map((file) =>
+    file.replace('.json', ''),
+  );
+
+  it('has the form in it as its script draws it, in every language', async () => {
+    expect(languages).to.have.length.above(5);
+    for (const locale of languages) {
+      const still = await world.browser.newPage({ locale, javaScriptEnabled: false });
+      await still.goto(world.server.url);
+      const drawn = await world.browser.newPage({ locale });
+      // The page without the form.
+      await drawn.goto(`${world.server.url}/?without`);
+      await drawn.locator('button[type="submit"]:enabled').waitFor();
+      expect(await shown(still), locale).to.deep.equal(await shown(drawn));
+      await still.close();
+      await drawn.close();
+    }
+  });
+
+  it('keeps what is typed before its script has come, which then enables the form', async () => {
+    const page = await world.browser.newPage();
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    await page.route(/\/assets\/index-/, async (route) => {
+      await released;
+      await route.continue();
+    });
+    await page.goto(world.server.url, { waitUntil: 'commit' });
+    const name = page.getByLabel('User name');
+    await name.fill('early-bird');
+    const submit = page.getByRole('button', { name: 'Sign up' });
+    expect(await submit.isDisabled()).to.equal(true);
+    release();
+    await page.locator('button[type="submit"]:enabled').waitFor();
+    expect(await page.locator('form').count()).to.equal(1);
+    expect(await name.inputValue()).to.equal('early-bird');
+    expect(await name.evaluate('document.activeElement.id')).to.equal('username');
+    await page.getByLabel('Password').fill(Person.password);
+    await submit.click();
+    await page.getByRole('searchbox').waitFor();
+    await page.close();
+  });
+
+  it('says when the chat cannot be loaded, and tries again', async () => {
+    const page = await world.browser.newPage();
+    const asked = strangers(page);
+    await page.route(/\/assets\/ChatDevice-/, (route) => route.abort());
+    await page.goto(world.server.url);
+    await page.getByLabel('User name').fill('without-chat');
+    await page.getByLabel('Password').fill(Person.password);
+    await page.getByRole('button', { name: 'Sign up' }).click();
+    await page.getByRole('alert').getByText('Cannot reach the server.').waitFor();
+    await page.unrouteAll();
+    await page.getByRole('button', { name: 'Try now' }).click();
+    await page.getByRole('searchbox').waitFor();
+    expect(asked).to.deep.equal([]);
+    await page.close();
   });
 
   for (const path of ['/', '/audit', '/admin', '/docs', '/docs/protocol'])

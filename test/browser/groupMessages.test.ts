@@ -28,7 +28,7 @@ describe('Messages of a group in the web chat', function () {
     const { token, user } = await new Rest(world.server.url).signIn(username, password);
     const socket = await RawSocket.open(world.server.wsUrl, token);
     open.push(socket);
-    return { user, socket, name: username };
+    return { user, token, password, socket, name: username };
   }
 
   /** A group of somebody with a page and others, with functions to write as one of them. */
@@ -64,6 +64,8 @@ describe('Messages of a group in the web chat', function () {
     await reader().sees('third');
     const lines = await page.locator('.scroller .text, .scroller .happening').allInnerTexts();
     expect(lines).to.deep.equal([
+      `${cleo.name} created the group.`,
+      `${cleo.name} added you.`,
       'first',
       `${cleo.name} added ${dan.name}.`,
       'second',
@@ -73,6 +75,87 @@ describe('Messages of a group in the web chat', function () {
       'third',
     ]);
     await screenshot(page, 'messages-happenings');
+  });
+
+  it('keep these lines for a reload and a new device, in the part of the history that is shown', async () => {
+    const { roomId, cleo, dan, ann: me, write } = await group();
+    const [eve, fay] = [await member('eve'), await member('fay')];
+    await write(cleo, 'first');
+    const userIds = [dan, eve, fay].map(({ user }) => user.userId);
+    await cleo.socket.request('add members', { roomId, userIds });
+    await dan.socket.request('leave group', { roomId });
+    for (let n = 1; n <= 60; n++) await write(cleo, `line ${n}`);
+    await cleo.socket.request('change role', { roomId, userId: eve.user.userId, role: 'admin' });
+    await new Rest(world.server.url).erase(dan.token, dan.user.userId, dan.password);
+    const early = [
+      `${cleo.name} created the group.`,
+      `${cleo.name} added you.`,
+      'first',
+      // Of the account that was deleted no name is left.
+      `${cleo.name} added Deleted user, ${eve.name} and ${fay.name}.`,
+      'Deleted user left.',
+      'line 1',
+    ];
+    const late = `${cleo.name} made ${eve.name} an admin.`;
+    const device = await world.browser.newContext({ locale: 'en-GB' });
+    open.push(device);
+    const other = await device.newPage();
+    await other.goto(world.server.url);
+    await other.getByRole('button', { name: 'Sign in' }).click();
+    await other.getByLabel('User name').fill(me.name);
+    await other.getByLabel('Password').fill(Person.password);
+    await other.getByRole('button', { name: 'Sign in' }).first().click();
+    for (const page of [me.page, other]) {
+      await page
+        .getByRole('navigation', { name: 'Chats' })
+        .getByRole('button', { name: 'Walk on Sunday' })
+        .click();
+      for (const isReloaded of [false, true]) {
+        if (isReloaded) await page.reload();
+        const lines = page.locator('.scroller .text, .scroller .happening');
+        await lines.filter({ hasText: late }).waitFor();
+        expect((await lines.allInnerTexts()).slice(-2)).to.deep.equal(['line 60', late]);
+        await page.locator('.scroller').hover();
+        await eventually('the beginning', async () => {
+          await page.mouse.wheel(0, -5000);
+          return (await lines.first().textContent()) === early[0];
+        });
+        expect((await lines.allInnerTexts()).slice(0, early.length)).to.deep.equal(early);
+      }
+    }
+  });
+
+  it('say who added somebody, and nothing of what was before them, nor of a group of others', async () => {
+    const { roomId, cleo, dan, write } = await group();
+    await write(cleo, 'first');
+    await cleo.socket.request('change group', { roomId, name: 'Walk on Monday', history: 'joined' });
+    const bob = await Person.at(world.browser, world.server.url);
+    open.push(bob);
+    const { user, token } = await new Rest(world.server.url).signIn(bob.name, Person.password);
+    await cleo.socket.request('add members', { roomId, userIds: [user.userId, dan.user.userId] });
+    await bob.chat('Walk on Monday').click();
+    const lines = bob.page.locator('.scroller .text, .scroller .happening');
+    await lines.filter({ hasText: `${cleo.name} added you.` }).waitFor();
+    expect(await lines.allInnerTexts()).to.deep.equal([
+      `${cleo.name} added you.`,
+      `${cleo.name} added ${dan.name}.`,
+    ]);
+    await cleo.socket.request('remove member', { roomId, userId: user.userId });
+    await lines.filter({ hasText: `${cleo.name} removed you.` }).waitFor();
+    await cleo.socket.request('change group', { roomId, name: 'Without Bob' });
+    await bob.page.reload();
+    await lines.filter({ hasText: `${cleo.name} removed you.` }).waitFor();
+    expect(await lines.allInnerTexts()).to.have.length(3);
+    // Who comes back is told by whom, where the room is open.
+    await cleo.socket.request('add members', { roomId, userIds: [user.userId] });
+    await eventually('the line of coming back', async () => (await lines.count()) === 4);
+    expect((await lines.allInnerTexts()).at(-1)).to.equal(`${cleo.name} added you.`);
+    const eve = await member('eve');
+    const device = await RawSocket.open(world.server.wsUrl, token);
+    open.push(device);
+    const theirs = randomUUID();
+    await eve.socket.request('create group', { roomId: theirs, name: 'Others', memberIds: [] });
+    expect(await device.refusal('get happenings', { roomId: theirs })).to.include({ code: 'not_found' });
   });
 
   it('mention members, who are completed at an @, highlighted and led to', async () => {

@@ -91,6 +91,49 @@ describe('The installed chat', function () {
     await server.stop();
   });
 
+  it('finds emoji without a network once they were used, by their names in the language of the page', async () => {
+    for (const [locale, button, word] of [
+      ['en', 'Emoji', 'rocket'],
+      ['ar', 'رموز تعبيرية', 'صاروخ'],
+    ] as const) {
+      const server = await startServer({ engine: 'sqlite' });
+      const { url } = server;
+      const [ann, bob] = [await Person.at(world.browser, url), await Person.at(world.browser, url)];
+      await bob.open(ann.name);
+      await bob.say('Hello');
+      await bob.sees('Hello', 'sent');
+      await kept(ann.page);
+      const own = await ann.page
+        .context()
+        .browser()
+        ?.newContext({
+          locale,
+          storageState: await ann.page.context().storageState(),
+        });
+      if (!own) throw new Error('there is no browser');
+      const find = async (page: Page): Promise<void> => {
+        await page.getByRole('button', { name: button, exact: true }).click();
+        const picker = page.locator('.emoji-picker');
+        await picker.getByRole('searchbox').fill(word);
+        await picker.getByRole('button', { name: word }).first().getByText('🚀').waitFor();
+      };
+      const page = await own.newPage();
+      await page.goto(url);
+      await kept(page);
+      await page.locator('.row .chat').click();
+      await page.getByRole('article').filter({ hasText: 'Hello' }).waitFor();
+      // A list that was asked for before the worker was there is not kept.
+      await page.reload();
+      await find(page);
+      await page.reload();
+      await page.getByRole('article').filter({ hasText: 'Hello' }).waitFor();
+      await server.kill();
+      await find(page);
+      await own.close();
+      for (const person of [ann, bob]) await person.close();
+    }
+  });
+
   it('keeps the files of the chat, and nothing that the API answers', async () => {
     const ann = await Person.at(world.browser, world.server.url);
     await kept(ann.page);
@@ -197,6 +240,46 @@ describe('The sound of a message', function () {
     await receive('six');
     await hears(3);
     await device.close();
+    await ann.close();
+    await bob.close();
+  });
+});
+
+describe('A page whose build is gone from the server', function () {
+  this.timeout(120_000);
+  const world = openWorld();
+  const servers: ServerProcess[] = [];
+  after(async () => {
+    for (const server of servers) await server.stop();
+  });
+
+  it('loads the new one when it first needs a file that is gone, once, with the draft and the room', async () => {
+    const env = { PORT: String(await freePort()) };
+    const old = await startServer({ engine: 'sqlite', env });
+    servers.push(old);
+    // Without a worker, which would have the files.
+    const ann = await Person.at(world.browser, old.url, { serviceWorkers: 'block' });
+    const bob = await Person.at(world.browser, old.url);
+    const { page } = ann;
+    await ann.open(bob.name);
+    await ann.say('Hello');
+    await ann.sees('Hello', 'sent');
+    await ann.composer.fill('half of a thou');
+    const main = await buildOtherPages({ 'bar.account': 'Of the new build' });
+    await old.stop();
+    servers.push(await startServer({ engine: 'sqlite', env, main, dataDir: old.dataDir }));
+    let loads = 0;
+    page.on('framenavigated', () => {
+      loads++;
+    });
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByRole('button', { name: 'Of the new build' }).waitFor();
+    expect(loads).to.equal(1);
+    expect(await ann.composer.inputValue()).to.equal('half of a thou');
+    await ann.sees('Hello', 'sent');
+    await page.getByRole('button', { name: 'Of the new build' }).click();
+    await page.getByRole('heading', { name: 'Account and settings' }).waitFor();
+    expect(ann.strangers).to.deep.equal([]);
     await ann.close();
     await bob.close();
   });

@@ -146,6 +146,12 @@ describe('The languages of the chat', function () {
         await boxOf(page.locator('.composer textarea')),
       ];
       expect(send.end).to.be.at.most(field.start);
+      const empty = page.locator('.composer textarea');
+      const style = await empty.evaluate((field) => {
+        const { direction, unicodeBidi } = getComputedStyle(field);
+        return [direction, unicodeBidi];
+      });
+      expect(style, 'the empty field begins where the line does').to.deep.equal(['rtl', 'isolate']);
       const [name, room] = [await boxOf(page.locator('.room h1 bdi')), await boxOf(page.locator('.room'))];
       expect(name.start, 'the name begins where the line does').to.be.above((room.start + room.end) / 2);
       if (size === 'desktop') {

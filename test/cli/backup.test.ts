@@ -107,7 +107,7 @@ class Load {
 
 describe('parley backup of a running system, put back by parley restore <dir>', function () {
   this.timeout(300_000);
-  /** What had been answered when each back-up began. */
+  /** What had been answered when each backup began. */
   const backups: { dir: string; said: Map<number, string>; deleted: Set<number> }[] = [];
   const list = join(tempDir(), 'erasures');
   let server: ServerProcess;
@@ -120,7 +120,7 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
     return { ada, ben, eve };
   };
 
-  before('back-ups are made while messages are sent and deleted; then somebody is erased', async () => {
+  before('backups are made while messages are sent and deleted; then somebody is erased', async () => {
     server = await startServer({ engine: 'sqlite', env: { PARTITIONS: '2', RATE_LIMIT: 'off' } });
     [ada, ben, eve] = [await Newcomer.at(server), await Newcomer.at(server), await Newcomer.at(server)];
     const { ada: me } = people();
@@ -133,7 +133,7 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
     load = new Load(server, device, roomId);
     for (let moment = 1; moment <= MOMENTS; moment++) {
       await eventually('more is deleted', () => load.deleted.size >= moment * 3);
-      const dir = join(tempDir(), 'new', 'back-up');
+      const dir = join(tempDir(), 'new', 'backup');
       const [said, deleted] = [new Map(load.said), new Set(load.deleted)];
       const { code, out, err } = await parley(['backup', dir], server.settings);
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
@@ -144,9 +144,9 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
       backups.push({ dir, said, deleted });
     }
     const told = load.deleted.size;
-    await eventually('more is deleted than any back-up has', () => load.deleted.size >= told + 3);
+    await eventually('more is deleted than any backup has', () => load.deleted.size >= told + 3);
     await load.stop();
-    // In every back-up with its text.
+    // In every backup with its text.
     const kept = [...(backups[0]?.said.keys() ?? [])].filter((seq) => !load.deleted.has(seq)).slice(0, 3);
     expect(kept).to.have.length(3);
     for (const seq of kept) {
@@ -169,13 +169,13 @@ describe('parley backup of a running system, put back by parley restore <dir>', 
   });
   after(() => server?.kill());
 
-  /** Restores a back-up, and starts a server on it. */
+  /** Restores a backup, and starts a server on it. */
   async function restored(dir: string, ...options: string[]) {
     const dataDir = directoryWithKeyOf(server.dataDir);
     const before = contentsOf(dir);
     const ran = await parley(['restore', dir, ...options], { DATA_DIR: dataDir });
     expect({ code: ran.code, err: ran.err }).to.deep.equal({ code: 0, err: '' });
-    expect(contentsOf(dir), 'the back-up is left as it is').to.deep.equal(before);
+    expect(contentsOf(dir), 'the backup is left as it is').to.deep.equal(before);
     const other = await startServer({ engine: 'sqlite', dataDir, env: { RATE_LIMIT: 'off' } });
     expect(other.log).to.include('the log was restored: this is the first start on a new history');
     return { other, out: ran.out };
@@ -282,7 +282,9 @@ describe('parley backup', function () {
     expect(await refusal(['backup', '--erasures', '/proc/nowhere/list'], settings)).to.include(
       'not be written',
     );
-    expect(await refusal(['backup', '--erasures', full], settings)).to.include('is no file; name a new one');
+    expect(await refusal(['backup', '--erasures', full], settings)).to.include(
+      'is not a file; name a new file',
+    );
     expect([readdirSync(full), readdirSync(empty)]).to.deep.equal([['other'], []]);
     expect(readdirSync(join(full, '..')).filter((name) => name.startsWith(basename(full)))).to.have.length(1);
     expect(readFileSync(file, 'utf8')).to.equal('a file');
@@ -329,7 +331,7 @@ describe('parley backup', function () {
     const before = contentsOf(target);
     const refused = await rejection(startServer({ engine: 'sqlite', dataDir: target }));
     expect(refused).to.be.instanceOf(DidNotStart);
-    expect(refused.message).to.match(/is a back-up; set DATA_DIR to an empty directory/);
+    expect(refused.message).to.match(/is a backup; set DATA_DIR to an empty directory/);
     expect(contentsOf(target)).to.deep.equal(before);
   });
 
@@ -347,7 +349,7 @@ describe('parley backup', function () {
     }
   });
 
-  it('looks like no back-up when it was cut off', async () => {
+  it('looks like no backup when it was cut off', async () => {
     const target = join(tempDir(), 'copy');
     const child = spawn(process.execPath, [commandLine, 'backup', target], {
       env: { PATH: process.env.PATH, ...server.settings },
@@ -359,7 +361,7 @@ describe('parley backup', function () {
     const dataDir = directoryWithKeyOf(server.dataDir);
     if (readdirSync(target).includes('backup.json')) return; // It was faster.
     const line = await refusal(['restore', target], { DATA_DIR: dataDir });
-    expect(line).to.match(/is no back-up: backup\.json is missing or damaged/);
+    expect(line).to.match(/is not a backup: backup\.json is missing or damaged/);
     expect(readdirSync(dataDir)).to.deep.equal(['master.key']);
     expect(await refusal(['backup', target], server.settings)).to.match(
       /was cut off; delete it|is not empty/,
@@ -408,7 +410,7 @@ describe('parley restore <dir>', function () {
     system = server.dataDir;
   });
 
-  /** A copy of the back-up that was changed. */
+  /** A copy of the backup that was changed. */
   function altered(change: (dir: string) => void): string {
     const dir = join(tempDir(), 'altered');
     cpSync(backup, dir, { recursive: true });
@@ -450,11 +452,11 @@ describe('parley restore <dir>', function () {
     'a directory that has a system': { into: () => system, line: /is not empty: it has/ },
     'a missing master key': { into: tempDir, line: /master\.key is missing, and the vault needs it;/ },
     'another master key': { into: withOtherKey, line: /the vault was created with another master key;/ },
-    'a directory that is no back-up': { from: tempDir, line: /is no back-up: backup\.json is missing/ },
-    'a directory that does not exist': { from: () => '/nowhere', line: /\/nowhere is no back-up/ },
-    'a back-up of a newer format': {
+    'a directory that is no backup': { from: tempDir, line: /is not a backup: backup\.json is missing/ },
+    'a directory that does not exist': { from: () => '/nowhere', line: /\/nowhere is not a backup/ },
+    'a backup of a newer format': {
       from: () => edited((manifest) => ({ ...manifest, format: 2, more: true })),
-      line: /is a back-up of format 2, but this version reads format 1;/,
+      line: /is a backup of format 2, but this version reads format 1;/,
     },
     'a damaged description': {
       from: () => edited(() => ({ format: 1 })),
@@ -503,7 +505,7 @@ describe('parley restore <dir>', function () {
         listOf(([head = '', ...rest]) => [head.replace(/"log":"[^"]+"/, '"log":"another"'), ...rest]),
       line: /lists the erasures of another log, another;/,
     },
-    'a file that is no list': { list: () => listOf(() => ['a', 'b']), line: /is no list of erasures/ },
+    'a file that is no list': { list: () => listOf(() => ['a', 'b']), line: /is not a list of erasures/ },
   };
 
   for (const [name, { into, from, list: listed, env, line }] of Object.entries(cases))

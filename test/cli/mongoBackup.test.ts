@@ -28,7 +28,7 @@ async function copyCollection(from: Db, to: Db, name: string): Promise<void> {
   await write();
 }
 
-describe('a back-up of MongoDB, a collection after the other: the log, then the vault', function () {
+describe('a backup of MongoDB, a collection after the other: the log, then the vault', function () {
   this.timeout(180_000);
   let server: ServerProcess;
   let restored: ServerProcess | undefined;

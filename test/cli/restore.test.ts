@@ -32,9 +32,9 @@ for (const engine of allEngines)
     let store: Store;
     /** What clients and auditors hold from before. */
     let held: { cursor: string; revision: string; next: string };
-    /** Their events are in no back-up. */
+    /** Their events are in no backup. */
     let late: Person;
-    /** Their erasure is in no back-up. */
+    /** Their erasure is in no backup. */
     let eve: Person;
     const run = (...args: string[]) => parley(args, server.settings);
     const restore = () => run('restore', '--here');

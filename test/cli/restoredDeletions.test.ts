@@ -94,7 +94,7 @@ const verify = async ({ settings }: ServerProcess): Promise<void> => {
   expect(out, err).to.include('verified: nothing is wrong');
 };
 
-describe('a back-up that lost deletions and what reports keep', function () {
+describe('a backup that lost deletions and what reports keep', function () {
   this.timeout(180_000);
 
   it('has the deletions again after parley restore with --erasures, before anything is served', async () => {
@@ -106,7 +106,7 @@ describe('a back-up that lost deletions and what reports keep', function () {
     const behind = await room.say(server, 'reported behind');
     const plain = await room.say(server, 'deleted only');
     const first = await room.report(server, before);
-    const copy = join(tempDir(), 'back-up');
+    const copy = join(tempDir(), 'backup');
     expect(await parley(['backup', copy], server.settings)).to.include({ code: 0, err: '' });
     const second = await room.report(server, behind);
     for (const message of [before, behind, plain]) await room.remove(server, message);

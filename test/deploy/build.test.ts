@@ -37,10 +37,11 @@ function smallProject() {
   write('web/index.html', '<p>first</p>');
   write('web/audit.html', '<p>audit</p>');
   write('web/admin.html', '<p>admin</p>');
+  write('web/404.html', '<p>missing</p>');
   write('web/public/serviceWorker.js', 'export {};');
   write(
     'web/vite.config.js',
-    "export default { build: { outDir: '../dist/pages', emptyOutDir: true, rolldownOptions: { input: ['web/index.html', 'web/audit.html', 'web/admin.html'] } } };",
+    "export default { build: { outDir: '../dist/pages', emptyOutDir: true, rolldownOptions: { input: ['web/index.html', 'web/audit.html', 'web/admin.html', 'web/404.html'] } } };",
   );
   return {
     write,

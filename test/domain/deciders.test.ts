@@ -528,6 +528,7 @@ describe('the histories of a log', () => {
 describe('the subscriptions of the host', () => {
   const set = (subscriptionId: string, more: object = {}): Command => ({
     ...{ kind: 'set subscription', policyId: roomId, subscriptionId, url: 'https://a.example/', secret: 1 },
+    by: 'system',
     ...more,
   });
 

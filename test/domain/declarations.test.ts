@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { type AuditKeys, openEvents } from '../../src/audit/events/transcript.js';
 import { commandOf } from '../../src/cluster/forwarding.js';
-import { decodeLeaf, encodeEvent, knownTypes } from '../../src/domain/codec.js';
+import { decodeLeaf, encodeEvent, knownTypes, typeOfLeaf } from '../../src/domain/codec.js';
 import { type Command, type CommandKind, describeCommand } from '../../src/domain/commands.js';
 import { type PushName, pushes, requests } from '../../src/domain/contract.js';
 import { isStoredPush } from '../../src/domain/defineEvent.js';
 import { declarationOf, eventTypes, isFor, pushesOf, sealedTextsOf } from '../../src/domain/events.js';
-import { declaredCommands, declaredEvents, declaredPushes } from '../../src/domain/features.js';
+import { declaredCommands, declaredEvents, declaredPushes, eventTopics } from '../../src/domain/features.js';
 import { roomIdOf } from '../../src/domain/ids.js';
 import { seal } from '../../src/vault/dataKeys.js';
 import { roomKeysId, sealText } from '../../src/vault/textKeys.js';
@@ -80,6 +80,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
       subscriptionId: 'a',
       url: 'https://a.example/',
       secret: 1,
+      by: ada,
     },
     ...{ types: ['MessageSent'], rooms: [roomId], batch: 5, paused: true, removed: true },
   },
@@ -129,6 +130,7 @@ describe('the declarations', () => {
     unique(declaredPushes.map(({ name }) => name));
     expect(Object.keys(requests)).to.have.length(new Set(Object.keys(requests)).size);
     expect(knownTypes).to.include.members([...eventTypes]);
+    expect([...eventTopics.keys()]).to.have.members([...eventTypes]);
   });
 
   it('name the id of each kind of stream by the kind, as pages and other programs derive it', () => {
@@ -166,6 +168,7 @@ describe('the declarations', () => {
           const { leaf, position: _, ...recorded } = event;
           expect(decodeLeaf(encodeEvent(event), event.partition, event.offset)).to.deep.equal(recorded);
           expect(leaf).to.equal(encodeEvent(event));
+          expect(typeOfLeaf(leaf)).to.equal(event.type);
         }
       }),
       { numRuns: runs(50) },

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { User } from '../../src/domain/userMessageChat.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
 import { HostServer } from '../support/hostServer.js';
 import { ask, type Reply } from '../support/http.js';
 import { parley } from '../support/parley.js';
@@ -51,6 +52,7 @@ for (const engine of allKinds) {
       for (const what of [
         ...['GET /admin/users/x/sessions', 'DELETE /admin/users/x/sessions'],
         ...['GET /admin/subscriptions?x=1', 'POST /admin/subscriptions/!/seek'],
+        ...['pause', 'resume', 'rotate'].map((verb) => `POST /admin/subscriptions/!/${verb}`),
       ]) {
         expect((await on(undefined, what)).status, what).to.equal(401);
         for (const who of [user, auditor, moderator])
@@ -78,6 +80,48 @@ for (const engine of allKinds) {
       expect(await second.device.closed).to.equal(4401);
       expect((await on(user, `GET /user/${user.userId}`)).status).to.equal(401);
       expect((await on(admin, `GET ${path}`)).body.sessions).to.deep.equal([]);
+    });
+
+    it('tells moderators since when a user is suspended, by whom and why', async () => {
+      const user = await Newcomer.at(server);
+      const path = `/admin/users/${user.userId}/suspension`;
+      expect((await on(moderator, `GET ${path}`)).status, 'not suspended').to.equal(404);
+      for (const who of [user, auditor]) expect((await on(who, `GET ${path}`)).status).to.equal(403);
+      const began = new Date().toISOString();
+      expect((await on(moderator, `PUT ${path}`, { reason: 'for a first time' })).status).to.equal(204);
+      const first = await on(admin, `GET ${path}`);
+      expect(first.status, first.text).to.equal(200);
+      const { since, ...suspension } = first.body.suspension;
+      expect(suspension).to.deep.equal({ by: moderator?.userId, reason: 'for a first time' });
+      expect(since >= began && since <= new Date().toISOString(), since).to.equal(true);
+      expect(await readsOf(admin)).to.deep.include({
+        ...{ userId: admin?.userId, resource: 'suspension', query: { userId: user.userId } },
+      });
+      expect((await on(moderator, `DELETE ${path}`, { reason: 'enough' })).status).to.equal(204);
+      expect((await on(moderator, `GET ${path}`)).status, 'restored').to.equal(404);
+
+      const host = await HostServer.of(server, 'users');
+      const byHost = await host.ask(`PUT /server/users/${user.userId}/suspension`, { reason: 'by the host' });
+      expect(byHost.status, byHost.text).to.equal(204);
+      const second = (await on(moderator, `GET ${path}`)).body.suspension;
+      expect(second).to.include({ by: 'system', reason: 'by the host' });
+      expect(second.via).to.be.a('string');
+      expect(
+        (await on(moderator, `GET /admin/users/${admin?.userId?.replace(/^./, '0')}/suspension`)).status,
+      ).to.equal(404);
+    });
+
+    it('shows the suspension of a moderator who was erased since, without a reason', async () => {
+      const [user, gone] = [await Newcomer.at(server), await Newcomer.at(server)];
+      const given = (...more: string[]) =>
+        parley(['role', 'moderator', gone.user.username ?? '', ...more], server.settings);
+      expect(await given()).to.include({ code: 0 });
+      const path = `/admin/users/${user.userId}/suspension`;
+      expect((await on(gone, `PUT ${path}`, { reason: 'a secret of both' })).status).to.equal(204);
+      expect(await given('--remove')).to.include({ code: 0 });
+      expect((await on(admin, `DELETE /admin/users/${gone.userId}`)).status).to.equal(204);
+      const { suspension } = (await on(moderator, `GET ${path}`)).body;
+      expect(suspension).to.include({ by: gone.userId, reason: null });
     });
 
     it('finds users by name for auditors, whoever they have blocked, and records it', async () => {
@@ -137,6 +181,47 @@ for (const engine of allKinds) {
       expect((await on(admin, 'POST /admin/subscriptions/other/seek', { to: 'now' })).status).to.equal(404);
       const wrong = await on(admin, 'POST /admin/subscriptions/seen/seek', { to: 'sometime' });
       expect([wrong.status, wrong.body.fields?.[0]?.path]).to.deep.equal([400, 'to']);
+      await receiver.close();
+    });
+
+    it('pauses and resumes a subscription, and makes a new secret for it', async () => {
+      const host = await HostServer.of(server);
+      const receiver = await Receiver.start();
+      const secret = await host.subscribe('moved', { url: receiver.url, types: ['UserRegistered'] });
+      const post = (verb: string) => on(admin, `POST /admin/subscriptions/moved/${verb}`);
+      const paused = await post('pause');
+      expect(paused.status, paused.text).to.equal(200);
+      expect(paused.body.subscription).to.include({ id: 'moved', paused: true });
+      const user = await Newcomer.at(server);
+      const names = () => receiver.received.map(({ json }) => json.data.data.username);
+      expect((await host.subscription('moved')).paused).to.equal(true);
+      expect((await post('resume')).body.subscription).to.include({ paused: false });
+      await eventually('it goes on from its place', () => names().includes(user.user.username));
+
+      const rotated = await post('rotate');
+      expect(rotated.status, rotated.text).to.equal(200);
+      expect(rotated.body.secret)
+        .to.match(/^whsec_/)
+        .and.not.equal(secret);
+      expect(rotated.body.subscription).to.include({ id: 'moved' });
+      // Another node knows the new secret within a second.
+      await eventually('both sign', async () => {
+        await Newcomer.at(server);
+        return receiver.received.some(
+          ({ headers }) => String(headers['webhook-signature']).split(' ').length === 2,
+        );
+      });
+      const events = (await host.allEvents()).filter(({ data }) => data.subscriptionId === 'moved');
+      const decided = events.filter(({ actor }) => actor === admin?.userId);
+      expect(decided.map(({ type, data: { paused: is = false, secret: n } }) => [type, is, n])).to.deep.equal(
+        [
+          ['SubscriptionSet', true, 1],
+          ['SubscriptionSet', false, 1],
+          ['SubscriptionSet', false, 2],
+        ],
+      );
+      expect((await on(admin, 'POST /admin/subscriptions/other/pause')).status).to.equal(404);
+      expect((await on(admin, 'POST /admin/subscriptions/moved/pause', { for: '1h' })).status).to.equal(400);
       await receiver.close();
     });
   });

@@ -204,6 +204,7 @@ for (const kind of allKinds)
           ['send message', { roomId: room, messageId: randomUUID(), message: 'x' }],
           ['edit message', { roomId: room, messageId, editId: randomUUID(), message: 'x' }],
           ['get edits', { roomId: room, messageId }],
+          ['get message', { roomId: room, messageId }],
           ['delete message', { roomId: room, messageId }],
           ['react', { roomId: room, messageId, emoji: '👍', on: true }],
           ['pin message', { roomId: room, messageId, on: true }],

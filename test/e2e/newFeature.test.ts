@@ -20,6 +20,8 @@ import { push } from './defineEvent.js';
 import { Id, Revision } from './fields.js';
 import { roomOfMember, roomStream } from './streams.js';
 
+export const topic = 'messages';
+
 const Like = z.strictObject({ roomId: z.string(), userId: z.string(), messageId: z.string() });
 
 export const likePush = push('like message', { isStored: true, data: Like, note: 'A member likes a message.' });

@@ -194,7 +194,7 @@ for (const [name, engineOf] of Object.entries(engines))
         }
     });
 
-    it('are kept by a report of another partition, though the vault is a back-up of before both', async () => {
+    it('are kept by a report of another partition, though the vault is a backup of before both', async () => {
       for (const isDecided of [false, true]) {
         [roomId] = [randomUUID()];
         await vault.keys.beginGeneration();

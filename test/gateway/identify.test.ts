@@ -167,7 +167,7 @@ describe('identifying', () => {
       await turn();
       expect(errorsOf(client), 'its answer is written first').deep.equal(['1: ok']);
       expect(client.closed?.code).equal(1012);
-      expect(world.logged.map(({ msg }) => msg)).include('a replay was cut off');
+      expect(world.logged.map(({ msg }) => msg)).include('a replay was interrupted');
     });
   });
 

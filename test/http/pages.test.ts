@@ -81,6 +81,51 @@ describe('the pages', () => {
     expect(headers['cache-control']).to.contain('immutable');
   });
 
+  describe('of the chat', () => {
+    const DOCUMENT = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' };
+    const hasForm = ({ body }: Reply): boolean => body.includes('id="password"');
+
+    it('has the form in it for a browser that asks for the first time, in its language', async () => {
+      for (const [wanted, language, direction] of [
+        [undefined, 'en', 'ltr'],
+        ['de-AT,de;q=0.9,en;q=0.8', 'de', 'ltr'],
+        ['sv,ar;q=0.5', 'ar', 'rtl'],
+        ['sv', 'en', 'ltr'],
+      ] as const) {
+        const reply = await raw('/', { ...DOCUMENT, ...(wanted && { 'accept-language': wanted }) });
+        expect(reply.status).to.equal(200);
+        expect(hasForm(reply), wanted).to.equal(true);
+        expect(reply.body.toString()).to.contain(`<html lang="${language}" dir="${direction}">`);
+        expect(reply.headers.vary).to.match(/accept-language/i);
+        expect(reply.body.toString()).not.to.match(/<script(?![^>]* src=)|<style| style=| on\w+=|https?:/);
+        expect(reply.headers['cache-control']).to.equal('no-cache');
+      }
+    });
+
+    it('is without it for a browser that has been here, where somebody may be signed in, and for scripts', async () => {
+      const { headers } = await raw('/', DOCUMENT);
+      const again = await raw('/', { ...DOCUMENT, 'if-none-match': String(headers.etag) });
+      expect([again.status, hasForm(again)]).to.deep.equal([200, false]);
+      const third = await raw('/', { ...DOCUMENT, 'if-none-match': String(again.headers.etag) });
+      expect([third.status, third.body.length]).to.deep.equal([304, 0]);
+      for (const reply of [await raw('/', { accept: '*/*' }), await raw('/?code=1', DOCUMENT)])
+        expect([reply.status, hasForm(reply)]).to.deep.equal([200, false]);
+    });
+
+    it('is without it where not anybody may sign up', async () => {
+      const closed = await startHttp(() => ({ signUp: 'closed' }));
+      const answer = await fetch(closed.url, { headers: DOCUMENT });
+      expect(await answer.text())
+        .to.contain('id="app"')
+        .and.not.contain('id="password"');
+      await closed.close();
+    });
+
+    it('has no other path', async () => {
+      expect((await raw('/drawn/en', DOCUMENT)).status).to.equal(404);
+    });
+  });
+
   it('accept GET, HEAD and OPTIONS', async () => {
     const head = await raw('/', {}, 'HEAD');
     expect([head.status, head.body.length]).to.deep.equal([200, 0]);
@@ -88,6 +133,21 @@ describe('the pages', () => {
     expect([options.status, options.headers.allow]).to.deep.equal([204, 'GET, HEAD, OPTIONS']);
     const wrong = await raw('/', {}, 'POST');
     expect([wrong.status, wrong.headers.allow]).to.deep.equal([405, 'GET, HEAD, OPTIONS']);
+  });
+
+  it('tell a browser that nothing is there, and other clients as JSON', async () => {
+    const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+    for (const path of ['/nothing', '/docs/nothing', '/404']) {
+      const { status, headers, body } = await raw(path, { accept });
+      expect(status, path).to.equal(404);
+      expect(headers['content-type']).to.match(/^text\/html/);
+      expect(body.toString()).to.contain('href="/docs"');
+      for (const other of [{}, { accept: '*/*' }, { accept: 'application/json' }]) {
+        const problem = await raw(path, other);
+        expect([problem.status, JSON.parse(problem.body.toString()).code]).to.deep.equal([404, 'not_found']);
+      }
+    }
+    expect((await raw('/nothing', { accept }, 'POST')).headers['content-type']).to.match(/json/);
   });
 
   it('include no other file: another path is 404, however it is written', async () => {

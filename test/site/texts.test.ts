@@ -92,4 +92,30 @@ describe('The style sheets of the pages', () => {
           false,
         );
   });
+
+  it('set a property of a selector in one file only, because the build orders the files', () => {
+    for (const pages of [/^(?:ui|chat)\//, /^(?:ui|console|admin)\//, /^(?:ui|console|audit)\//]) {
+      const setIn = new Map<string, string>();
+      for (const sheet of sheets.filter((name) => pages.test(name)))
+        for (const set of declarationsOf(readFileSync(`${web}${sheet}`, 'utf8'))) {
+          expect(setIn.get(set) ?? sheet, set).to.equal(sheet);
+          setIn.set(set, sheet);
+        }
+      expect(setIn.size).to.be.above(100);
+    }
+  });
 });
+
+/** `.selector property` of every rule that holds in all windows. */
+function declarationsOf(sheet: string): string[] {
+  const everywhere = sheet
+    .replace(/\/\*.*?\*\//gs, '')
+    .replace(/@[a-z-]+[^{;]*\{(?:[^{}]*\{[^{}]*\})*\s*\}/g, '');
+  return [...everywhere.matchAll(/([^{}]+)\{([^{}]*)\}/g)].flatMap(([, selectors = '', body = '']) =>
+    selectors
+      .split(',')
+      .flatMap((selector) =>
+        [...body.matchAll(/([a-z-]+)\s*:/g)].map(([, property]) => `${selector.trim()} ${property}`),
+      ),
+  );
+}

@@ -9,6 +9,7 @@ import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import type { Moderation } from '../../src/erasure/reportDecisions.js';
+import type { SignUpRule } from '../../src/http/accounts.js';
 import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
 import type { Readiness } from '../../src/http/operations.js';
@@ -57,6 +58,7 @@ export interface FakeParts {
   readonly allowedOrigins: readonly string[];
   readonly ready: () => Promise<Readiness>;
   readonly checkRequest: (userId: string) => ParleyError | undefined;
+  readonly signUp: SignUpRule;
 }
 
 /** The HTTP side alone, over fakes; `replace` puts other parts in their place. */
@@ -78,6 +80,7 @@ export async function startHttp(
     allowedOrigins: [],
     ready: async () => ({ ok: true }),
     checkRequest: () => undefined,
+    signUp: 'open',
   };
   const log = pino({ level: 'trace' }, { write: (line: string) => logged.push(JSON.parse(line)) });
   const replaced = { ...fakes, ...replace(fakes) };
@@ -113,7 +116,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     accounts: {
       ...{ vault, passwords, commands, queries },
       sessionRules: {
-        ...{ lifetimeMs: 60_000, announceEnds: async () => {}, signUp: 'open' },
+        ...{ lifetimeMs: 60_000, announceEnds: async () => {}, signUp: fakes.signUp },
         present: (userId) => queries.self(userId, []),
       },
       limits: { attemptLimit, trustedProxies, checkRequest: fakes.checkRequest },

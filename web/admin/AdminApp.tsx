@@ -12,7 +12,7 @@ import { applyTheme } from '../ui/theme.js';
 import { VisitorContext } from './adminContext.js';
 import { ReportsView } from './reports/ReportsView.js';
 import { StatusView } from './StatusView.js';
-import { SubscriptionsView } from './SubscriptionsView.js';
+import { SubscriptionsView } from './subscriptions/SubscriptionsView.js';
 import { UsersView } from './users/UsersView.js';
 
 const views = ['reports', 'users', 'subscriptions', 'status'] as const;

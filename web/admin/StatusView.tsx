@@ -1,9 +1,11 @@
 import { useEffect, useState } from 'preact/hooks';
-import { Field } from '../console/Field.js';
-import { formatUtc, pluralize } from '../ui/format.js';
-import { formatBytes, formatDuration, parseMetrics, type Samples } from './metrics.js';
+import { formatUtc } from '../ui/format.js';
+import { type Finding, type Measure, measure } from './measures.js';
+import { parseMetrics, type Samples } from './metrics.js';
 
 const LOOK_EVERY_MS = 5000;
+
+const groups = ['Storage', 'Traffic', 'Process'] as const;
 
 /** What the server says of itself. It is public, so no look is recorded. */
 interface Status {
@@ -54,28 +56,37 @@ export function StatusView() {
   }, []);
   if (!status) return <p role="status">Loading…</p>;
   const { at, isHealthy, ready, metrics } = status;
+  const measures = metrics ? measure(metrics) : [];
+  const findings = [...findingsOf(status), ...measures.flatMap(({ finding }) => finding ?? [])];
   return (
     <>
       <p class="quiet">
         The node that answers this page, at {formatUtc(at)} UTC. It is asked every {LOOK_EVERY_MS / 1000} s.
       </p>
+      <p class={`notice ${findings.length === 0 ? 'done' : 'bad'}`} role="status">
+        {findings.length === 0
+          ? 'Nothing needs your attention.'
+          : `${findings.length === 1 ? 'One thing needs' : `${findings.length} things need`} your attention.`}
+      </p>
+      {findings.length === 0 ? null : (
+        <ul class="panel findings">
+          {findings.map(({ text, help }) => (
+            <li key={text}>
+              {text} <a href={`/docs/incidents${location.search}#${help}`}>What to do</a>
+            </li>
+          ))}
+        </ul>
+      )}
       <div class="tiles">
         <section class="panel" aria-label="Health">
           <h2>Health</h2>
-          <p role="status">
+          <p>
             <span class={`badge ${isHealthy ? 'good' : 'bad'}`}>{isHealthy ? 'running' : 'no answer'}</span>{' '}
             <span class={`badge ${ready.isReady ? 'good' : 'bad'}`}>{readyText(ready)}</span>
           </p>
-          {ready.warnings?.map((warning) => (
-            <p key={warning} class="notice">
-              {warning === 'clock'
-                ? 'The clock of this node is more than 5 min behind the last time in the log.'
-                : warning}
-            </p>
-          ))}
         </section>
         {metrics ? (
-          <MetricTiles metrics={metrics} />
+          groups.map((group) => <MeasuresPanel key={group} title={group} measures={measures} />)
         ) : (
           <section class="panel" aria-label="Metrics">
             <h2>Metrics</h2>
@@ -92,46 +103,55 @@ function readyText({ isReady, failing }: Ready): string {
   return failing === undefined ? 'not ready' : `not ready: ${failing}`;
 }
 
-function MetricTiles({ metrics }: { readonly metrics: Samples }) {
-  const value = (name: string): number => metrics.get(name) ?? 0;
-  const free = metrics.get('parley_disk_free_bytes');
-  const started = metrics.get('process_start_time_seconds');
-  const queues = [...metrics].flatMap(([name, depth]) => {
-    const [, queue] = /^parley_queue_depth\{queue="([^"]*)"\}$/.exec(name) ?? [];
-    return queue === undefined || depth === 0 ? [] : [`${queue}: ${depth}`];
-  });
-  return (
-    <>
-      <section class="panel" aria-label="Storage">
-        <h2>Storage</h2>
-        <dl class="fields">
-          <Field name="Free on disk">{free === undefined ? 'in MongoDB' : formatBytes(free)}</Field>
-          <Field name="Partitions">
-            {value('parley_partitions_owned')} of {value('parley_partitions')} here
-          </Field>
-          <Field name="Read models">{lagText(value('parley_projection_lag_seconds'))}</Field>
-        </dl>
-      </section>
-      <section class="panel" aria-label="Traffic">
-        <h2>Traffic</h2>
-        <dl class="fields">
-          <Field name="Sockets">{pluralize(value('parley_connections'), 'connection')}</Field>
-          <Field name="To be sent">{formatBytes(value('parley_bytes_waiting'))}</Field>
-          <Field name="Queues">{queues.length === 0 ? 'empty' : queues.join(', ')}</Field>
-        </dl>
-      </section>
-      <section class="panel" aria-label="Process">
-        <h2>Process</h2>
-        <dl class="fields">
-          <Field name="Memory">{formatBytes(value('process_resident_memory_bytes'))}</Field>
-          <Field name="Running for">
-            {started === undefined ? '–' : formatDuration(Date.now() / 1000 - started)}
-          </Field>
-        </dl>
-      </section>
-    </>
-  );
+/** What the health of the node asks for. */
+function findingsOf({ isHealthy, ready }: Status): readonly Finding[] {
+  const { isReady, failing, warnings = [] } = ready;
+  if (!isHealthy) return [{ text: 'The node does not answer.', help: 'parleydown' }];
+  return [
+    ...(isReady
+      ? []
+      : [
+          {
+            text: `The node runs, but ${failing ?? 'a part'} fails, which it needs. Do not restart it.`,
+            help: 'parleynotready',
+          },
+        ]),
+    ...warnings.map((warning) =>
+      warning === 'clock'
+        ? {
+            text: 'The clock of this node is more than 5 min behind the last time in the log.',
+            help: 'parleyclockbehind',
+          }
+        : { text: warning, help: 'incidents' },
+    ),
+  ];
 }
 
-const lagText = (seconds: number): string =>
-  seconds < 1 ? 'up to date' : `${Math.round(seconds)} s behind the log`;
+interface PanelProps {
+  readonly title: Measure['group'];
+  readonly measures: readonly Measure[];
+}
+
+function MeasuresPanel({ title, measures }: PanelProps) {
+  return (
+    <section class="panel" aria-label={title}>
+      <h2>{title}</h2>
+      <dl class="fields">
+        {measures
+          .filter(({ group }) => group === title)
+          .map(({ name, value, normal, finding }) => (
+            <div key={name}>
+              <dt>{name}</dt>
+              <dd class="measure">
+                <span>
+                  <span>{value}</span>
+                  {finding === undefined ? null : <span class="badge bad">not normal</span>}
+                </span>
+                {normal === undefined ? null : <span class="hint">normal: {normal}</span>}
+              </dd>
+            </div>
+          ))}
+      </dl>
+    </section>
+  );
+}

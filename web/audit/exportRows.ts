@@ -6,17 +6,33 @@ import { downloadFile } from '../ui/browser.js';
 export type ExportedRow = Readonly<Record<string, unknown>>;
 
 /** A spreadsheet would run a text that begins like this. */
-const FORMULA = /^[=+\-@\t\r]/;
+const FORMULA = /^[=+\-@\t\r\n\uFF0B\uFF0D\uFF1D\uFF20]/;
+/** Without it, a spreadsheet takes UTF-8 for an older encoding. */
+const BYTE_ORDER_MARK = '\uFEFF';
 
 /** One object a line. */
 const toJsonLines = (rows: readonly ExportedRow[]): string =>
   rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-/** CSV by RFC 4180, with the columns of all rows. Objects are JSON; a text that is a formula begins with an apostrophe. */
-function toCsv(rows: readonly ExportedRow[]): string {
+/**
+ * CSV by RFC 4180, with the columns of all rows, and one for each field of an object. Lists are JSON; a text that is a
+ * formula begins with an apostrophe.
+ */
+function toCsv(given: readonly ExportedRow[]): string {
+  const rows = given.map(flatten);
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const lines = [columns, ...rows.map((row) => columns.map((column) => row[column]))];
-  return lines.map((line) => `${line.map(toCell).join(',')}\r\n`).join('');
+  return BYTE_ORDER_MARK + lines.map((line) => `${line.map(toCell).join(',')}\r\n`).join('');
+}
+
+/** The fields of an object in a row become columns of their own: `data.text`. */
+function flatten(row: ExportedRow): ExportedRow {
+  const columns = Object.entries(row).flatMap(([name, value]): readonly (readonly [string, unknown])[] =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.entries(value).map(([field, inner]) => [`${name}.${field}`, inner])
+      : [[name, value]],
+  );
+  return Object.fromEntries(columns);
 }
 
 function toCell(value: unknown): string {

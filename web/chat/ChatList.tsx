@@ -5,6 +5,7 @@ import { profile } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { ChatRow } from './ChatRow.js';
 import { useChatPage } from './chatContext.js';
+import { attempt } from './notices.js';
 
 /** The lists of chats. One is shown at a time. */
 export type ListName = 'chats' | 'requests' | 'archived';
@@ -21,7 +22,7 @@ export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
   const { snapshot, store } = useChatPage();
   const { chats, hasMoreChats, hasMoreArchived, isLoaded } = snapshot;
   useEffect(() => {
-    if (list === 'archived') void store.moreArchived();
+    if (list === 'archived') attempt(text('list.archived'), store.moreArchived());
   }, [list, store]);
   if (!isLoaded) return <p class="empty">{text('list.loading')}</p>;
   if (list !== 'chats')
@@ -49,7 +50,7 @@ export function ChatList({ list, openRoom, onOpen, onShow }: Props) {
       ) : (
         <Rows label={text('list.chats')} chats={chats} {...{ openRoom, onOpen }} />
       )}
-      {hasMoreChats && <MoreButton onClick={() => store.moreChats()} />}
+      {hasMoreChats && <MoreButton onMore={() => store.moreChats()} />}
     </div>
   );
 }
@@ -80,10 +81,11 @@ function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
   );
 }
 
-function MoreButton({ onClick }: { readonly onClick: () => void }) {
+function MoreButton({ onMore }: { readonly onMore: () => Promise<void> }) {
+  const label = text('list.more');
   return (
-    <button class="button plain more" type="button" onClick={onClick}>
-      {text('list.more')}
+    <button class="button plain more" type="button" onClick={() => attempt(label, onMore())}>
+      {label}
     </button>
   );
 }
@@ -122,7 +124,7 @@ function LeadingRows({
 interface InnerListProps extends Omit<RowsProps, 'label'> {
   readonly list: Exclude<ListName, 'chats'>;
   readonly onBack: () => void;
-  readonly onMore: (() => void) | undefined;
+  readonly onMore: (() => Promise<void>) | undefined;
 }
 
 /** The requests or the archive, with a way back. */
@@ -150,7 +152,7 @@ function InnerList({ list, chats, onBack, onMore, ...rows }: InnerListProps) {
       ) : (
         <Rows label={label} chats={chats} {...rows} />
       )}
-      {onMore && <MoreButton onClick={onMore} />}
+      {onMore && <MoreButton onMore={onMore} />}
     </div>
   );
 }

@@ -10,9 +10,10 @@ import { useOpenRoom } from './address.js';
 import { useAlerts } from './alerts/alerts.js';
 import { ChatList, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
-import { ChatActionsContext, ChatPageContext, useChatPage } from './chatContext.js';
+import { ChatActionsContext, ChatPageContext, type MessageAddress, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
 import { moveFocus } from './Menu.js';
+import { NoticeArea } from './NoticeArea.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
 import { useNewFriends } from './people/newFriends.js';
 import { loadConversation, RoomPane } from './RoomPane.js';
@@ -32,8 +33,15 @@ export function ChatPage({ store, session }: Props) {
   useAlerts(snapshot, me.userId);
   // If it cannot be loaded now, the first room tries again.
   useEffect(() => void loadConversation().catch(() => {}), []);
-  const actions = useMemo(() => ({ store, session, dialogs, openRoom }), [store, session, dialogs, openRoom]);
-  const page = useMemo(() => ({ ...actions, snapshot, me }), [actions, snapshot, me]);
+  const [wanted, setWanted] = useState<MessageAddress>();
+  const actions = useMemo(() => {
+    const showMessage = (message: MessageAddress | undefined): void => {
+      if (message) openRoom(message.roomId);
+      setWanted(message);
+    };
+    return { store, session, dialogs, openRoom, showMessage };
+  }, [store, session, dialogs, openRoom]);
+  const page = useMemo(() => ({ ...actions, snapshot, me, wanted }), [actions, snapshot, me, wanted]);
   return (
     <ChatActionsContext.Provider value={actions}>
       <ChatPageContext.Provider value={page}>
@@ -52,6 +60,7 @@ export function ChatPage({ store, session }: Props) {
               />
             )}
           </div>
+          <NoticeArea />
           <DialogLayer views={views} />
         </main>
       </ChatPageContext.Provider>
@@ -159,7 +168,8 @@ function useFirstArchived(): void {
       const isUnknown = (): boolean => store.get().archived.length === 0 && store.get().hasMoreArchived;
       for (let n = 0; n < ARCHIVE_PAGES && isUnknown(); n++) await store.moreArchived();
     };
-    if (isLoaded && hasMoreArchived) void fetch();
+    // Whoever opens the archive asks for it again, and is told.
+    if (isLoaded && hasMoreArchived) fetch().catch(() => {});
   }, [store, isLoaded, hasMoreArchived]);
 }
 

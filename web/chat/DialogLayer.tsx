@@ -21,6 +21,9 @@ export interface DialogProps {
   readonly views: readonly DialogView[];
 }
 
+/** Apart from what follows it: a failure that is handled at the import itself is none for the page. */
+const loadDialog = async () => (await import('./people/ChatDialog.js')).ChatDialog;
+
 type State = ComponentType<DialogProps> | 'loading' | 'failed';
 
 /** The dialog, whose code is loaded when it is first opened. */
@@ -30,8 +33,8 @@ export function DialogLayer({ views }: DialogProps) {
   const isOpen = views.length > 0;
   useEffect(() => {
     if (!isOpen || typeof Dialog === 'function') return;
-    import('./people/ChatDialog.js').then(
-      (loaded) => setDialog(() => loaded.ChatDialog),
+    loadDialog().then(
+      (loaded) => setDialog(() => loaded),
       () => setDialog('failed'),
     );
   }, [isOpen, Dialog === 'failed' ? views : Dialog]);

@@ -10,6 +10,7 @@ import { ChatAvatar } from './ChatRow.js';
 import { chatMenu, unblock } from './chatActions.js';
 import { useChatPage } from './chatContext.js';
 import { MenuButton } from './Menu.js';
+import { attempt } from './notices.js';
 import { RequestBar } from './people/RequestBar.js';
 
 /** The code of an open room: not needed for the sign-in, and loaded before somebody opens the first room. */
@@ -25,11 +26,12 @@ interface Props {
 
 /** One room: who is in it, the messages, and the message field. */
 export function RoomPane({ roomId, chat, onBack }: Props) {
-  const { store, me } = useChatPage();
+  const { store, me, wanted, showMessage } = useChatPage();
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
   const name = roomName(view);
+  const isWanted = wanted?.roomId === roomId;
 
   if (name === undefined && isRefused(view)) return <UnavailableRoom onBack={onBack} />;
   return (
@@ -47,6 +49,8 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
         {...{ store, room, view, me }}
         unseen={chat?.unread ?? 0}
         instead={insteadOfComposer(view, chat)}
+        wanted={isWanted ? wanted : undefined}
+        onShown={() => showMessage(undefined)}
       />
     </section>
   );
@@ -113,7 +117,11 @@ function BlockedBar({ other }: { readonly other: User }) {
   return (
     <div class="notice with-action">
       <p>{text('block.isBlocked', { name: displayName(other) })}</p>
-      <button class="button" type="button" onClick={() => void unblock(store, other.userId).catch(() => {})}>
+      <button
+        class="button"
+        type="button"
+        onClick={() => attempt(text('block.undo'), unblock(store, other.userId))}
+      >
         {text('block.undo')}
       </button>
     </div>

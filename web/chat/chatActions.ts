@@ -4,6 +4,7 @@ import { text } from '../ui/texts.js';
 import type { ChatActions } from './chatContext.js';
 import { fetchMembers } from './groups/members.js';
 import type { MenuItem } from './Menu.js';
+import { attempt } from './notices.js';
 import { addSeen } from './people/newFriends.js';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -17,23 +18,20 @@ const inHours = (hours: number): string => new Date(Date.now() + hours * HOUR_MS
 
 type Changes = Omit<RequestInput<'change chat'>, 'roomId'>;
 
-/** Changes what the user has set of a chat. What fails is tried again by the user: the list shows that nothing changed. */
-const changeChat = (store: Store, roomId: string, changes: Changes): void => {
-  store.request('change chat', { roomId, ...changes }).catch(() => {});
-};
+/** The user waits at most this long for what a menu does, and is told then. */
+export const QUICK = { timeoutMs: 10_000 } as const;
 
 /** The menu of a chat. */
 export function chatMenu(chat: ChatView, actions: ChatActions): readonly MenuItem[] {
   const { store, dialogs } = actions;
   const { roomId, other } = chat;
-  const set = (label: string, changes: Changes): MenuItem => ({
+  const change = (label: string, changes: () => Changes): MenuItem => ({
     label,
-    run: () => changeChat(store, roomId, changes),
+    run: () => attempt(label, store.request('change chat', { roomId, ...changes() }, QUICK)),
   });
-  const mute = (label: string, until: () => string): MenuItem => ({
-    label,
-    run: () => changeChat(store, roomId, { mutedUntil: until() }),
-  });
+  const set = (label: string, changes: Changes): MenuItem => change(label, () => changes);
+  const mute = (label: string, until: () => string): MenuItem =>
+    change(label, () => ({ mutedUntil: until() }));
   return [
     chat.pinned ? set(text('chat.unpin'), { pinned: false }) : set(text('chat.pin'), { pinned: true }),
     isMuted(chat)
@@ -71,7 +69,7 @@ function safetyItems(chat: ChatView, actions: ChatActions): readonly MenuItem[] 
       run: () => dialogs.open({ name: 'report', about: { userId: other.userId }, who }),
     },
     isBlocked
-      ? { label: text('block.undo'), run: () => void unblock(store, other.userId).catch(() => {}) }
+      ? { label: text('block.undo'), run: () => attempt(text('block.undo'), unblock(store, other.userId)) }
       : { label: text('block.action'), isDanger: true, run: () => askToBlock(actions, other.userId, who) },
   ];
 }
@@ -87,7 +85,7 @@ export const addFriend = ({ store, session }: ChatActions, user: User): Promise<
 };
 
 export const unblock = (store: Store, userId: string): Promise<unknown> =>
-  store.request('block user', { userId, block: false });
+  store.request('block user', { userId, block: false }, QUICK);
 
 /** Asks whether to block somebody. */
 export const askToBlock = ({ store, dialogs }: ChatActions, userId: string, name: string): void =>

@@ -37,6 +37,12 @@ export interface Dialogs {
   readonly close: () => void;
 }
 
+/** A message of a room, by their ids. */
+export interface MessageAddress {
+  readonly roomId: string;
+  readonly messageId: string;
+}
+
 /** What all parts of the chat can do. It stays the same object. */
 export interface ChatActions {
   readonly store: Store;
@@ -44,12 +50,16 @@ export interface ChatActions {
   readonly dialogs: Dialogs;
   /** Shows a room; `undefined` shows the list. */
   readonly openRoom: (roomId: string | undefined) => void;
+  /** Opens the room of a message, and leads to it; `undefined`: the room has done so. */
+  readonly showMessage: (message: MessageAddress | undefined) => void;
 }
 
 /** What all parts of the chat can do and know. */
 export interface ChatPageContext extends ChatActions {
   readonly snapshot: Snapshot;
   readonly me: User;
+  /** The message that the user wants to see. */
+  readonly wanted: MessageAddress | undefined;
 }
 
 export const ChatActionsContext = createContext<ChatActions | undefined>(undefined);

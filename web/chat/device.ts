@@ -4,6 +4,7 @@ import { within } from '../ui/browser.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
+import { tellRefused } from './notices.js';
 
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
@@ -28,6 +29,7 @@ export async function openDevice(session: Session): Promise<Store> {
     getToken: () => session.token,
     rest,
     onError: report,
+    onRefused: tellRefused,
     ...(stored && { outbox: lenientOutbox(stored.outbox, report) }),
   });
 }

@@ -12,15 +12,20 @@ interface Props {
 export function Dialog({ title, children, onClose }: Props) {
   const dialog = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  /** Its closing is told when another dialog may be open in its place. */
+  const isGone = useRef(false);
   // Before the effects of what is in it, which may take the focus.
   useLayoutEffect(() => {
     const { current } = dialog;
     current?.showModal();
-    // A dialog that is only removed gives the focus back to nobody.
-    return () => current?.close();
+    return () => {
+      isGone.current = true;
+      // A dialog that is only removed gives the focus back to nobody.
+      current?.close();
+    };
   }, []);
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={onClose}>
+    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={() => isGone.current || onClose()}>
       <h2 id={heading}>{title}</h2>
       {children}
     </dialog>
@@ -32,13 +37,15 @@ interface QuestionProps extends Props {
   readonly action: string;
   readonly isDangerous?: boolean;
   readonly isDisabled?: boolean;
+  /** The action shows what it has brought in the place of this dialog. */
+  readonly staysOpen?: boolean;
   /** Rejects if it cannot be done: the dialog then says why, and stays. */
   readonly onConfirm: (fields: FormData) => Promise<void>;
 }
 
 /** A dialog with a form, which closes when the action is done. */
 export function Question(props: QuestionProps) {
-  const { title, children, onClose, action, isDangerous, isDisabled, onConfirm } = props;
+  const { title, children, onClose, action, isDangerous, isDisabled, staysOpen, onConfirm } = props;
   const [error, setError] = useState<unknown>();
   const [isBusy, setBusy] = useState(false);
   const confirm = async (event: SubmitEvent): Promise<void> => {
@@ -48,7 +55,7 @@ export function Question(props: QuestionProps) {
     setError(undefined);
     try {
       await onConfirm(new FormData(event.currentTarget));
-      onClose();
+      if (!staysOpen) onClose();
     } catch (reason) {
       setError(reason);
       setBusy(false);

@@ -9,7 +9,7 @@ interface Page {
 /** The open page of a list, and how to turn over. */
 export interface Pages<P extends Page> {
   readonly request: RequestState<P>;
-  /** The number of the open page, from 1. */
+  /** The number of the page that is shown, from 1. The next one may be loading. */
   readonly number: number;
   readonly turn: (by: 1 | -1) => void;
   readonly reload: () => void;
@@ -22,10 +22,17 @@ export function usePages<P extends Page>(
   /** The cursors of all pages up to this one. The first page has none. */
   const [cursors, setCursors] = useState<readonly (string | undefined)[]>([undefined]);
   const [attempt, setAttempt] = useState(0);
-  const request = useRequest(`${cursors.length} ${attempt}`, (signal) => load(cursors.at(-1), signal));
-  const turn = (by: 1 | -1): void =>
+  const request = useRequest(`${cursors.length} ${attempt}`, async (signal) => {
+    const page = await load(cursors.at(-1), signal);
+    return { ...page, number: cursors.length };
+  });
+  const number = request.value?.number ?? cursors.length;
+  const turn = (by: 1 | -1): void => {
+    // Until the page is there, only the one before it says where the next begins.
+    if (number !== cursors.length) return;
     setCursors(by === -1 ? cursors.slice(0, -1) : [...cursors, request.value?.next]);
-  return { request, number: cursors.length, turn, reload: () => setAttempt(attempt + 1) };
+  };
+  return { request, number, turn, reload: () => setAttempt(attempt + 1) };
 }
 
 /** The buttons to turn over; none if there is one page only. */

@@ -126,7 +126,7 @@ export function describeError(error: unknown): string {
     case 'rate_limited':
       return 'The server is busy. Try again in a moment.';
     case 'unknown':
-      return 'The server did not answer in time. The action may have happened: look, then repeat it.';
+      return 'The server did not answer in time. The action may have taken effect. Check this, then repeat it.';
     case 'bad_request':
       return error.fields.map(({ path, message }) => `${path}: ${message}`).join('; ') || error.message;
     default:

@@ -59,7 +59,7 @@ class SearchBox {
     } catch {
       this.#index = undefined;
       this.#list.replaceChildren();
-      this.#open('The search could not be loaded. Type on to try again.');
+      this.#open('The search could not be loaded. Keep typing to try again.');
     }
   }
 

@@ -4,12 +4,12 @@ import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { hasWebCrypto } from './browser.js';
 import { errorText } from './errorText.js';
 import {
+  drawnOptions,
   findSignInOptions,
   finishSignIn,
   goToIssuer,
   hostOf,
   type IssuerClient,
-  type SignInOptions,
 } from './issuer.js';
 import { PasswordField } from './PasswordField.js';
 import { type EndCause, lastEndCause, type Session, saveSession } from './session.js';
@@ -37,11 +37,11 @@ const endTexts = {
 
 /** All ways to sign in or to sign up that the server has. */
 export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
-  const [options, setOptions] = useState<SignInOptions>();
+  const [options, setOptions] = useState(drawnOptions);
   const [endCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
-    void findSignInOptions().then(setOptions);
+    if (!options) void findSignInOptions().then(setOptions);
     finishSignIn().then(
       (signedIn) => signedIn && onSignedIn(saveSession(signedIn)),
       (reason: unknown) => setIssuerError(toClientError(reason)),

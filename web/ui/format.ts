@@ -9,6 +9,7 @@ const formatsOf = (locale: string) => ({
   weekday: new Intl.DateTimeFormat(locale, { weekday: 'long' }),
   shortDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short' }),
   longDate: new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'long', year: 'numeric' }),
+  list: new Intl.ListFormat(locale),
   relative: new Intl.RelativeTimeFormat(locale, { numeric: 'auto' }),
 });
 
@@ -25,6 +26,9 @@ const formats = (): ReturnType<typeof formatsOf> => {
   made ??= formatsOf(locale);
   return made;
 };
+
+/** `Ann, Bob and Carl`. */
+export const formatList = (names: readonly string[]): string => formats().list.format(names);
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const startOf = (time: Date): number => new Date(time).setHours(0, 0, 0, 0);

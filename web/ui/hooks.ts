@@ -18,6 +18,18 @@ export function useSource<T>(source: Source<T>): T {
   return value;
 }
 
+/** Whether a media query holds; renders again when that changes. */
+export function useMedia(query: string): boolean {
+  const [doesMatch, setMatch] = useState(() => matchMedia(query).matches);
+  useEffect(() => {
+    const list = matchMedia(query);
+    const update = (): void => setMatch(list.matches);
+    list.addEventListener('change', update);
+    return () => list.removeEventListener('change', update);
+  }, [query]);
+  return doesMatch;
+}
+
 /** The state of a request. A reload and a failure keep the value of the request before. */
 export type RequestState<T> =
   | { readonly state: 'loading'; readonly value: T | undefined }

@@ -43,6 +43,10 @@ const OPTIONS_WAIT_MS = 3000;
 /** Where the server does not say it, the form for a password says whether the server can be reached. */
 const anyWay: SignInOptions = { password: true, signUp: true };
 
+/** What the server says by drawing the form in its page, which it does only where anybody may sign up with a password. */
+export const drawnOptions = (): SignInOptions | undefined =>
+  document.querySelector('#app[data-drawn]') ? anyWay : undefined;
+
 /** How users of this server may sign in. Never rejects. */
 export async function findSignInOptions(): Promise<SignInOptions> {
   try {

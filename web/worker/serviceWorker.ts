@@ -1,5 +1,5 @@
 /**
- * Keeps the files of one build of the chat, so that the page opens without a network, and shows notifications. It
+ * Keeps the files of one build of the chat, and the lists of emoji that were used, so that the page opens without a network, and shows notifications. It
  * answers requests for these files only: what the API answers is never kept.
  *
  * A page and its worker are of the same build. A new worker waits until the pages of the old one are closed or agree to
@@ -13,11 +13,18 @@ const worker = self as unknown as ServiceWorkerGlobalScope;
 type Kept = readonly [path: string, integrity?: string];
 
 /** The build puts the list here. */
-declare const KEPT_FILES: { readonly build: string; readonly files: readonly Kept[] };
+declare const KEPT_FILES: {
+  readonly build: string;
+  readonly files: readonly Kept[];
+  /** The lists of emoji, one a language. Each is kept when it was first needed. */
+  readonly lists: readonly string[];
+};
 
-const { build, files } = KEPT_FILES;
+const { build, files, lists } = KEPT_FILES;
 const PREFIX = 'parley-build-';
 const CACHE = PREFIX + build;
+/** Over all builds: most of them have the same lists, by names that say so. */
+const LIST_CACHE = 'parley-lists';
 const kept: ReadonlySet<string> = new Set(files.map(([path]) => path));
 
 /** Fetches all files or fails. A server that has another build already answers with files of another hash. */
@@ -51,6 +58,27 @@ async function answer(path: string, request: Request): Promise<Response> {
   return (await cache.match(path, { ignoreVary: true })) ?? fetch(request);
 }
 
+/** A list of emoji: the kept one, or the server's, which is kept from then on in place of those of other builds. */
+async function answerList(request: Request): Promise<Response> {
+  const cache = await caches.open(LIST_CACHE);
+  const found = await cache.match(request, { ignoreVary: true });
+  if (found) return found;
+  const fetched = await fetch(request);
+  if (fetched.ok) {
+    try {
+      for (const old of await cache.keys())
+        if (!lists.includes(new URL(old.url).pathname)) await cache.delete(old);
+      await cache.put(request, fetched.clone());
+    } catch {
+      // The browser has no room for it.
+    }
+  }
+  return fetched;
+}
+
+const isList = ({ method, url }: Request): boolean =>
+  method === 'GET' && lists.some((path) => url === worker.location.origin + path);
+
 const openWindows = () => worker.clients.matchAll({ type: 'window', includeUncontrolled: true });
 
 /** Shows the room of a notification, in a window that is open already if there is one. */
@@ -73,6 +101,7 @@ worker.addEventListener('activate', (event) =>
 worker.addEventListener('fetch', (event) => {
   const path = keptPath(event.request);
   if (path !== undefined) event.respondWith(answer(path, event.request));
+  else if (isList(event.request)) event.respondWith(answerList(event.request));
 });
 worker.addEventListener('message', (event) => {
   const { data } = event;

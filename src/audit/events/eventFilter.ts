@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { ParleyError, wrongFields } from '../../base/errors.js';
-import { decodeLeaf, leafTest } from '../../domain/codec.js';
-import { eventTypes, type Recorded } from '../../domain/events.js';
-import { declaredEvents } from '../../domain/features.js';
+import { decodeLeaf, leafTest, typeOfLeaf } from '../../domain/codec.js';
+import { TOPICS } from '../../domain/defineEvent.js';
+import { type EventType, eventTypes, type Recorded } from '../../domain/events.js';
+import { declaredEvents, eventTopics } from '../../domain/features.js';
 import { Time } from '../../domain/fields.js';
 import type { StreamName } from '../../domain/ids.js';
 import {
@@ -28,6 +29,7 @@ const STREAM = `^(${KINDS.map(anyCase).join('|')}):${UUID}$`;
 const ACTOR = `^(${anyCase('system')}|${UUID})$`;
 /** Its decimals, beside the format `date-time`. */
 const TIME = '^[^.]*(\\.\\d{1,9}[^.\\d].*)?$';
+const TYPE = `(?:${eventTypes.join('|')})`;
 /** The largest time that is written like the times of events, which are compared as texts. */
 const LAST_MS = Date.parse('9999-12-31T23:59:59.999Z');
 
@@ -53,6 +55,11 @@ export const PointInTime = timeRounded('down');
 /** The time from which events are wanted. */
 export const SinceTime = timeRounded('up');
 
+/** Types of events, separated by commas. */
+export const TypeList = z
+  .string()
+  .regex(new RegExp(`^${TYPE}(?:,${TYPE})*$`), 'must be types of events, separated by commas');
+
 /**
  * The fields of a filter: the only list of them. Parameters, options of the command line, documents and the identity of
  * a query are derived from it. Each message begins with `must`. A value that no event can have is refused.
@@ -69,6 +76,13 @@ export const filterFields = {
     .enum(eventTypes, 'must be a type of event, such as MessageSent')
     .exactOptional()
     .meta({ description: 'Only events of this type, such as `MessageSent`.' }),
+  topic: z
+    .enum(TOPICS, `must be ${TOPICS.join(' or ')}`)
+    .exactOptional()
+    .meta({ description: 'Only events about this. Each type of event has one topic.' }),
+  except: TypeList.exactOptional().meta({
+    description: 'All but events of these types, separated by commas, such as `AuditRead`.',
+  }),
   actor: z
     .string()
     .regex(new RegExp(ACTOR), 'must be the id of a user, or system')
@@ -102,6 +116,8 @@ export type EventFilter = Readonly<Partial<FilterValues>>;
 const matchers: { readonly [N in FilterName]: (event: Recorded, wanted: FilterValues[N]) => boolean } = {
   stream: (event, stream) => event.stream === stream,
   type: (event, type) => event.type === type,
+  topic: (event, topic) => eventTopics.get(event.type) === topic,
+  except: (event, except) => !except.split(',').includes(event.type),
   actor: (event, actor) => event.actor === actor,
   since: (event, since) => event.recordedAt >= since,
   until: (event, until) => event.recordedAt < until,
@@ -116,6 +132,20 @@ function matchesField<N extends FilterName>(name: N, filter: EventFilter, event:
 /** Whether the event matches each field of the filter. */
 export const matchesFilter = (filter: EventFilter, event: Recorded): boolean =>
   filterNames.every((name) => matchesField(name, filter, event));
+
+/** A test of a leaf's text, without parsing, for the fields of a filter that an event itself has; not for its time. */
+export function filterTest(filter: EventFilter): (leaf: string) => boolean {
+  const { topic, except } = filter;
+  const isWanted = leafTest(filter);
+  if (topic === undefined && except === undefined) return isWanted;
+  const excluded = new Set(except?.split(','));
+  const wanted = new Set<EventType | undefined>(
+    eventTypes.filter(
+      (type) => !excluded.has(type) && (topic === undefined || eventTopics.get(type) === topic),
+    ),
+  );
+  return (leaf) => wanted.has(typeOfLeaf(leaf)) && isWanted(leaf);
+}
 
 /** The order of time: the oldest event first, or the newest. */
 export type Order = 'asc' | 'desc';

@@ -10,6 +10,7 @@ import {
   type EventFilter,
   type EventSearch,
   filterNames,
+  filterTest,
   matchesFilter,
   type Order,
   readCommits,
@@ -83,7 +84,7 @@ class Page {
     // Leaves of other streams, found through the index, are skipped without counting as visited.
     const { filter } = search;
     this.#isCandidate = leafTest(filter.stream === undefined ? {} : { stream: filter.stream });
-    this.#isWanted = leafTest(filter);
+    this.#isWanted = filterTest(filter);
   }
 
   /** Returns false if the page is full and ends before or in this commit. */

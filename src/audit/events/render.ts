@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { withTransferList } from '../../base/workerThreads.js';
-import { decodeLeaf, leafTest } from '../../domain/codec.js';
+import { decodeLeaf } from '../../domain/codec.js';
 import type { UserId } from '../../domain/ids.js';
 import { usernameContext } from '../../domain/users.js';
 import { LogEndsEarly } from '../../log/checkLog.js';
@@ -13,7 +13,7 @@ import { openVault } from '../../vault/openVault.js';
 import { type KeyStore, SECRET_TTL_MS } from '../../vault/vault.js';
 import { type AuditedLog, openAuditedLog, openStoredRows, type StoredRows } from '../storedRows.js';
 import { activeModel } from '../verify/comparedModels.js';
-import type { EventFilter } from './eventFilter.js';
+import { type EventFilter, filterTest } from './eventFilter.js';
 import {
   openEvents,
   type PlacedLeaf,
@@ -145,7 +145,7 @@ export class Renderer {
     private readonly log: AuditedLog,
     private readonly renderer: LineRenderer,
   ) {
-    this.#isWanted = leafTest(filter);
+    this.#isWanted = filterTest(filter);
   }
 
   /** Throws the errors of the log, the vault and the read models. */

@@ -98,6 +98,6 @@ function readPath(path: string): { level: number | 'entries'; index: number; wid
   const level = place === 'entries' ? place : Number(place);
   const [index, width] = [Number(number.replaceAll(/[x/]/g, '')), Number(partial)];
   const isTile = place !== '' && width > 0 && Number.isSafeInteger(index * TILE_WIDTH);
-  if (!isTile || tilePath(level, index, width) !== path) throw notFound('not the path of a tile');
+  if (!isTile || tilePath(level, index, width) !== path) throw notFound('this is not the path of a tile');
   return { level, index, width };
 }

@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { UserId } from '../../domain/ids.js';
+import { createLogFile } from '../../log/logFile.js';
+import { newMeta } from '../../log/logMeta.js';
 import { messageIdFiltersModel } from '../../projections/models/messageIdIndex.js';
 import { type NameOpener, openNamesOf, type UserRow } from '../../projections/models/userNames.js';
-import { type Engine, logFileOf, openLog, readFileOf } from '../../projections/store/engine.js';
+import { type Engine, logFileOf, readFileOf } from '../../projections/store/engine.js';
 import {
   type AnyModel,
   elementAt,
@@ -231,7 +233,7 @@ async function findWrongSchema(
   await readGenerations(rows, []);
   for (const model of [...active, ...others]) await rows.prepare(model);
   await rows.close();
-  await (await openLog({ kind: 'sqlite', dataDir: directory }, partitions)).close();
+  createLogFile(logFileOf(directory), newMeta(partitions));
   await openSqliteVaultStore(directory).close();
   const mayLack = new Set([...others, generations].map(tableOf));
   for (const made of [logFileOf(directory), readFileOf(directory), join(directory, 'vault.db')]) {

@@ -30,7 +30,7 @@ import {
   toUnreadable,
 } from './report.js';
 import { VerifyRun } from './verifyRun.js';
-import { scratchFile } from './verifySection.js';
+import { SECTION_EVENTS, scratchFile } from './verifySection.js';
 import { type TrustedHead, VerifyState } from './verifyState.js';
 import type { VerifyApi, VerifyThreadData } from './verifyWorker.js';
 
@@ -124,6 +124,8 @@ async function verifyOpened(
       new URL('./verifyWorker.js', import.meta.url),
       data,
       YOUNG_GENERATION_MB,
+      // A thread takes 200 ms to start, in which another checks some thousand events.
+      Math.ceil(ends.reduce((sum, { size }) => sum + size, 0) / (options.sectionEvents ?? SECTION_EVENTS)),
     );
     const report = await new VerifyRun(pool, state, begun, options).run();
     await pool.close();

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { openedChatPush } from '../chats.js';
 import { request } from '../defineCommand.js';
-import { event, push, type RecordedOf, type SealedField, type SealedNote } from '../defineEvent.js';
+import {
+  event,
+  push,
+  type RecordedOf,
+  type SealedField,
+  type SealedNote,
+  type Topic,
+} from '../defineEvent.js';
 import { Id, Limit, Revision, Seq, Time } from '../fields.js';
 import { groupKeyOwner, type RoomId } from '../ids.js';
 import { inGroup, type RoomState, roomStream } from '../streams.js';
@@ -21,6 +28,8 @@ import {
  * something happened. Every change of an owner is an event of its own, so that no fold looks at all members.
  */
 
+export const topic: Topic = 'groups';
+
 const at = z.int().min(0);
 const inherited = z.literal(true).exactOptional();
 const change = { roomId: z.string(), by: z.string(), at };
@@ -33,25 +42,25 @@ export const changeGroupPush = push('change group', {
     about: z.string().nullable().exactOptional(),
     ...SomeSettings,
   }),
-  note: 'A group’s name, text or settings have changed. A text that was removed is null.',
+  note: 'The name, the text or the settings of a group have changed. A removed text is null.',
 });
 
 export const addMemberPush = push('add member', {
   isStored: true,
   data: z.strictObject({ ...change, user: User, role: RoleName }),
-  note: 'Somebody has joined a group of mine. The new member gets `init chat` instead.',
+  note: 'A user has joined a group of mine. The new member gets `init chat` instead.',
 });
 
 export const removeMemberPush = push('remove member', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string() }),
-  note: 'Somebody has left a group of mine, or was removed: `by` says who did it.',
+  note: 'A member has left a group of mine, or was removed by the user `by`.',
 });
 
 export const changeRolePush = push('change role', {
   isStored: true,
   data: z.strictObject({ ...change, userId: z.string(), role: RoleName, inherited }),
-  note: 'A member of a group of mine has another role. `inherited`: they were not chosen. The last owner is about to leave.',
+  note: 'A member of a group of mine has another role. `inherited`: nobody chose this member; the last owner is leaving.',
 });
 
 const happened = { at, by: z.string(), time: Time };

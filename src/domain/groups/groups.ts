@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { conflict, forbidden, notFound, type ParleyError, unauthenticated } from '../../base/errors.js';
 import { clientCommand, completedCommand, type Decision, type Facts } from '../defineCommand.js';
-import type { NewEventOf } from '../defineEvent.js';
+import type { NewEventOf, Topic } from '../defineEvent.js';
 import { GroupId, Id, label, note, Revision } from '../fields.js';
 import type { RoomId, UserId } from '../ids.js';
 import { ABOUT_CODE_POINTS, ADDED_MEMBERS, GROUP_NAME_CODE_POINTS, USER_GROUPS } from '../limits.js';
@@ -35,6 +35,8 @@ import {
   settingsIn,
 } from './groupState.js';
 
+export const topic: Topic = 'groups';
+
 /** Groups: rooms with an owner, whose members come and go. */
 const REFUSALS = ['not_taken', 'not_found', 'too_many_groups'] as const;
 const Refusal = z.strictObject({ userId: z.string(), reason: z.enum(REFUSALS) });
@@ -57,7 +59,7 @@ export const createGroup = completedCommand('create group', roomStream, {
     ...SomeSettings,
   },
   answer: z.strictObject({ room: Chat, refused: z.array(Refusal), revision: Revision }),
-  note: '`roomId` is of my choice: sent again with the same body it is answered again, with another it is a `conflict`. I am its owner. `refused`: those who were not added.',
+  note: 'I choose `roomId`. A repeat with the same body is answered again; with another body it is a `conflict`. I am the owner. `refused` lists the users who were not added.',
   streamId: ({ roomId }) => roomId,
   wants: ({ actor, memberIds, roomId }) => ({
     users: [actor],
@@ -158,7 +160,7 @@ export const joinAll = (roomId: RoomId, users: readonly UserId[], { roleOf, ...j
 export const changeGroup = completedCommand('change group', roomStream, {
   data: { roomId: Id, name: GroupName.exactOptional(), about: GroupAbout.exactOptional(), ...SomeSettings },
   answer: z.strictObject({ room: Chat, revision: Revision }),
-  note: 'For admins. `history` holds for those who join from then on. An empty `about` removes it.',
+  note: 'For admins. A new `history` applies to members who join later. An empty `about` removes it.',
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, name, about }) =>
     name === undefined && about === undefined ? {} : { groupKeys: [roomId] },
@@ -213,7 +215,7 @@ export function groupOf(state: RoomState, command: InGroup): Found {
   return { group: found.room };
 }
 
-export const forAdmins = (): ParleyError => forbidden('this is for admins of the group', 'admins_only');
+export const forAdmins = (): ParleyError => forbidden('only admins of the group can do this', 'admins_only');
 
 function adminGroup(state: RoomState, command: InGroup): Found {
   const found = groupOf(state, command);
@@ -229,7 +231,7 @@ interface Added {
 export const addMembers = clientCommand('add members', roomStream, {
   data: { roomId: Id, userIds: z.array(Id).min(1).max(ADDED_MEMBERS) },
   answer: z.strictObject({ added: z.array(z.string()), refused: z.array(Refusal), revision: Revision }),
-  note: 'By members or admins, as `whoAdds` says. Who is a member already is in neither list.',
+  note: 'For members or admins, depending on `whoAdds`. Users who are members already are in neither list.',
   streamId: ({ roomId }) => roomId,
   wants: ({ actor, userIds }) => ({ invited: { by: actor, users: userIds }, groupsOf: userIds }),
   decide(command, state, facts): Decision<Added> {
@@ -277,7 +279,7 @@ export const lastOwner = (): ParleyError => conflict('a group always has an owne
 export const leaveGroup = clientCommand('leave group', roomStream, {
   data: { roomId: Id },
   answer: z.strictObject({ revision: Revision }),
-  note: 'I keep what I have seen. If I am the only owner, the oldest admin becomes one, else the oldest member.',
+  note: 'I keep the messages of my windows. If I am the only owner, the oldest admin becomes an owner, else the oldest member.',
   streamId: ({ roomId }) => roomId,
   decide(command, state) {
     const { actor } = command;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { badRequest, conflict, forbidden, notFound, type ParleyError } from '../../base/errors.js';
 import { command, type Decision, type Facts } from '../defineCommand.js';
-import type { NewEventOf } from '../defineEvent.js';
+import type { NewEventOf, Topic } from '../defineEvent.js';
 import type { UserId } from '../ids.js';
 import { USER_GROUPS } from '../limits.js';
 import { changed, isGroup, roomStream, unchanged } from '../streams.js';
@@ -16,6 +16,8 @@ import { noMember } from './members.js';
  * neither rights nor blocks of members hold for it; limits do.
  */
 
+export const topic: Topic = 'groups';
+
 const HOST = 'system';
 
 interface Wish {
@@ -27,7 +29,7 @@ type Refused = { readonly refused: ParleyError };
 
 /**
  * Makes the group, or gives it these texts, settings, members and roles. Members who are not named stay. Without a name
- * the group must exist. A new group without an owner gets the first admin as one, else the first member.
+ * the group must exist. A new group without an owner gets its first admin as owner, else its first member.
  */
 export const putGroup = command('put group', roomStream, {
   fields: {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { forbidden, notFound, type ParleyError } from '../../base/errors.js';
 import { clientCommand, request } from '../defineCommand.js';
+import type { Topic } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import type { UserId } from '../ids.js';
 import { changed, roomStream, unchanged } from '../streams.js';
@@ -11,12 +12,14 @@ import { forAdmins, groupOf, isOnlyOwner, lastOwner, leave } from './groups.js';
 
 /** The members of a group: who removes them, their roles, and the lists of them. */
 
+export const topic: Topic = 'groups';
+
 export const noMember = (userId: UserId): ParleyError => notFound(`the group has no member ${userId}`);
 
 export const removeMember = clientCommand('remove member', roomStream, {
   data: { roomId: Id, userId: Id },
   answer: z.strictObject({ revision: Revision }),
-  note: 'For admins. An owner is removed by another owner only.',
+  note: 'For admins. Only another owner can remove an owner.',
   streamId: ({ roomId }) => roomId,
   decide(command, state) {
     const found = groupOf(state, command);
@@ -31,7 +34,7 @@ export const removeMember = clientCommand('remove member', roomStream, {
     if (!member) return { refused: noMember(userId) };
     if (member.role === undefined) return unchanged;
     if (member.role === 'owner' && mine !== 'owner')
-      return { refused: forbidden('an owner is removed by another owner only') };
+      return { refused: forbidden('only another owner can remove an owner') };
     return changed(...leave(group, userId, actor));
   },
   reply: (_, __, revision) => ({ revision }),
@@ -40,7 +43,7 @@ export const removeMember = clientCommand('remove member', roomStream, {
 export const changeRole = clientCommand('change role', roomStream, {
   data: { roomId: Id, userId: Id, role: RoleName },
   answer: z.strictObject({ revision: Revision }),
-  note: 'For owners. The only owner stays one.',
+  note: 'For owners. The role of the only owner cannot change.',
   streamId: ({ roomId }) => roomId,
   decide(command, state) {
     const found = groupOf(state, command);
@@ -51,7 +54,7 @@ export const changeRole = clientCommand('change role', roomStream, {
     if (role !== 'owner' && isOnlyOwner(group, userId)) return { refused: lastOwner() };
     const mine = members.roleOf(actor);
     if (mine !== 'owner')
-      return { refused: mine === 'admin' ? forbidden('this is for owners of the group') : forAdmins() };
+      return { refused: mine === 'admin' ? forbidden('only owners of the group can do this') : forAdmins() };
     const before = members.roleOf(userId);
     if (before === undefined) return { refused: noMember(userId) };
     if (before === role) return unchanged;
@@ -73,7 +76,7 @@ export const getMembers = request('get members', {
     members: z.array(z.strictObject({ user: User, role: RoleName, since: z.string() })),
     next: z.string().exactOptional(),
   }),
-  note: 'For members; who came first is first. `since`: when they joined. `next` goes into `next` for the page behind it; absent at the end.',
+  note: 'For members; the oldest member is first. `since` is the time of joining. Send the `next` of the answer to get the next page; the last page has none.',
 });
 
 export const getReaders = request('get readers', {

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { conflict, forbidden } from '../../base/errors.js';
 import { clientCommand, type Decision, hostRefusal, request } from '../defineCommand.js';
-import { type Audience, event, push, type RecordedOf, type SealedMessage } from '../defineEvent.js';
+import {
+  type Audience,
+  event,
+  push,
+  type RecordedOf,
+  type SealedMessage,
+  type Topic,
+} from '../defineEvent.js';
 import { Id, Revision, Time } from '../fields.js';
 import { MESSAGE_EDITS } from '../limits.js';
 import { messageOfMember, refusalIfEnded, roomStream } from '../streams.js';
@@ -12,10 +19,12 @@ import { firstBody, openedMessage, textContext } from './sealedMessages.js';
 
 /** Edits: a message keeps its `seq`, and each edit raises its `rev`. Earlier texts stay readable until it is deleted. */
 
+export const topic: Topic = 'messages';
+
 export const editMessagePush = push('edit message', {
   isStored: true,
   data: z.strictObject({ roomId: z.string(), message: Message }),
-  note: 'A message was edited. In a replay it stands for whatever changed a message that was sent before the cursor.',
+  note: 'A message was edited. In a replay it stands for all changes of a message that was sent before the cursor.',
 });
 
 /**
@@ -97,7 +106,7 @@ function editedMessage(message: SealedMessage, { data, recordedAt }: Edited): Se
 export const editMessage = clientCommand('edit message', roomStream, {
   data: { roomId: Id, messageId: Id, editId: Id, ...MessageBodyFields },
   answer: z.strictObject({ message: Message, revision: Revision }),
-  note: `A message of mine, within \`EDIT_WINDOW\`, at most ${MESSAGE_EDITS} times. Repeat it with the same \`editId\`. Without \`mentions\` the message mentions nobody any more.`,
+  note: `Edits my message within \`EDIT_WINDOW\`, at most ${MESSAGE_EDITS} times. Repeat a request with the same \`editId\`. Without \`mentions\` the message no longer mentions anybody.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ actor, roomId, messageId, editId }) => ({
     messages: [{ roomId, messageId, editId }],
@@ -144,5 +153,11 @@ export const getEdits = request('get edits', {
   answer: z.strictObject({
     edits: z.array(z.strictObject({ rev: z.int().min(0), message: z.string().nullable(), at: Time })),
   }),
-  note: 'The texts of a message, oldest first, from `rev` 0, the first text. None of a deleted message.',
+  note: 'The versions of a message, oldest first, beginning with `rev` 0, the first text. A deleted message has none.',
+});
+
+export const getMessage = request('get message', {
+  data: z.strictObject({ roomId: Id, messageId: Id, revision: Revision.exactOptional() }),
+  answer: z.strictObject({ message: Message }),
+  note: 'One message by its id, as it is now, such as a pinned one or a quoted one that is far back.',
 });

@@ -42,7 +42,7 @@ const AnyData = z
   })
   .meta({
     type: 'object',
-    description: `An object of the integrator’s, at most ${bytes} bytes as JSON; given back as it came.`,
+    description: `An object of the application’s own, at most ${bytes} bytes as JSON; returned unchanged.`,
   });
 
 // The check lets only objects pass.

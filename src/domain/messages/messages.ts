@@ -17,6 +17,7 @@ import {
   push,
   type RecordedOf,
   type SealedMessage,
+  type Topic,
 } from '../defineEvent.js';
 import { Id, Limit, Revision, Seq } from '../fields.js';
 import { type Group, membersOf } from '../groups/groupState.js';
@@ -43,10 +44,12 @@ import { dataPart, deletedMessage, openedMessage, textContext } from './sealedMe
 
 /** Messages: `seq` is 1, 2, 3 … in a room; a `messageId` is unique in its room for ever. */
 
+export const topic: Topic = 'messages';
+
 export const sendMessagePush = push('send message', {
   isStored: true,
   data: z.strictObject({ message: Message }),
-  note: 'To all joined connections of all members but the one that sent it.',
+  note: 'To all joined connections of all members, except the connection that sent it.',
 });
 
 const MessageSentData = z.strictObject({
@@ -163,7 +166,7 @@ export const sendMessage = clientCommand('send message', roomStream, {
     replyTo: Id.exactOptional(),
   },
   answer: z.strictObject({ message: Message, revision: Revision }),
-  note: '`messageId` is of the sender’s choice: sent again with the same body it is answered with the message as it is now, with another it is a `conflict`. `seq` is 1, 2, 3 … in its room, without a hole.',
+  note: 'The sender chooses `messageId`. A repeat with the same body is answered with the message as it is now; with another body it is a `conflict`. `seq` counts 1, 2, 3 … in its room, without a gap.',
   streamId: ({ roomId }) => roomId,
   wants({ actor, roomId, messageId, replyTo }, state, rule) {
     const wants = {
@@ -276,7 +279,7 @@ function refusalToSend(room: Room | Group, actor: UserId, facts: Facts): ParleyE
 export const deleteMessage = completedCommand('delete message', roomStream, {
   data: { roomId: Id, messageId: Id },
   answer: z.strictObject({ revision: Revision }),
-  note: 'Mine within `DELETE_WINDOW`, or I am an admin of the group. Answered when the keys of its texts are destroyed.',
+  note: 'Deletes my message within `DELETE_WINDOW`, or any message if I am an admin of the group. The answer comes when the keys of its texts are destroyed.',
   streamId: ({ roomId }) => roomId,
   wants: (message) => ({ messages: [message] }),
   decide(command, state, { now, limits, message }): Decision<{ readonly changed: boolean }> {
@@ -321,7 +324,7 @@ export const fetchMessages = request('fetch messages', {
       path: ['around'],
     }),
   answer: z.strictObject({ messages: z.array(Message), hasMore: z.boolean() }),
-  note: 'In ascending `seq`; `before` and `after` are exclusive; without either, the newest. `around` is a `messageId` or a `seq`: the half of the page from this message on, and what is before it. `hasMore` is about the direction asked, with `around` about what is before.',
+  note: 'The messages come in ascending `seq`. `before` and `after` are exclusive; without them, the newest messages come. `around` is a `messageId` or a `seq`: half of the page is from this message on, the rest is before it. `hasMore` tells of more in the requested direction, with `around` of more before.',
 });
 
 /** The message that a `MessageSent` records. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../../base/errors.js';
 import { clientCommand } from '../defineCommand.js';
-import { event, push } from '../defineEvent.js';
+import { event, push, type Topic } from '../defineEvent.js';
 import { Id, Revision } from '../fields.js';
 import { ROOM_PINS } from '../limits.js';
 import {
@@ -18,6 +18,8 @@ import { showChanged } from './edits.js';
 
 /** Pinned messages of a room, for all its members. */
 
+export const topic: Topic = 'messages';
+
 export const pinMessagePush = push('pin message', {
   isStored: true,
   data: z.strictObject({
@@ -27,7 +29,7 @@ export const pinMessagePush = push('pin message', {
     on: z.boolean(),
     by: z.string(),
   }),
-  note: 'A message was pinned, or is pinned no more.',
+  note: 'A message was pinned or unpinned.',
 });
 
 /** The actor is the user who pins. */
@@ -69,7 +71,7 @@ export const changePins = (
 export const pinMessage = clientCommand('pin message', roomStream, {
   data: { roomId: Id, messageId: Id, on: z.boolean() },
   answer: z.strictObject({ revision: Revision }),
-  note: `Pins a message for all, or unpins it; in groups admins only. At most ${ROOM_PINS} a room.`,
+  note: `Pins a message for all members, or unpins it; in groups only admins can. At most ${ROOM_PINS} per room.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, messageId }) => ({ messages: [{ roomId, messageId }] }),
   decide(command, state, facts) {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { forbidden } from '../../base/errors.js';
 import { clientCommand, type Decision } from '../defineCommand.js';
-import { event, push, type ReactionsOf, type SealedMessage } from '../defineEvent.js';
+import { event, push, type ReactionsOf, type SealedMessage, type Topic } from '../defineEvent.js';
 import { Id, Revision } from '../fields.js';
 import type { UserId } from '../ids.js';
 import { MESSAGE_REACTIONS } from '../limits.js';
@@ -11,6 +11,8 @@ import { showChanged } from './edits.js';
 import { shownReactions } from './sealedMessages.js';
 
 /** Reactions: each user's emoji to a message, on or off. */
+
+export const topic: Topic = 'messages';
 
 const rgiEmoji = emojiPattern();
 
@@ -98,7 +100,7 @@ function withReactions(message: SealedMessage, reactions: readonly ReactionsOf[]
 export const react = clientCommand('react', roomStream, {
   data: { roomId: Id, messageId: Id, emoji: Emoji, on: z.boolean() },
   answer: z.strictObject({ reactions: z.array(Reaction), revision: Revision }),
-  note: `At most ${MESSAGE_REACTIONS.ofOneUser} of mine and ${MESSAGE_REACTIONS.emoji} different ones a message.`,
+  note: `Adds my reaction, or takes it back. At most ${MESSAGE_REACTIONS.ofOneUser} of mine and ${MESSAGE_REACTIONS.emoji} different emoji per message.`,
   streamId: ({ roomId }) => roomId,
   wants: ({ roomId, messageId }) => ({ messages: [{ roomId, messageId }] }),
   decide(command, state, facts): Decision<{ readonly reactions: readonly ReactionsOf[] }> {

@@ -1,10 +1,13 @@
 import { z } from 'zod';
 import { notFound } from '../../base/errors.js';
 import { command, type Decision } from '../defineCommand.js';
+import type { Topic } from '../defineEvent.js';
 import { changed, roomStream, unchanged } from '../streams.js';
 import { deleteMessage, MessageDeleted } from './messages.js';
 
 /** Deletions that no member asks for. */
+
+export const topic: Topic = 'messages';
 
 /** Deletes a message as its sender would by `delete message`. The host application asks for it. */
 export const deleteForSender = command('delete for sender', roomStream, {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { notFound, ParleyError, unauthenticated } from '../../base/errors.js';
 import { command, type Decision, request } from '../defineCommand.js';
-import { event, type Sealing } from '../defineEvent.js';
+import { event, type Sealing, type Topic } from '../defineEvent.js';
 import { Id, Revision, type Time } from '../fields.js';
 import { isInWindows, membersOf, windowsOf } from '../groups/groupState.js';
 import type { Actor, UserId } from '../ids.js';
@@ -16,6 +16,8 @@ import {
 } from '../streams.js';
 
 /** Reports of messages, rooms and users to the moderators, and what these decide. Both are in the reporter's stream. */
+
+export const topic: Topic = 'administration';
 
 const CATEGORIES = ['spam', 'harassment', 'violence', 'sexual', 'illegal', 'other'] as const;
 export const Category = z.enum(CATEGORIES);
@@ -152,7 +154,7 @@ export const report = request('report', {
       path: ['roomId'],
     }),
   answer: z.strictObject({ revision: Revision }),
-  note: 'Tells the moderators of messages, a room or a user that I may see. The texts stay as evidence until the decision, for 30 days at most. 20 a day.',
+  note: 'Reports messages, a room or a user that I may see to the moderators. The texts stay as evidence until the decision, at most 30 days. At most 20 reports per day.',
 });
 
 /** A message as its room's writer finds it. */

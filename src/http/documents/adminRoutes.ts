@@ -1,8 +1,9 @@
-import { ResetCodeAnswer, SuspensionBody, UserListAnswer, UserListQuery } from '../administration.js';
-import { OwnRolesAnswer, SessionsAnswer } from '../adminResources.js';
+import { ResetCodeAnswer, UserListAnswer, UserListQuery } from '../administration.js';
+import { OwnRolesAnswer, SessionsAnswer, SuspensionAnswer, SuspensionBody } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
 import type { Json } from '../schemas.js';
 import {
+  SecretAnswer,
   SeekBody,
   SUBSCRIPTION_ID,
   SubscriptionAnswer,
@@ -27,7 +28,7 @@ export const reportPaths = {
       id: 'listReports',
       summary: 'List reports',
       about:
-        'Returns one page of reports for moderators: open ones oldest first, closed ones newest first. The log records the look before the answer.',
+        'Returns one page of reports for moderators: open ones oldest first, closed ones newest first. The log records this request before the answer.',
       tag,
       query: ReportsQuery,
       status: 200,
@@ -40,7 +41,7 @@ export const reportPaths = {
       id: 'getReport',
       summary: 'Get a report',
       about:
-        'Returns a report with the reported messages, and the 5 before and after each that the reporter could see. The log records the look before the answer.',
+        'Returns a report with the reported messages, and the 5 before and after each that the reporter could see. The log records this request before the answer.',
       tag,
       path: report,
       status: 200,
@@ -53,7 +54,7 @@ export const reportPaths = {
       id: 'decideReport',
       summary: 'Decide a report',
       about:
-        'Closes the report, deletes messages of it, suspends the user, and destroys the texts that it kept. After a failure, the same decision again finishes it; another one is a `conflict`. `forbidden`, and nothing is recorded, if the user to be suspended holds a role.',
+        'Closes the report, deletes messages that it names, suspends the user, and destroys the kept texts. After a failure, repeat the same decision to finish it; a different one is a `conflict`. `forbidden`, and nothing is recorded, if the user to be suspended holds a role.',
       tag,
       path: report,
       body: Decision,
@@ -63,6 +64,11 @@ export const reportPaths = {
   },
 };
 
+const subscriptionId = inPath(
+  'id',
+  { type: 'string', pattern: SUBSCRIPTION_ID },
+  'The id of the subscription.',
+);
 const userId = inPath('userId', id, 'The id of the user, in any case.');
 
 /** What moderators and admins are served. */
@@ -84,7 +90,8 @@ export const adminPaths = {
     delete: {
       id: 'eraseUserAsAdmin',
       summary: 'Erase a user',
-      about: 'For admins: erases a user for ever, as the user can. Not one who holds a role.',
+      about:
+        'For admins: erases a user permanently, as users can do themselves. A user with a role is refused.',
       tag,
       path: userId,
       status: 204,
@@ -92,11 +99,22 @@ export const adminPaths = {
     },
   },
   '/admin/users/{userId}/suspension': {
+    get: {
+      id: 'getSuspension',
+      summary: 'Get the suspension of a user',
+      about:
+        'For moderators: since when the user is suspended, by whom and why. `not_found` if they are not. Each request is in the log as `AuditRead`.',
+      tag,
+      path: userId,
+      status: 200,
+      answer: SuspensionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
     put: {
       id: 'suspendUser',
       summary: 'Suspend a user',
       about:
-        'For moderators: ends all sessions of a user within a second. Nobody can sign in as the user; what they have sent stays. Not one who holds a role.',
+        'For moderators: ends all sessions of a user within a second. Nobody can sign in as the user; their messages stay. A user with a role is refused.',
       tag,
       path: userId,
       body: SuspensionBody,
@@ -128,7 +146,7 @@ export const adminPaths = {
     delete: {
       id: 'endUserSessions',
       summary: 'End all sessions of a user',
-      about: 'For admins: within a second no node takes their tokens, and their sockets are closed.',
+      about: 'For admins: within a second no node accepts their tokens, and their sockets are closed.',
       tag,
       path: userId,
       status: 204,
@@ -139,7 +157,8 @@ export const adminPaths = {
     get: {
       id: 'listSubscriptionsAsAdmin',
       summary: 'List the subscriptions of the host application',
-      about: 'For admins: how far each is, and whether it fails. Each request is in the log as `AuditRead`.',
+      about:
+        'For admins: the progress of each, and whether it fails. Each request is in the log as `AuditRead`.',
       tag,
       status: 200,
       answer: SubscriptionsAnswer,
@@ -149,22 +168,58 @@ export const adminPaths = {
   '/admin/subscriptions/{id}/seek': {
     post: {
       id: 'seekSubscriptionAsAdmin',
-      summary: 'Let a subscription go on from another place',
+      summary: 'Continue a subscription from another place',
       about:
-        'For admins: it sends again what comes after an earlier place, and skips what is before a later one.',
+        'For admins: with an earlier place the subscription sends events again; with a later place it skips events.',
       tag,
-      path: inPath('id', { type: 'string', pattern: SUBSCRIPTION_ID }, 'The id of the subscription.'),
+      path: subscriptionId,
       body: SeekBody,
       status: 200,
       answer: SubscriptionAnswer,
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
     },
   },
+  '/admin/subscriptions/{id}/pause': {
+    post: {
+      id: 'pauseSubscriptionAsAdmin',
+      summary: 'Pause a subscription',
+      about: 'For admins: nothing is sent until it is resumed. Nothing is lost: it continues from its place.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/resume': {
+    post: {
+      id: 'resumeSubscriptionAsAdmin',
+      summary: 'Resume a subscription',
+      about: 'For admins: it continues from its place, and tries a failed delivery again at once.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SubscriptionAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/subscriptions/{id}/rotate': {
+    post: {
+      id: 'rotateSubscriptionAsAdmin',
+      summary: 'Make a new secret for a subscription',
+      about: 'For admins: answers with the new secret, once. For 24 h the secret of before signs too.',
+      tag,
+      path: subscriptionId,
+      status: 200,
+      answer: SecretAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
   '/user/me/roles': {
     get: {
       id: 'getOwnRoles',
-      summary: 'Get one’s own roles',
-      about: 'Returns what the user may do beside what every user may. Pages show links by it.',
+      summary: 'Get my own roles',
+      about: 'Returns the roles of the user. Pages use them to show links.',
       tag,
       status: 200,
       answer: OwnRolesAnswer,
@@ -176,7 +231,7 @@ export const adminPaths = {
       id: 'issueResetCode',
       summary: 'Issue a code for a new password',
       about:
-        'For admins: a code with which the user sets a new password once, within 24 hours. An earlier code is good no more. Not for one who holds a role.',
+        'For admins: a code with which the user sets a new password once, within 24 hours. An earlier code stops working. A user with a role is refused.',
       tag,
       path: userId,
       status: 201,

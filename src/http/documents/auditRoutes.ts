@@ -58,7 +58,8 @@ export const auditPaths = {
     get: {
       id: 'auditEvent',
       summary: 'Get one event',
-      about: 'Returns the event at a place in the log, opened. The log records the look before the answer.',
+      about:
+        'Returns the event at a place in the log, with its texts decrypted. The log records this request before the answer.',
       tag,
       path: [...partition, ...offset],
       status: 200,
@@ -84,7 +85,7 @@ export const auditPaths = {
       id: 'auditRoom',
       summary: 'Get a room at a point in time',
       about:
-        'Folds the room from the log, as its members saw it then, without what was erased or deleted since.',
+        'Folds the room from the log, as its members saw it at that time, without texts that were erased or deleted since.',
       tag,
       path: roomId,
       query: RoomThenQuery,
@@ -98,7 +99,7 @@ export const auditPaths = {
       id: 'auditUsers',
       summary: 'Find users by name',
       about:
-        'Returns users with `q` in a user name or display name as it is now, whoever they have blocked. The log records the query before the answer.',
+        'Returns users with `q` in their present user name or display name, also those who have blocked the auditor. The log records the query before the answer.',
       tag,
       query: UserSearchQuery,
       status: 200,
@@ -110,7 +111,7 @@ export const auditPaths = {
     get: {
       id: 'auditUser',
       summary: 'Get a user at a point in time',
-      about: 'Folds the user from the log, as it was then, without what was erased since.',
+      about: 'Folds the user from the log, as they were at that time, without data that was erased since.',
       tag,
       path: userId,
       query: UserThenQuery,
@@ -158,9 +159,9 @@ export const auditPaths = {
   '/audit/log/{partition}/proof': {
     get: {
       id: 'logProof',
-      summary: 'Prove that the log holds something',
+      summary: 'Prove an event, or the growth of the log',
       about:
-        'Proves that an event (`offset`) is in the log, or that the log extends an older head (`from`). Give one of both.',
+        'Proves that an event (`offset`) is in the log, or that the log extends an older head (`from`). Give exactly one of them.',
       tag,
       path: partition,
       query: ProofQuery,

@@ -35,9 +35,9 @@ export const eventPaths = {
   '/server/events': {
     get: {
       id: 'getEvents',
-      summary: 'Get events by asking',
+      summary: 'Get events on request',
       about:
-        'Returns events from a place on, in order within each partition. A page may hold fewer than `limit`, even none; `next` goes on. With `wait` it waits for the first event.',
+        'Returns the events that follow a place, in order within each partition. A page may hold fewer than `limit`, even none; continue with `next`. With `wait` it waits for the first event.',
       ...common,
       query: ServerEventsQuery,
       status: 200,
@@ -49,7 +49,7 @@ export const eventPaths = {
     get: {
       id: 'listSubscriptions',
       summary: 'List the subscriptions',
-      about: 'Returns all subscriptions, with how far each is.',
+      about: 'Returns all subscriptions with their progress.',
       ...common,
       status: 200,
       answer: SubscriptionsAnswer,
@@ -59,7 +59,7 @@ export const eventPaths = {
   '/server/subscriptions/{id}': {
     put: {
       id: 'putSubscription',
-      summary: 'Make or change a subscription',
+      summary: 'Create or change a subscription',
       about:
         'Sends events to this URL from now on: 201 with its secret for a new subscription, 200 for one that exists. The 51st is `forbidden` with `too_many`. An address that is not permitted is a `bad_request` with `url`.',
       ...common,
@@ -72,7 +72,7 @@ export const eventPaths = {
     get: {
       id: 'getSubscription',
       summary: 'Get a subscription',
-      about: 'Returns how far a subscription is, and whether it fails.',
+      about: 'Returns the progress of a subscription, and whether it fails.',
       ...common,
       path: id,
       status: 200,
@@ -82,7 +82,7 @@ export const eventPaths = {
     delete: {
       id: 'removeSubscription',
       summary: 'Remove a subscription',
-      about: 'Sends nothing more to its URL, and forgets how far it was.',
+      about: 'Stops sending to its URL, and deletes its place.',
       ...common,
       path: id,
       status: 204,

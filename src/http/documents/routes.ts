@@ -79,7 +79,7 @@ export const paths: Record<
       id: 'signUp',
       summary: 'Sign up',
       about:
-        'Makes a user with this name and password. Sign in afterwards for a token. `forbidden` with `SIGN_UP=closed`; with `external`, neither this nor the sign-in is there.',
+        'Creates a user with this name and password. Sign in afterwards to get a token. `forbidden` with `SIGN_UP=closed`. With `SIGN_UP=external`, sign-up and sign-in do not exist (404).',
       tag: 'Users',
       open: true,
       body: SignUp,
@@ -92,7 +92,7 @@ export const paths: Record<
     post: {
       id: 'signIn',
       summary: 'Sign in',
-      about: 'Makes a session, and returns its token and what a client shows first.',
+      about: 'Creates a session. Returns its token, the user, their friends and the first 50 active chats.',
       tag: 'Users',
       open: true,
       body: SignIn,
@@ -142,7 +142,7 @@ export const paths: Record<
       id: 'changeProfile',
       summary: 'Change my profile',
       about:
-        'Changes the fields that are given; `null` removes one. Those who are online and share a chat or a friendship with me are pushed `change user`.',
+        'Changes the fields that are given; `null` removes one. Online users who share a chat or a friendship with me get the push `change user`.',
       tag: 'Users',
       body: ProfileChange,
       status: 200,
@@ -167,7 +167,7 @@ export const paths: Record<
       id: 'getUser',
       summary: 'Get a user',
       about:
-        'Returns the public fields of a user; of oneself also the friends and the first 50 active chats.',
+        'Returns the public fields of a user; for my own id also my friends and my first 50 active chats.',
       tag: 'Users',
       path: userId,
       query: RevisionQuery,
@@ -179,7 +179,7 @@ export const paths: Record<
       id: 'eraseUser',
       summary: 'Delete my account',
       about:
-        'Erases my name and texts everywhere, permanently, and ends my sessions. Needs the password, or of who has none a token of the last 5 minutes.',
+        'Erases my name and texts everywhere, permanently, and ends my sessions. Needs the password, or a token of the last 5 minutes if I have no password.',
       tag: 'Users',
       path: userId,
       body: EraseUser,
@@ -192,7 +192,7 @@ export const paths: Record<
     get: {
       id: 'exportUser',
       summary: 'Export my data',
-      about: 'Returns everything that is kept of me, as JSON lines; `kind` names each.',
+      about: 'Returns all data about me as JSON lines; `kind` names the kind of each line.',
       tag: 'Users',
       path: userId,
       status: 200,

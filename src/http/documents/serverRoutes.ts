@@ -1,4 +1,4 @@
-import { SuspensionBody } from '../administration.js';
+import { SuspensionBody } from '../adminResources.js';
 import { CodeAnswer, CodeBody, LogoutForm, SignInOptions } from '../issuerSignIn.js';
 import type { Json } from '../schemas.js';
 import {
@@ -28,9 +28,9 @@ export const serverPaths = {
     put: {
       ...common,
       id: 'putHostUser',
-      summary: 'Make or change a user',
+      summary: 'Create or change a user',
       about:
-        'Scope `users`. With `ext:` a user is made if there is none: 201, else 200. Fields that are absent stay as they are. A user name is never changed: `conflict` if it is taken, or is another one.',
+        'Scope `users`. With `ext:`, a missing user is created: 201, else 200. Absent fields do not change. A user name never changes: `conflict` if it is taken or differs.',
       path: user,
       body: HostUserBody,
       isBodyOptional: true,
@@ -42,7 +42,8 @@ export const serverPaths = {
       ...done,
       id: 'eraseHostUser',
       summary: 'Erase a user',
-      about: 'Scope `users`. Erases a user for ever, as the user can. Not one who holds a role.',
+      about:
+        'Scope `users`. Erases a user permanently, as users can do themselves. A user with a role is refused.',
       path: user,
     },
   },
@@ -50,8 +51,9 @@ export const serverPaths = {
     post: {
       ...common,
       id: 'issueToken',
-      summary: 'Issue a token of a user',
-      about: 'Scope `users`. Makes a session of the user. Not for one who is suspended or holds a role.',
+      summary: 'Issue a token for a user',
+      about:
+        'Scope `users`. Creates a session of the user. A user who is suspended or has a role is refused.',
       path: user,
       body: HostTokenBody,
       isBodyOptional: true,
@@ -64,7 +66,7 @@ export const serverPaths = {
       ...done,
       id: 'endSessions',
       summary: 'End all sessions of a user',
-      about: 'Scope `users`. Within a second no node takes their tokens, and their sockets are closed.',
+      about: 'Scope `users`. Within a second no node accepts their tokens, and their sockets are closed.',
       path: user,
     },
   },
@@ -73,7 +75,7 @@ export const serverPaths = {
       ...done,
       id: 'suspendHostUser',
       summary: 'Suspend a user',
-      about: 'Scope `users`. As moderators do. Not one who holds a role.',
+      about: 'Scope `users`. Works as for moderators. A user with a role is refused.',
       path: user,
       body: SuspensionBody,
     },
@@ -91,14 +93,14 @@ export const serverPaths = {
       ...done,
       id: 'putFriend',
       summary: 'Make two users friends',
-      about: 'Scope `users`. As the first one’s own doing.',
+      about: 'Scope `users`. The effect is as if the first user did it.',
       path: userAndOther,
     },
     delete: {
       ...done,
       id: 'removeFriend',
       summary: 'End a friendship',
-      about: 'Scope `users`. As the first one’s own doing.',
+      about: 'Scope `users`. The effect is as if the first user did it.',
       path: userAndOther,
     },
   },
@@ -106,15 +108,15 @@ export const serverPaths = {
     put: {
       ...done,
       id: 'putBlock',
-      summary: 'Block a user for another',
-      about: 'Scope `users`. As the first one’s own doing.',
+      summary: 'Block a user for another user',
+      about: 'Scope `users`. The effect is as if the first user did it.',
       path: userAndOther,
     },
     delete: {
       ...done,
       id: 'removeBlock',
       summary: 'End a block',
-      about: 'Scope `users`. As the first one’s own doing.',
+      about: 'Scope `users`. The effect is as if the first user did it.',
       path: userAndOther,
     },
   },
@@ -123,7 +125,8 @@ export const serverPaths = {
       ...common,
       id: 'putPrivateRoom',
       summary: 'Open the private room of two users',
-      about: 'Scope `rooms`. It is active for both. 201 if it was for neither, else 200.',
+      about:
+        'Scope `rooms`. The room becomes active for both users: 201 if it was active for neither, else 200.',
       body: HostPairBody,
       status: 200,
       answer: HostRoomAnswer,
@@ -133,9 +136,9 @@ export const serverPaths = {
     put: {
       ...common,
       id: 'putGroup',
-      summary: 'Make or change a group',
+      summary: 'Create or change a group',
       about:
-        'Scope `rooms`. `roomId` is of your choice, a UUID of version 4 or 7: 201 if the group is new, else 200. Members who are not named stay. A new group without an owner gets the first admin as one, else the first member. `conflict` with `last_owner` if nobody would be an owner.',
+        'Scope `rooms`. You choose `roomId`, a UUID of version 4 or 7: 201 if the group is new, else 200. Members who are not named stay. A new group without an owner gets its first admin as owner, else its first member. `conflict` with `last_owner` if nobody would be an owner.',
       path: roomId,
       body: HostGroupBody,
       status: 200,
@@ -148,7 +151,8 @@ export const serverPaths = {
       ...done,
       id: 'putMember',
       summary: 'Add a member, or change a role',
-      about: 'Scope `rooms`. Without `role`, a new member is a `member` and another one stays what they are.',
+      about:
+        'Scope `rooms`. Without `role`, a new member becomes a `member`, and an existing member keeps their role.',
       path: [...roomId, ...user],
       body: HostMemberBody,
       isBodyOptional: true,
@@ -157,7 +161,7 @@ export const serverPaths = {
     delete: {
       ...done,
       id: 'removeMember',
-      summary: 'Take a member out of a group',
+      summary: 'Remove a member from a group',
       about: 'Scope `rooms`. `conflict` with `last_owner` for the only owner.',
       path: [...roomId, ...user],
       errors: [...errors, 'conflict'],
@@ -193,7 +197,7 @@ export const serverPaths = {
       id: 'removeMessage',
       summary: 'Delete a message as a user',
       about:
-        'Scope `messages`. With the rights of that user, by default of the one who has sent it. Answered when the keys of its texts are destroyed.',
+        'Scope `messages`. With the rights of that user, by default those of its sender. The answer comes when the keys of its texts are destroyed.',
       path: [...roomId, ...messageId],
       body: HostDeletionBody,
       isBodyOptional: true,
@@ -204,7 +208,7 @@ export const serverPaths = {
       id: 'issuerLogout',
       summary: 'Back-channel logout',
       about:
-        'With `OIDC_ISSUER`: the issuer ends the sessions of a subject, or of one session of its own (OpenID Connect Back-Channel Logout 1.0). Answered when no node takes them any more.',
+        'With `OIDC_ISSUER`: the issuer ends the sessions of a subject, or of one session of its own (OpenID Connect Back-Channel Logout 1.0). The answer comes when no node accepts them any more.',
       tag,
       open: true,
       form: LogoutForm,
@@ -216,7 +220,7 @@ export const serverPaths = {
     get: {
       id: 'signInOptions',
       summary: 'How users may sign in',
-      about: 'What a page offers to somebody who is not signed in.',
+      about: 'Returns the ways to sign in that a page offers.',
       tag,
       open: true,
       status: 200,
@@ -229,7 +233,7 @@ export const serverPaths = {
       id: 'issuerSignIn',
       summary: 'Finish a sign-in by the issuer',
       about:
-        'With `OIDC_CLIENT_ID`: exchanges the code that the issuer has given to a page for a token. The page needs no access to the issuer beside its redirect.',
+        'With `OIDC_CLIENT_ID`: exchanges the code from the issuer for a token. The page needs no access to the issuer except the redirect.',
       tag,
       open: true,
       body: CodeBody,

@@ -78,11 +78,12 @@ export class HostRequests {
     const hostId = hostIdIn(text);
     if (hostId !== undefined) {
       const userId = await this.#parts.users.find(hostId);
-      if (userId === undefined) throw notFound(`you have made no user with the id ${text}`);
+      if (userId === undefined) throw notFound(`there is no user with your id ${text}`);
       return userId;
     }
     const parsed = Id.safeParse(text);
-    if (!parsed.success) throw notFound(`nothing has this id: give a user id, or ${PREFIX} and your own`);
+    if (!parsed.success)
+      throw notFound(`this is not the id of a user: give a user id, or ${PREFIX} and your own id`);
     return parsed.data;
   }
 

@@ -24,7 +24,7 @@ export const HostMessageBody = z.strictObject({
 
 export const HostDeletionBody = z.strictObject({
   senderId: HostUserId.exactOptional().meta({
-    description: 'Who deletes the message. By default the one who has sent it.',
+    description: 'The user who deletes the message. By default its sender.',
   }),
 });
 

@@ -8,7 +8,7 @@ import type { UserId } from '../../domain/ids.js';
 import { User } from '../../domain/userMessageChat.js';
 import { ProfileChange, Username } from '../../domain/users.js';
 import type { ServerKey } from '../../vault/serverKeys.js';
-import { SuspensionBody } from '../administration.js';
+import { SuspensionBody } from '../adminResources.js';
 import { serveResource, standingOf } from '../auth.js';
 import { selectChanges } from '../ownData.js';
 import { readBody, readNoBody, readOptionalBody, readQuery } from '../problems.js';
@@ -20,7 +20,7 @@ const { displayName, locale } = ProfileChange.shape;
 
 export const HostUserBody = z.strictObject({
   username: Username.exactOptional().meta({
-    description: 'Stays as it is for ever. By default a generated one.',
+    description: 'It can never be changed. Without it, Parley generates a name.',
   }),
   displayName,
   bot: z.boolean().exactOptional().meta({ description: 'A program acts as this user.' }),
@@ -145,7 +145,7 @@ class HostUserResource {
     if (!found || found.erased) throw notFound(`there is no user ${id}`);
     if (isNew) return { user: found, isNew };
     if (username !== undefined && username.toLowerCase() !== found.username?.toLowerCase())
-      throw conflict('a user name stays as it is');
+      throw conflict('a user name cannot be changed');
     return { user: await this.#change(found, profile, key), isNew };
   }
 

@@ -1,13 +1,15 @@
 import type Router from '@koa/router';
 import type { RouterContext } from '@koa/router';
 import { z } from 'zod';
+import { TypeList } from '../../audit/events/eventFilter.js';
 import { notFound } from '../../base/errors.js';
 import { type CommandRouter, routerVia } from '../../domain/commands.js';
 import { eventTypes } from '../../domain/events.js';
 import { Id, Time } from '../../domain/fields.js';
+import type { KeyId } from '../../domain/ids.js';
 import { CURSOR_CHARACTERS, SUBSCRIPTION_BATCH, SUBSCRIPTION_ROOMS } from '../../domain/limits.js';
 import type { EventFeed } from '../../subscriptions/eventFeed.js';
-import type { HostSubscriptions } from '../../subscriptions/hostSubscriptions.js';
+import type { Decider, HostSubscriptions } from '../../subscriptions/hostSubscriptions.js';
 import { EventQuery, EventsAnswer } from '../audit/auditEvents.js';
 import { serveResource } from '../auth.js';
 import { readBody, readNoBody, readQuery } from '../problems.js';
@@ -21,7 +23,7 @@ const URL_CHARACTERS = 2048;
 export const SUBSCRIPTION_ID = '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$';
 
 const Place = z.string().min(1).max(CURSOR_CHARACTERS).meta({
-  description: '`now`, `start`, a time (ISO 8601) from which on events come, or a cursor.',
+  description: '`now`, `start`, a time (ISO 8601) at which the events begin, or a cursor.',
 });
 
 export const SubscriptionBody = z.strictObject({
@@ -41,10 +43,11 @@ export const SubscriptionBody = z.strictObject({
     .exactOptional()
     .meta({ description: 'Only events of these rooms.' }),
   from: Place.default('now').meta({
-    description: `${Place.meta()?.description} It counts when the subscription is made.`,
+    description: `${Place.meta()?.description} It is used only when the subscription is created.`,
   }),
   batch: z.int().min(1).max(SUBSCRIPTION_BATCH).exactOptional().meta({
-    description: 'A delivery has a list of so many events at most. Without it, one event by itself.',
+    description:
+      'The maximum number of events in a delivery, which is then a list. Without it, a delivery is one event.',
   }),
 });
 
@@ -81,19 +84,15 @@ export const SecretAnswer = z.strictObject({
   secret: z.string().exactOptional().meta({ description: '`whsec_…`. It is shown only here, once.' }),
 });
 
-const TYPES = `(?:${eventTypes.join('|')})`;
 /** At most 30 s, as durations are written in the settings. */
 const WAIT = /^(?:([12]?\d{1,4}|30000)ms|([12]?\d(?:\.\d{1,3})?|30(?:\.0{1,3})?)s)$/;
 
 export const ServerEventsQuery = z.strictObject({
   from: Place.default('now'),
-  types: z
-    .string()
-    .regex(new RegExp(`^${TYPES}(?:,${TYPES})*$`), 'must be types of events, separated by commas')
-    .exactOptional()
-    .meta({
-      description: 'Types of events, separated by commas. Without it all but presence and `AuditRead`.',
-    }),
+  types: TypeList.exactOptional().meta({
+    description:
+      'Types of events, separated by commas. Without it, all types except presence and `AuditRead`.',
+  }),
   limit: EventQuery.shape.limit,
   wait: z
     .string()
@@ -133,6 +132,7 @@ export function mountSubscriptions(
   requireKey: RequireKey,
 ): void {
   const { subscriptions, commands } = parts;
+  const decider = (key: KeyId): Decider => ({ commands: routerVia(commands, key), by: 'system' });
   mountEvents(router, parts, requireKey);
   serveResource(router, '/server/subscriptions', {
     GET: requireKey('events', async (ctx) => {
@@ -144,7 +144,7 @@ export function mountSubscriptions(
     PUT: requireKey('events', async (ctx, key) => {
       const id = idIn(ctx);
       const wanted = await readBody(ctx, SubscriptionBody);
-      const { subscription, secret } = await subscriptions.put(routerVia(commands, key.id), id, wanted);
+      const { subscription, secret } = await subscriptions.put(decider(key.id), id, wanted);
       ctx.status = secret === undefined ? 200 : 201;
       ctx.body = { subscription, ...(secret === undefined ? {} : { secret }) };
     }),
@@ -154,7 +154,7 @@ export function mountSubscriptions(
     }),
     DELETE: requireKey('events', async (ctx, key) => {
       await readNoBody(ctx, NoFields);
-      await subscriptions.remove(routerVia(commands, key.id), idIn(ctx));
+      await subscriptions.remove(decider(key.id), idIn(ctx));
       ctx.status = 204;
     }),
   });
@@ -162,20 +162,20 @@ export function mountSubscriptions(
     POST: requireKey('events', async (ctx, key) => {
       const id = idIn(ctx);
       const { to } = await readBody(ctx, SeekBody);
-      ctx.body = { subscription: await subscriptions.seek(routerVia(commands, key.id), id, to, 'system') };
+      ctx.body = { subscription: await subscriptions.seek(decider(key.id), id, to) };
     }),
   });
   for (const verb of ['pause', 'resume'] as const)
     serveResource(router, `/server/subscriptions/:id/${verb}`, {
       POST: requireKey('events', async (ctx, key) => {
         await readNoBody(ctx, NoFields);
-        ctx.body = { subscription: await subscriptions[verb](routerVia(commands, key.id), idIn(ctx)) };
+        ctx.body = { subscription: await subscriptions[verb](decider(key.id), idIn(ctx)) };
       }),
     });
   serveResource(router, '/server/subscriptions/:id/rotate', {
     POST: requireKey('events', async (ctx, key) => {
       await readNoBody(ctx, NoFields);
-      ctx.body = await subscriptions.rotate(routerVia(commands, key.id), idIn(ctx));
+      ctx.body = await subscriptions.rotate(decider(key.id), idIn(ctx));
     }),
   });
 }

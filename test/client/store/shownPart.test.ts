@@ -65,7 +65,14 @@ class World {
       roomId,
       {
         ...{ client, store, setMark: createMarks(client, store) },
-        sending: new Sending({ client, store, options: {}, onError: () => {}, onStored: () => {} }),
+        sending: new Sending({
+          client,
+          store,
+          options: {},
+          onError: () => {},
+          onStored: () => {},
+          onRefusal: () => {},
+        }),
         typing: createTyping(client, store, { after: afterTimeout, now: Date.now }),
       },
       () => {},

@@ -146,6 +146,7 @@ for (const engine of allKinds) {
         'order=up',
         'partition=4',
         `stream=rooms:${roomId}`,
+        ...['topic=others', 'except=Nothing', 'except=AuditRead,', 'except='],
         'until=2026-01-01T00:00:00.1234567890Z',
       ];
       for (const query of [...queries, ...more, 'from=x', 'partition=-1', 'more=1', 'limit=1&limit=2'])
@@ -336,6 +337,34 @@ for (const engine of allKinds) {
         (await get(`users/${ben.userId}?at=${time}`)).body.friends;
       expect(await friendsAt(at)).to.have.length(1);
       expect(await friendsAt(new Date(Date.now() + 60_000).toISOString())).to.deep.equal([]);
+    });
+
+    it('is all but some types, and what is about one topic, page by page and as a stream', async () => {
+      const until = `until=${new Date().toISOString()}`;
+      const whole = await all(`limit=200&${until}`);
+      expect(whole.some(({ type }) => type === 'AuditRead')).to.equal(true);
+      const typesOf = (events: readonly Shown[]) => [...new Set(events.map(({ type }) => type))];
+      for (const [query, isWanted] of [
+        ['except=AuditRead', ({ type }) => type !== 'AuditRead'],
+        ['except=AuditRead,MessageSent', ({ type }) => !['AuditRead', 'MessageSent'].includes(type)],
+        ['topic=audit', ({ type }) => type === 'AuditRead'],
+        ['topic=audit&except=AuditRead', () => false],
+        ['topic=messages', ({ type }) => ['MessageSent', 'MessagesRead'].includes(type)],
+      ] as readonly (readonly [string, (event: Shown) => boolean])[]) {
+        const wanted = whole.filter(isWanted);
+        expect(await all(`limit=3&${query}&${until}`), query).to.deep.equal(wanted);
+        const newestFirst = await all(`limit=3&order=desc&${query}&${until}`);
+        expect(newestFirst, query).to.deep.equal(wanted.toReversed());
+        const stream = await get(`events/stream?${query}&${until}`);
+        expect(linesOf(stream.text), query).to.deep.equal(wanted);
+      }
+      expect(typesOf(await all(`topic=people&${until}`))).to.include.members([
+        'UserRegistered',
+        'FriendAdded',
+      ]);
+      const { body: first } = await get(`events?limit=1&except=AuditRead&${until}`);
+      const other = await get(`events?limit=1&except=MessageSent&${until}&from=${first.next}`);
+      expect(codeOf(other), 'a next of another query').to.deep.equal([400, 'bad_request']);
     });
   });
 }

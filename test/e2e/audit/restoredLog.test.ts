@@ -9,7 +9,7 @@ import { DidNotStart, type ServerProcess } from '../../support/server.js';
 import { chatOf, Newcomer, say } from '../newcomer.js';
 
 for (const engine of commandEngines)
-  describe(`A log from a back-up, behind what was signed of it, on ${engine}`, function () {
+  describe(`A log from a backup, behind what was signed of it, on ${engine}`, function () {
     this.timeout(180_000);
     let server: ServerProcess;
     let ada: Newcomer;
@@ -24,14 +24,14 @@ for (const engine of commandEngines)
       }
     };
 
-    before('more is said than the back-up has, and signed at an orderly stop', async function () {
+    before('more is said than the backup has, and signed at an orderly stop', async function () {
       if (!(await hasEngine(engine))) return this.skip();
       server = await startFresh(engine, { env: { PARTITIONS: '1' } });
       [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
       await server.stop();
       copy = await backUp(server);
       await server.start();
-      await talk('which the back-up lacks');
+      await talk('which the backup lacks');
       await server.stop();
       await copy.restore('log');
     });

@@ -8,7 +8,7 @@ import { natsUrl } from '../../support/nats.js';
 import { type Device, newDevice, signUp } from '../../support/people.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
 
-/** Copies log and vault under running servers, as a back-up or a test system is made. */
+/** Copies log and vault under running servers, as a backup or a test system is made. */
 async function copySystem(from: string, to: string): Promise<void> {
   const [source, target] = [new MongoClient(from), new MongoClient(to)];
   const copy = async (suffix: string) => {

@@ -299,6 +299,13 @@ export function groups(place: Place): void {
       ]);
       const { edits } = await eve.device.request('get edits', { roomId, messageId: second.messageId });
       expect(edits.map(({ message }) => message)).to.deep.equal(['two', 'two, once']);
+      for (const [{ device }, text] of [
+        [ben, 'two, twice'],
+        [eve, 'two, once'],
+      ] as const) {
+        const { message } = await device.request('get message', { roomId, messageId: second.messageId });
+        expect(message).to.include({ messageId: second.messageId, message: text, seq: 2 });
+      }
       expect(eve.device.pushed('edit message')).to.have.length(1);
       expect(eve.device.pushed('delete message')).to.deep.equal([]);
       await ada.device.request('add members', { roomId, userIds: [eve.id] });

@@ -8,7 +8,7 @@ import { rejection } from '../../support/rejection.js';
 import { startServer } from '../../support/server.js';
 import { tempDir } from '../../support/tempDir.js';
 
-describe('A vault from a back-up of before an erasure', function () {
+describe('A vault from a backup of before an erasure', function () {
   this.timeout(120_000);
 
   it('is rid of the erased user again when a server starts on it, and of nobody else', async () => {

@@ -1,4 +1,4 @@
-import type { User } from '@parley/client';
+import { ClientError, type User } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
 import { Question } from '../../console/Dialog.js';
@@ -7,7 +7,7 @@ import { pluralize } from '../../ui/format.js';
 import { type Report, type ReportInContext, useVisitor } from '../adminContext.js';
 
 /** The user whom a decision can suspend: whom the report names, else who sent all of its messages. */
-function suspectOf({ userId, messageIds }: Report, { messages }: ReportInContext): string | undefined {
+export function suspectOf({ userId, messageIds }: Report, { messages }: ReportInContext): string | undefined {
   if (userId !== undefined) return userId;
   const reported = messages.filter(({ messageId }) => messageIds?.includes(messageId));
   const senders = new Set(reported.map(({ senderId }) => senderId));
@@ -30,7 +30,8 @@ interface Props {
   readonly context: ReportInContext;
   /** The ids of the messages to delete. */
   readonly marked: ReadonlySet<string>;
-  readonly onDecided: () => void;
+  /** `isLate`: somebody else had decided it in another way before. */
+  readonly onDecided: (isLate: boolean) => void;
 }
 
 /** Closes a report. The decision may be sent again after a failure: the server finishes the same one. */
@@ -45,12 +46,19 @@ export function DecisionForm({ report, context, marked, onDecided }: Props) {
   const user = context.users.find(({ userId }) => userId === suspect);
   const name = user ? displayName(user) : 'the user';
   const decide = async (): Promise<void> => {
-    await api.send('POST', `/admin/reports/${report.reportId}/decision`, {
+    const decision = {
       ...(marked.size > 0 ? { delete: [...marked] } : {}),
       ...(isSuspending ? { suspend: true } : {}),
       note: note.trim(),
-    });
-    onDecided();
+    };
+    const isLate = await api.send('POST', `/admin/reports/${report.reportId}/decision`, decision).then(
+      () => false,
+      (reason: unknown) => {
+        if (reason instanceof ClientError && reason.code === 'conflict') return true;
+        throw reason;
+      },
+    );
+    onDecided(isLate);
   };
   const close = async (): Promise<void> => {
     setBusy(true);
@@ -94,7 +102,7 @@ export function DecisionForm({ report, context, marked, onDecided }: Props) {
           <button class={`button ${isAction ? 'danger' : 'primary'}`} type="submit" disabled={isBusy}>
             {action}
           </button>
-          {marked.size > 0 ? <span class="quiet">A deletion destroys the text for good.</span> : null}
+          {marked.size > 0 ? <span class="quiet">A deletion destroys the text permanently.</span> : null}
         </div>
       </form>
       {isAsking ? (
@@ -171,7 +179,7 @@ interface QuestionProps {
 function DecisionQuestion({ action, isDeleting, suspended, onClose, onConfirm }: QuestionProps) {
   return (
     <Question title={`${action}?`} {...{ action, onClose, onConfirm }} isDangerous>
-      {isDeleting ? <p>The text of a deleted message is destroyed. Nobody can undo it.</p> : null}
+      {isDeleting ? <p>The text of a deleted message is destroyed. You cannot undo this.</p> : null}
       {suspended === undefined ? null : (
         <p>All sessions of {suspended} end within a second. A suspension can be ended under Users.</p>
       )}

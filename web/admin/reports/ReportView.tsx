@@ -8,13 +8,14 @@ import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { type Report, type ReportInContext, useVisitor } from '../adminContext.js';
-import { DecisionForm } from './DecisionForm.js';
+import { DecisionForm, suspectOf } from './DecisionForm.js';
 import { ReportSubject } from './ReportsView.js';
 
 /** A report with the reported messages and those around them, and its decision or the form for one. */
 export function ReportView({ reportId }: { readonly reportId: string }) {
   const { api } = useVisitor();
   const [version, setVersion] = useState(0);
+  const [isLate, setLate] = useState(false);
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set());
   const request = useRequest(String(version), (signal) =>
     api.json<ReportInContext>(`/admin/reports/${encodeURIComponent(reportId)}`, {}, signal),
@@ -38,7 +39,7 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
       <p>
         <a href={addressOf('reports', { state: report.decided ? 'closed' : undefined })}>All reports</a>
       </p>
-      <ReportFacts report={report} />
+      <ReportFacts report={report} suspect={suspectOf(report, request.value)} />
       {messages.length === 0 ? null : (
         <section class="panel" aria-label="Messages">
           <h2>Messages</h2>
@@ -50,25 +51,29 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
         </section>
       )}
       {report.decided ? (
-        <DecidedPanel decided={report.decided} />
+        <DecidedPanel decided={report.decided} isLate={isLate} />
       ) : (
         <DecisionForm
           report={report}
           context={request.value}
           marked={marked}
-          onDecided={() => setVersion(version + 1)}
+          onDecided={(late) => {
+            setLate(late);
+            setVersion(version + 1);
+          }}
         />
       )}
     </>
   );
 }
 
-function ReportFacts({ report }: { readonly report: Report }) {
+function ReportFacts({ report, suspect }: { readonly report: Report; readonly suspect: string | undefined }) {
+  const { roles } = useVisitor();
   const { category, note, reporterId, reportedAt } = report;
   return (
     <section class="panel" aria-label="Report">
       <h2>
-        <ReportSubject report={report} /> <span class="badge warning">{category}</span>
+        <ReportSubject report={report} suspect={suspect} /> <span class="badge warning">{category}</span>
       </h2>
       {note ? <blockquote dir="auto">{note}</blockquote> : null}
       {note === null ? <p class="quiet">The note is erased with its author.</p> : null}
@@ -78,6 +83,18 @@ function ReportFacts({ report }: { readonly report: Report }) {
         </Field>
         <Field name="Reported at">{formatUtcMs(reportedAt)}</Field>
       </dl>
+      <div class="row">
+        {suspect === undefined ? null : (
+          <a class="button" href={addressOf('users', { q: suspect })}>
+            Open the user
+          </a>
+        )}
+        {roles.includes('auditor') && report.roomId !== undefined ? (
+          <a class="button" href={`/audit${location.search}#/events?stream=room:${report.roomId}`}>
+            Events of the room
+          </a>
+        ) : null}
+      </div>
     </section>
   );
 }
@@ -98,12 +115,16 @@ function ReportedMessage({ message, users, report, mark }: ReportedMessageProps)
       <span class="from">{sender ? displayName(sender) : <UserName id={senderId} />}</span>
       <span class="text" dir="auto">
         {message.message ?? <em>{erased ? 'erased' : 'deleted'}</em>}
-        {deleted && message.message !== null ? <span class="badge">deleted since</span> : null}
       </span>
       <time dateTime={sentAt}>{formatUtc(sentAt)}</time>
       {isReported ? (
         <span class="mark">
           <span class="badge bad">reported</span>
+          {deleted && message.message !== null ? (
+            <span class="quiet">
+              Deleted since. The text is kept as evidence until the decision, for 30 days at the most.
+            </span>
+          ) : null}
           {report.decided || deleted || erased ? null : (
             <label class="choice">
               <input
@@ -119,7 +140,13 @@ function ReportedMessage({ message, users, report, mark }: ReportedMessageProps)
   );
 }
 
-function DecidedPanel({ decided }: { readonly decided: NonNullable<Report['decided']> }) {
+function DecidedPanel({
+  decided,
+  isLate,
+}: {
+  readonly decided: NonNullable<Report['decided']>;
+  readonly isLate: boolean;
+}) {
   const { by, at, note, decision } = decided;
   const done = [
     ...(decision.delete ? [`${pluralize(decision.delete.length, 'message')} deleted`] : []),
@@ -128,6 +155,11 @@ function DecidedPanel({ decided }: { readonly decided: NonNullable<Report['decid
   return (
     <section class="panel" aria-label="Decision">
       <h2>Decision</h2>
+      {isLate ? (
+        <p class="notice" role="alert">
+          Somebody else had decided this report. What you chose was not done.
+        </p>
+      ) : null}
       <p role="status">{done.length === 0 ? 'Closed without action.' : `Closed: ${done.join(', ')}.`}</p>
       <dl class="fields">
         <Field name="Decided by">

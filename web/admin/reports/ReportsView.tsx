@@ -60,7 +60,7 @@ function ReportPages({ state }: { readonly state: State }) {
       <p class="quiet" role="status">
         {reports.length === 0
           ? emptyTexts[state]
-          : `${pluralize(reports.length, 'report')}, ${orderTexts[state]}.`}
+          : `${pages.number > 1 || request.value.next !== undefined ? `Page ${pages.number}: ` : ''}${pluralize(reports.length, 'report')}, ${orderTexts[state]}.`}
       </p>
       <ol class="list reports">
         {reports.map((report) => (
@@ -83,7 +83,7 @@ function ReportLine({ report }: { readonly report: Report }) {
         <ReportSubject report={report} />
       </span>
       <span class="note quiet" dir="auto">
-        {[first?.excerpt ? `“${first.excerpt}”` : '', note ?? ''].filter((text) => text !== '').join(' · ')}
+        {[excerptText(first), note ?? ''].filter((text) => text !== '').join(' · ')}
       </span>
       <span class="by">
         by <UserName id={reporterId} />
@@ -93,14 +93,23 @@ function ReportLine({ report }: { readonly report: Report }) {
   );
 }
 
+/** How the first reported message begins. */
+function excerptText(first: Report['first']): string {
+  if (!first) return '';
+  return first.excerpt === null ? '(deleted)' : `“${first.excerpt}”`;
+}
+
 /** What a report is about, in a few words. */
 export function ReportSubject({
   report: { messageIds, userId, roomId, first },
+  suspect,
 }: {
   readonly report: Report;
+  /** Who is reported, if it is known otherwise. */
+  readonly suspect?: string | undefined;
 }) {
   const messages = messageIds ? pluralize(messageIds.length, 'message') : undefined;
-  const named = userId ?? first?.senderId;
+  const named = userId ?? suspect ?? first?.senderId;
   if (named !== undefined)
     return (
       <>

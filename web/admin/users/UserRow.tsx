@@ -4,6 +4,7 @@ import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { Avatar } from '../../ui/icons.js';
 import { type Administered, useVisitor } from '../adminContext.js';
+import { SuspensionFacts } from './SuspensionFacts.js';
 import { EraseQuestion, ResetCode, SessionsDialog, SuspensionQuestion } from './userDialogs.js';
 
 interface Props {
@@ -16,8 +17,9 @@ interface Props {
 export function UserRow({ administered, onChanged }: Props) {
   const { user, isOnline, lastSeen, sessions, roles = [] } = administered;
   const name = user.displayName ?? displayName(user);
+  const [isOpen, setOpen] = useState(false);
   return (
-    <details>
+    <details onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>
         <Avatar user={user} />
         <span class="who">
@@ -52,6 +54,7 @@ export function UserRow({ administered, onChanged }: Props) {
             </Field>
           )}
         </dl>
+        {isOpen && user.suspended ? <SuspensionFacts userId={user.userId} /> : null}
         {user.erased ? null : <UserActions {...{ administered, onChanged }} />}
       </div>
     </details>
@@ -78,7 +81,7 @@ function UserActions({ administered: { user, roles = [] }, onChanged }: Props) {
     <>
       {isProtected ? (
         <p class="quiet">
-          This user holds a role: only the command line suspends and erases them, and resets their password.
+          This user has a role. Only the command line can suspend or erase them, or reset their password.
         </p>
       ) : null}
       <div class="row">

@@ -87,7 +87,9 @@ function UserPages({ q }: { readonly q: string }) {
   return (
     <section aria-label="Users found" aria-busy={request.state === 'loading'}>
       <p class="quiet" role="status">
-        {users.length === 0 ? 'No user found.' : `${pluralize(users.length, 'user')}.`}
+        {users.length === 0
+          ? 'No user found.'
+          : `${pages.number > 1 || request.value.next !== undefined ? `Page ${pages.number}: ` : ''}${pluralize(users.length, 'user')}.`}
       </p>
       <ul class="list users">
         {users.map((one) => (

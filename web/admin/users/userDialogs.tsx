@@ -1,11 +1,12 @@
 import { ClientError, type User } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
-import { Dialog, Question } from '../../console/Dialog.js';
+import { Question } from '../../console/Dialog.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { useVisitor } from '../adminContext.js';
+import { ShownOnce } from '../ShownOnce.js';
 
 interface Props {
   readonly user: User;
@@ -33,7 +34,7 @@ export function SuspensionQuestion({ user, onClose, onDone }: Props) {
       <p>
         {isSuspended
           ? 'The user can sign in again.'
-          : 'All sessions end within a second, and the user cannot sign in. What they have sent stays.'}
+          : 'All sessions end within a second, and the user cannot sign in. Their messages stay.'}
       </p>
       <div class="field">
         <label for="reason">Reason</label>
@@ -48,42 +49,29 @@ export function SuspensionQuestion({ user, onClose, onDone }: Props) {
 export function ResetCode({ user, onClose }: Props) {
   const { api } = useVisitor();
   const [issued, setIssued] = useState<{ readonly code: string; readonly expiresAt: string }>();
-  const [isCopied, setCopied] = useState(false);
   const title = `Reset the password of ${displayName(user)}`;
   if (!issued)
     return (
       <Question
         title={title}
         action="Issue a code"
-        onClose={() => {}}
+        onClose={onClose}
+        staysOpen
         onConfirm={async () => setIssued(await api.send('POST', `/admin/users/${user.userId}/password`))}
       >
         <p>
           You get a code with which the user sets a new password once, within 24 hours. Until then the old
-          password works. An earlier code is good no more.
+          password works. An earlier code stops working.
         </p>
       </Question>
     );
-  const copy = (): void => void navigator.clipboard.writeText(issued.code).then(() => setCopied(true));
   return (
-    <Dialog title={title} onClose={onClose}>
-      <div class="content">
-        <p>
-          Give this code to the user, and only if you know that it is them. It is shown only now, and expires
-          at {formatUtcMs(issued.expiresAt)}.
-        </p>
-        <p class="code mono">{issued.code}</p>
-        <div class="row end">
-          <span role="status">{isCopied ? 'Copied.' : ''}</span>
-          <button class="button" type="button" onClick={copy}>
-            Copy
-          </button>
-          <button class="button primary" type="button" onClick={onClose}>
-            Done
-          </button>
-        </div>
-      </div>
-    </Dialog>
+    <ShownOnce title={title} secret={issued.code} onClose={onClose}>
+      <p>
+        Give this code only to the user, and only if you are sure who they are. It is shown only once, and
+        expires at {formatUtcMs(issued.expiresAt)}.
+      </p>
+    </ShownOnce>
   );
 }
 
@@ -130,7 +118,7 @@ export function EraseQuestion({ user, onClose, onDone }: Props) {
   return (
     <Question
       title={`Erase ${name}`}
-      action="Erase for good"
+      action="Erase permanently"
       isDangerous
       onClose={onClose}
       onConfirm={async (fields) => {
@@ -141,8 +129,8 @@ export function EraseQuestion({ user, onClose, onDone }: Props) {
       }}
     >
       <p>
-        The keys of all texts and names of this user are destroyed. Nobody can read them any more, and nobody
-        can undo it.
+        The keys of all texts and names of this user are destroyed. Nobody can read them any more. You cannot
+        undo this.
       </p>
       <div class="field">
         <label for="name">Type the user name {name} to confirm</label>

@@ -7,8 +7,8 @@ import { titleOfType } from '../eventWords.js';
 import { rememberEvent } from '../proof/fetchProof.js';
 import { hrefOf } from '../route.js';
 import { rememberStream } from '../seenStreams.js';
-import type { EventFilter } from './EventFilters.js';
 import { EventSummary } from './EventSummary.js';
+import { addressOfFilter, type EventFilter, leaveOut, leftOutBy } from './eventFilter.js';
 
 interface Props {
   readonly events: readonly EventRow[];
@@ -60,6 +60,8 @@ function EventLine({ event, filter }: EventProps) {
               <>
                 user <UserName id={id} />
               </>
+            ) : kind === 'policy' ? (
+              'the server'
             ) : (
               <span class="mono">
                 {kind}:{shortId(id)}
@@ -73,11 +75,13 @@ function EventLine({ event, filter }: EventProps) {
   );
 }
 
+const withoutTypes = ({ topic: _, except: __, ...filter }: EventFilter): EventFilter => filter;
+
 function EventDetails({ event, filter }: EventProps) {
   const { stream, type, actor, recordedAt } = event;
   const [kind, id = ''] = stream.split(':');
   const only = (text: string, change: EventFilter) => (
-    <a class="only" href={hrefOf('events', { ...filter, ...change })}>
+    <a class="only" href={hrefOf('events', addressOfFilter({ ...filter, ...change }))}>
       {text}
     </a>
   );
@@ -85,7 +89,18 @@ function EventDetails({ event, filter }: EventProps) {
     <div class="details">
       <dl class="fields">
         <Field name="Type">
-          {type} {only('Only this type', { type })}
+          {type}{' '}
+          <a class="only" href={hrefOf('events', addressOfFilter({ ...withoutTypes(filter), type }))}>
+            Only this type
+          </a>
+          {filter.type === undefined ? (
+            <a
+              class="only"
+              href={hrefOf('events', addressOfFilter(leaveOut(filter, [...leftOutBy(filter), type])))}
+            >
+              Not this type
+            </a>
+          ) : null}
         </Field>
         <Field name="Recorded">
           {formatUtcMs(recordedAt)} {only('From this time on', { since: recordedAt })}{' '}

@@ -7,12 +7,15 @@ import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
 import { hrefOf } from '../route.js';
-import { type EventFilter, EventFilters, filterOf } from './EventFilters.js';
+import { EventFilters } from './EventFilters.js';
 import { EventList } from './EventList.js';
+import { addressOfFilter, type EventFilter, filterInAddress } from './eventFilter.js';
 import { useLiveEvents } from './liveEvents.js';
+import { LeftOut, Presets } from './Presets.js';
 
-/** The server may answer with an empty page before the last one. This many are skipped without the auditor's click. */
-const MAX_EMPTY_PAGES = 10;
+const PAGE_EVENTS = 50;
+/** The server may answer with a short page before the last one. This many are asked for to fill a page. */
+const MAX_ANSWERS = 10;
 
 /** How the events found are shown. */
 interface Shown {
@@ -20,18 +23,23 @@ interface Shown {
   readonly isOldestFirst: boolean;
 }
 
+const addressOf = ({ isLive, isOldestFirst }: Shown): Readonly<Record<string, string | undefined>> => ({
+  order: isOldestFirst ? 'asc' : undefined,
+  follow: isLive ? 'true' : undefined,
+});
+
 /** All events that match the filters, page by page or live. */
 export function EventsView({ query }: { readonly query: Query }) {
-  const filter = filterOf(query);
+  const filter = filterInAddress(query);
   const shown: Shown = { isLive: query.follow === 'true', isOldestFirst: query.order === 'asc' };
   const { isLive, isOldestFirst } = shown;
   const show = (next: EventFilter, change: Partial<Shown> = {}): void => {
     const as = { ...shown, ...change };
-    const order = as.isOldestFirst ? 'asc' : undefined;
-    goTo(hrefOf('events', { ...next, order, follow: as.isLive ? 'true' : undefined }));
+    goTo(hrefOf('events', { ...addressOfFilter(next), ...addressOf(as) }));
   };
   return (
     <>
+      <Presets filter={filter} shown={addressOf(shown)} />
       <EventFilters key={JSON.stringify(filter)} filter={filter} onChange={(next) => show(next)} />
       <div class="row">
         <label class="switch">
@@ -55,6 +63,7 @@ export function EventsView({ query }: { readonly query: Query }) {
           />
           Oldest first
         </label>
+        <LeftOut filter={filter} onChange={(next) => show(next)} />
       </div>
       {isLive ? (
         <LiveEvents filter={filter} />
@@ -83,10 +92,16 @@ function EventPages({ filter, order }: EventPagesProps) {
   const { api } = useConsole();
   const pages = usePages<Page>(async (from, signal) => {
     const query = { ...filter, order };
-    let page = await api.json<Page>('/audit/events', { ...query, from }, signal);
-    for (let n = 1; n < MAX_EMPTY_PAGES && page.events.length === 0 && page.next !== undefined; n++)
-      page = await api.json<Page>('/audit/events', { ...query, from: page.next }, signal);
-    return page;
+    const events: EventRow[] = [];
+    let next = from;
+    for (let n = 0; n < MAX_ANSWERS && events.length < PAGE_EVENTS; n++) {
+      const limit = PAGE_EVENTS - events.length;
+      const page = await api.json<Page>('/audit/events', { ...query, limit, from: next }, signal);
+      events.push(...page.events);
+      next = page.next;
+      if (next === undefined) return { events };
+    }
+    return next === undefined ? { events } : { events, next };
   });
   const { request, number } = pages;
   const { value: page } = request;

@@ -27,6 +27,13 @@ interface Props {
   readonly nameOf: (value: string) => ComponentChildren;
 }
 
+/** Groups by a name that they have or had. `prefix` comes before the id. */
+export const suggestGroups = ({ groups }: Found, prefix = ''): readonly Suggestion[] =>
+  groups.map(({ roomId, names: [name = '', ...former] }) => ({
+    ...{ value: prefix + roomId, name },
+    about: former.length === 0 ? 'group' : `group, once ${former.join(', ')}`,
+  }));
+
 /** A field for an id, which is found by a name too: the combobox of the ARIA Authoring Practices. */
 export function NameField({ name, label, value = '', hint, isValue, suggest, nameOf }: Props) {
   const [text, setText] = useState(value);

@@ -2,7 +2,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { ConsoleApi } from '../../console/consoleApi.js';
 import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
-import type { EventFilter } from './EventFilters.js';
+import type { EventFilter } from './eventFilter.js';
 
 /** Older rows are dropped; the search still finds them. */
 const MAX_ROWS = 500;

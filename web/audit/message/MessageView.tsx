@@ -9,6 +9,7 @@ import { useRequest } from '../../ui/hooks.js';
 import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
+import { NameField, suggestGroups } from '../events/NameField.js';
 import { fetchProof } from '../proof/fetchProof.js';
 import { RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
@@ -33,6 +34,11 @@ export function MessageView({ query }: { readonly query: Query }) {
   return (
     <>
       <PlaceForm key={key} room={room} seq={seq} />
+      {place || (room === '' && seq === '') ? null : (
+        <p class="notice bad" role="alert">
+          Choose a group from those that are found, or enter the ID of a room and a message number.
+        </p>
+      )}
       {place ? null : (
         <p class="quiet">
           Open an event of a message, or a room at a point in time, and select “History of this message”.
@@ -61,16 +67,12 @@ function PlaceForm({ room, seq }: { readonly room: string; readonly seq: string 
   };
   return (
     <form ref={form} class="panel choose" onSubmit={show} aria-label="Message">
-      <div class="field grow">
-        <label for="room">Room ID</label>
-        <input
-          class="input mono"
-          id="room"
-          name="room"
-          defaultValue={room}
-          required
-          spellcheck={false}
-          autocomplete="off"
+      <div class="grow">
+        <NameField
+          {...{ name: 'room', label: 'Room', value: room, hint: 'a name of a group, or a room ID' }}
+          isValue={(text) => UUID.test(text.trim())}
+          suggest={suggestGroups}
+          nameOf={(id) => <RoomName id={id.trim().toLowerCase()} />}
         />
       </div>
       <div class="field">

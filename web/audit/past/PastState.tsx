@@ -84,7 +84,7 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
       <h2>{displayName(user)}</h2>
       <p role="status">{presenceText(isOnline, lastSeen)}</p>
       <h3>Friends: {friends.length}</h3>
-      <ul class="row">
+      <ul class="row" hidden={friends.length === 0}>
         {friends.map((friend) => (
           <li key={friend.userId}>
             <a href={hrefOf('past', { user: friend.userId, at })}>{displayName(friend)}</a>
@@ -118,9 +118,17 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
           </li>
         ))}
       </ul>
+      <ExportButtons name={`user-${userId}`} rows={rowsOf(value)} />
     </section>
   );
 }
+
+/** A row for the user, each friend and each room. */
+const rowsOf = ({ user, friends, rooms, isOnline, lastSeen }: PastUser) => [
+  { kind: 'user', ...user, isOnline, lastSeen },
+  ...friends.map((friend) => ({ kind: 'friend', ...friend })),
+  ...rooms.map((room) => ({ kind: 'room', ...room })),
+];
 
 function presenceText(isOnline: boolean, lastSeen: string | null): string {
   if (isOnline) return 'Online.';

@@ -39,7 +39,12 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
   };
   return (
     <>
-      <form ref={form} class="panel choose" onSubmit={(event) => void select(event)} aria-label="Whose past">
+      <form
+        ref={form}
+        class="panel choose"
+        onSubmit={(event) => void select(event)}
+        aria-label="Room or user"
+      >
         <div class="field">
           <label for="kind">Find a</label>
           <select
@@ -92,7 +97,7 @@ function SearchResult({ kind, found }: { readonly kind: Kind; readonly found: Fo
   return (
     <section class="panel" aria-label="Found">
       <p role="status">
-        {count === 0 ? `No ${thing} has this in a name.` : `${pluralize(count, thing)} found:`}
+        {count === 0 ? `No ${thing} has a name with this text.` : `${pluralize(count, thing)} found:`}
       </p>
       <ul class="row">
         {people.map((user) => (
@@ -112,7 +117,7 @@ function SearchResult({ kind, found }: { readonly kind: Kind; readonly found: Fo
         ))}
       </ul>
       {kind === 'user' && found.hasMorePeople ? (
-        <p class="quiet">Further users have this in a name. Type more of the name to find them.</p>
+        <p class="quiet">More users have a name with this text. Type more of the name to find them.</p>
       ) : null}
       {kind === 'user' || found.isComplete ? null : (
         <p class="quiet">Only the newest groups were searched. Find older ones by one of their members.</p>

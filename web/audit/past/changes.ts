@@ -1,5 +1,7 @@
 import type { ConsoleApi } from '../../console/consoleApi.js';
 import type { EventRow } from '../auditTypes.js';
+import { READS } from '../events/eventFilter.js';
+import { titleOfType } from '../eventWords.js';
 import { foldMembers, isMembership, type MemberPeriods } from './memberPeriods.js';
 
 /** More steps than this could not be told apart on a slider. */
@@ -14,7 +16,7 @@ export interface Subject {
 /** A time at which the subject changed: one step of the slider. */
 export interface Change {
   readonly at: string;
-  /** The event's type, with the message's seq if it has one. */
+  /** The event's type in words, with the message's seq if it has one. */
   readonly title: string;
 }
 
@@ -33,7 +35,9 @@ export async function readChanges(
   { kind, id }: Subject,
   signal: AbortSignal,
 ): Promise<Changes> {
-  const filters = [{ stream: `${kind}:${id}` }, ...(kind === 'user' ? [{ actor: id }] : [])];
+  // A query of an auditor changes nothing about its subject.
+  const except = READS;
+  const filters = [{ stream: `${kind}:${id}`, except }, ...(kind === 'user' ? [{ actor: id, except }] : [])];
   const found = await Promise.all(filters.map((filter) => readFiltered(api, filter, signal)));
   const byTime = new Map(found.flatMap(({ changes }) => changes.map((change) => [change.at, change])));
   const changes = [...byTime.values()].sort((one, two) => (one.at < two.at ? -1 : 1));
@@ -51,10 +55,10 @@ async function readFiltered(
   const changes: Change[] = [];
   const membership: EventRow[] = [];
   for await (const events of api.lines<EventRow>('/audit/events/stream', filter, either)) {
-    // A query of an auditor changes nothing about its subject.
-    for (const { recordedAt, type, data } of events)
-      if (type !== 'AuditRead')
-        changes.push({ at: recordedAt, title: typeof data.seq === 'number' ? `${type} ${data.seq}` : type });
+    for (const { recordedAt, type, data } of events) {
+      const title = titleOfType(type);
+      changes.push({ at: recordedAt, title: typeof data.seq === 'number' ? `${title} ${data.seq}` : title });
+    }
     membership.push(...events.filter(({ type }) => isMembership(type)));
     if (changes.length >= MAX_CHANGES)
       return { changes: changes.slice(0, MAX_CHANGES), isCut: true, membership };

@@ -73,8 +73,8 @@ function verifyRequest(proof: Proof, claim: Claim, checkpoint: Checkpoint | unde
   const { offset, size } = proof;
   const isRequested = offset === claim.offset && offset < size && size === checkpoint?.size;
   return stepOf('Request', isRequested, {
-    passed: `The proof is of event ${offset} in a log of ${size} events, as requested.`,
-    failed: `The proof is of event ${offset} in a log of ${size} events. Requested was event ${claim.offset}, and the signed size is ${checkpoint?.size ?? 'unknown'}.`,
+    passed: `The proof is for event ${offset} in a log of ${size} events, as requested.`,
+    failed: `The proof is for event ${offset} in a log of ${size} events. The request was for event ${claim.offset}, and the signed size is ${checkpoint?.size ?? 'unknown'}.`,
   });
 }
 

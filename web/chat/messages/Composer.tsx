@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { countCodePoints, MESSAGE_CODE_POINTS } from '../../../src/domain/limits.js';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { attempt } from '../notices.js';
 import { CompletionList, useCompletion } from './CompletionList.js';
 import { draftOf, saveDraft } from './drafts.js';
 import { EmojiButton } from './EmojiButton.js';
@@ -92,11 +93,11 @@ export function Composer({ store, talk, to, writing, onWriting }: Props) {
 const TOO_LONG_ID = 'message-too-long';
 
 /** Sends the message, or the edit if it changes something. */
-function say({ room, attempt }: Talk, writing: Writing, value: string, mentioned: string[]): void {
+function say({ room }: Talk, writing: Writing, value: string, mentioned: string[]): void {
   const mentions = mentioned.length > 0 ? { mentions: mentioned } : {};
   if (writing.kind === 'edit') {
     const { messageId, message } = writing.message;
-    if (value !== message) attempt(room.edit(messageId, value, mentions.mentions));
+    if (value !== message) attempt(text('messages.edit'), room.edit(messageId, value, mentions.mentions));
     return;
   }
   const reply = writing.kind === 'reply' ? { replyTo: writing.message.messageId } : {};

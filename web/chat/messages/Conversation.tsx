@@ -1,16 +1,17 @@
-import { ClientError, type Message, type Room, type RoomView, type Store, type User } from '@parley/client';
+import type { Message, Room, RoomView, Store, User } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useMemo, useRef, useState } from 'preact/hooks';
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { displayName } from '../../ui/displayName.js';
-import { errorText } from '../../ui/errorText.js';
-import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
-import { type Dialogs, useChatActions } from '../chatContext.js';
+import { QUICK } from '../chatActions.js';
+import { type Dialogs, type MessageAddress, useChatActions } from '../chatContext.js';
+import { attempt, tell } from '../notices.js';
 import { Composer, type Writing } from './Composer.js';
 import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
+import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
 import { MessageMenu } from './MessageMenu.js';
 import { EntryIndex } from './messageRows.js';
@@ -33,6 +34,9 @@ interface Props {
   readonly unseen: number;
   /** Stands in place of the message field, if anything does. */
   readonly instead: ComponentChildren;
+  /** The message to lead to, if the user wants to see one. */
+  readonly wanted: MessageAddress | undefined;
+  readonly onShown: () => void;
 }
 
 const NEW: Writing = { kind: 'new' };
@@ -52,11 +56,12 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view, me, unseen, instead }: Props) {
+export function Conversation({ store, room, view: known, me, unseen, instead, wanted, onShown }: Props) {
+  const { happenings, named } = useHappenings(store, known);
+  const view = useMemo(() => ({ ...known, named }), [known, named]);
   const [writing, setWriting] = useState<Writing>(NEW);
   const [dialog, setDialog] = useState<OpenDialog>();
   const [target, goTo] = useState<Target>();
-  const [status, setStatus] = useState<Status>();
   const to = recipient(view);
   const notice = whyNoMessages(view);
   // Until the chat is known, the room in the address may be one of other users.
@@ -65,12 +70,16 @@ export function Conversation({ store, room, view, me, unseen, instead }: Props) 
   const { dialogs } = useChatActions();
   const unread = useUnreadLine(view, me.userId);
 
-  const talk = useTalkOf({ store, room, view, viewer, dialogs, setStatus, setWriting, setDialog });
+  useEffect(() => {
+    if (!wanted) return;
+    goTo({ messageId: wanted.messageId });
+    onShown();
+  }, [wanted]);
+  const talk = useTalkOf({ store, room, view, happenings, viewer, dialogs, setWriting, setDialog });
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
       <MessageList talk={talk} unread={unread} unseen={unseen} target={target} onGoTo={goTo} />
-      {status && <StatusLine status={status} onClose={() => setStatus(undefined)} />}
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}
       {canWrite && (
@@ -94,23 +103,20 @@ export function Conversation({ store, room, view, me, unseen, instead }: Props) 
 }
 
 interface TalkParts extends Pick<Props, 'store' | 'room' | 'view'> {
+  readonly happenings: Talk['happenings'];
   readonly viewer: Viewer;
   readonly dialogs: Dialogs;
-  readonly setStatus: (status: Status) => void;
   readonly setWriting: (writing: Writing) => void;
   readonly setDialog: (dialog: OpenDialog) => void;
 }
 
 /** The talk of this room. It stays the same while messages come and change: only their own rows are drawn again. */
-function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): Talk {
-  const latest = useRef(view);
-  latest.current = view;
+function useTalkOf({ store, room, view, happenings, viewer, dialogs, ...set }: TalkParts): Talk {
+  const latest = useRef({ view, happenings });
+  latest.current = { view, happenings };
   const { chat, other, participants, named, isMember } = view;
   return useMemo(() => {
     const index = new EntryIndex();
-    const attempt = (change: Promise<unknown>): void => {
-      change.catch((error: unknown) => set.setStatus({ error }));
-    };
     const act = (action: MessageAction, message: Message, anchor: Element): void => {
       const { roomId, messageId } = message;
       switch (action) {
@@ -119,11 +125,14 @@ function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): T
           return set.setWriting({ kind: action, message });
         case 'copy':
           return attempt(
-            copyText(message.message ?? '').then(() => set.setStatus({ done: text('messages.copied') })),
+            text('messages.copy'),
+            copyText(message.message ?? '').then(() => tell({ kind: 'told', text: text('messages.copied') })),
           );
         case 'pin':
-        case 'unpin':
-          return attempt(store.request('pin message', { roomId, messageId, on: action === 'pin' }));
+        case 'unpin': {
+          const pinning = store.request('pin message', { roomId, messageId, on: action === 'pin' }, QUICK);
+          return attempt(text(`messages.${action}`), pinning);
+        }
         case 'report':
           return dialogs.open({
             ...{ name: 'report', who: nameOf(talk, message.senderId), quote: message.message ?? '' },
@@ -141,11 +150,14 @@ function useTalkOf({ store, room, view, viewer, dialogs, ...set }: TalkParts): T
       }
     };
     const talk: Talk = {
-      ...{ room, viewer, act, attempt },
+      ...{ room, viewer, act },
       get view() {
-        return latest.current;
+        return latest.current.view;
       },
-      find: (messageId) => index.find(latest.current.entries, messageId),
+      get happenings() {
+        return latest.current.happenings;
+      },
+      find: (messageId) => index.find(latest.current.view.entries, messageId),
     };
     return talk;
   }, [store, room, viewer, dialogs, chat, other, participants, named, isMember]);
@@ -172,21 +184,3 @@ function lastEditable(view: RoomView, viewer: Viewer): Message | undefined {
   );
   return entry?.state === 'stored' ? entry.message : undefined;
 }
-
-/** The outcome of what the user last did with a message. */
-type Status = { readonly done: string } | { readonly error: unknown };
-
-function StatusLine({ status, onClose }: { readonly status: Status; readonly onClose: () => void }) {
-  const isError = 'error' in status;
-  return (
-    <div class={`status-line ${isError ? 'error' : ''}`} role={isError ? 'alert' : 'status'}>
-      <p>{isError ? problemText(status.error) : status.done}</p>
-      <button class="button plain icon" type="button" aria-label={text('messages.close')} onClick={onClose}>
-        <Icon name="close" />
-      </button>
-    </div>
-  );
-}
-
-const problemText = (error: unknown): string =>
-  error instanceof ClientError ? errorText(error) : text('messages.failed');

@@ -6,11 +6,15 @@ import { errorText } from '../../ui/errorText.js';
 import { formatClock, formatDay } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { text } from '../../ui/texts.js';
+import { QUICK } from '../chatActions.js';
+import { attempt } from '../notices.js';
+import { useAction } from '../people/useAction.js';
 import type { OpenDialog } from './Conversation.js';
 import { EmojiPicker } from './EmojiPicker.js';
+import { useLines } from './farMessages.js';
 import type { Target } from './goTo.js';
 import { membersOf } from './members.js';
-import { shownText } from './PinBar.js';
+import { MessageLine } from './PinBar.js';
 import { Popup } from './Popup.js';
 import { nameOf, type Talk, useTalk } from './talk.js';
 
@@ -24,14 +28,14 @@ interface Props {
 /** What is asked or told of a message, in a box above the page. */
 export function MessageDialog({ store, dialog, onGoTo, onClose }: Props) {
   const talk = useTalk();
-  const { room, attempt } = talk;
+  const { room } = talk;
   switch (dialog.kind) {
     case 'pins':
       return <Pins store={store} talk={talk} onGoTo={onGoTo} onClose={onClose} />;
     case 'react': {
       const { messageId } = dialog.message;
       const react = (emoji: string): void => {
-        attempt(room.react(messageId, emoji, true));
+        attempt(text('messages.react'), room.react(messageId, emoji, true));
         onClose();
       };
       return (
@@ -173,7 +177,7 @@ function Failure({ error }: { readonly error: unknown }) {
 }
 
 function DeleteQuestion({ talk, message, onClose }: OfMessage & { readonly onClose: () => void }) {
-  const { room, viewer, attempt } = talk;
+  const { room, viewer } = talk;
   const isMine = message.senderId === viewer.me.userId;
   return (
     <Popup label={text('messages.deleteTitle')} anchor={undefined} onClose={onClose}>
@@ -187,7 +191,7 @@ function DeleteQuestion({ talk, message, onClose }: OfMessage & { readonly onClo
           class="button danger"
           type="button"
           onClick={() => {
-            attempt(room.delete(message.messageId));
+            attempt(text('messages.delete'), room.delete(message.messageId));
             onClose();
           }}
         >
@@ -207,16 +211,23 @@ interface PinsProps {
 
 /** All pinned messages, the newest first. */
 function Pins({ store, talk, onGoTo, onClose }: PinsProps) {
-  const { view, viewer, attempt } = talk;
+  const { view, viewer } = talk;
+  const { run, isBusy, error } = useAction();
   const { chat, roomId } = view;
   const pinned = chat?.pinnedMessages ?? [];
+  const lineOf = useLines(talk, pinned);
   const canPin =
     chat?.roomType === 'GROUP' ? chat.role === 'admin' || chat.role === 'owner' : viewer.canWrite;
   useEffect(() => {
     if (pinned.length === 0) onClose();
   }, [pinned.length]);
+  const unpin = (messageId: string): Promise<unknown> =>
+    store.request('pin message', { roomId, messageId, on: false }, QUICK);
   return (
     <Box title={text('messages.pins')} onClose={onClose}>
+      <p class="error" role="alert">
+        {error}
+      </p>
       <ul class="rows">
         {[...pinned].reverse().map((messageId) => (
           <li key={messageId} class="pinned-row">
@@ -228,13 +239,14 @@ function Pins({ store, talk, onGoTo, onClose }: PinsProps) {
                 onGoTo({ messageId });
               }}
             >
-              <bdi>{shownText(talk, messageId)}</bdi>
+              <MessageLine line={lineOf(messageId)} />
             </button>
             {canPin && (
               <button
                 class="button plain"
                 type="button"
-                onClick={() => attempt(store.request('pin message', { roomId, messageId, on: false }))}
+                disabled={isBusy}
+                onClick={() => void run(() => unpin(messageId))}
               >
                 {text('messages.unpin')}
               </button>

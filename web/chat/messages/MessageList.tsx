@@ -143,8 +143,8 @@ function MoreButton({ label, onClick }: MoreButtonProps) {
   );
 }
 
-function useRows({ view, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
-  const { entries, history, happenings, isAtEnd } = view;
+function useRows({ view, happenings, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
+  const { entries, history, isAtEnd } = view;
   const isComplete = history.state === 'complete';
   const myId = viewer.me.userId;
   const [rowsOf] = useState(viewRows);
@@ -231,11 +231,10 @@ class ListRow extends Component<ListRowProps> {
 }
 
 function NoMessages({ talk }: { readonly talk: Talk }) {
-  const { history, happenings } = talk.view;
-  if (history.state !== 'complete') return null;
+  if (talk.view.history.state !== 'complete') return null;
   return (
     <>
-      <HappeningLines talk={talk} happenings={happenings} />
+      <HappeningLines talk={talk} happenings={talk.happenings} />
       <p class="empty">{text('messages.none')}</p>
     </>
   );

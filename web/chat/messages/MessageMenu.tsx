@@ -1,6 +1,7 @@
 import type { Message } from '@parley/client';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { attempt } from '../notices.js';
 import { Popup } from './Popup.js';
 import { actionsOn, canReact, type MessageAction, useTalk } from './talk.js';
 
@@ -30,12 +31,12 @@ interface Props {
 
 /** Everything that can be done with a message. */
 export function MessageMenu({ message, anchor, onClose }: Props) {
-  const { room, view, viewer, act, attempt } = useTalk();
+  const { room, view, viewer, act } = useTalk();
   const { messageId, reactions = [] } = message;
   const has = (emoji: string): boolean =>
     reactions.some((one) => one.emoji === emoji && one.userIds.includes(viewer.me.userId));
   const react = (emoji: string): void => {
-    attempt(room.react(messageId, emoji, !has(emoji)));
+    attempt(text('messages.react'), room.react(messageId, emoji, !has(emoji)));
     onClose();
   };
   const choose = (action: MessageAction): void => {

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { type Line, useLines } from './farMessages.js';
 import type { Target } from './goTo.js';
-import { textOf } from './messageRows.js';
 import type { Talk } from './talk.js';
 
 interface Props {
@@ -11,18 +11,25 @@ interface Props {
   readonly onList: (anchor: Element) => void;
 }
 
-/** The text of a message of the room; of one that is not loaded, a word for it. */
-export function shownText({ find }: Talk, messageId: string): string {
-  const entry = find(messageId);
-  return entry ? (textOf(entry) ?? text('messages.deleted')) : text('messages.earlierMessage');
-}
+/** The sender and the text of a message. */
+export const MessageLine = ({ line: { sender, text: shown } }: { readonly line: Line }) => (
+  <span class="message-line">
+    {sender !== '' && (
+      <>
+        <bdi>{sender}</bdi>:{' '}
+      </>
+    )}
+    <bdi>{shown}</bdi>
+  </span>
+);
 
 /** The pinned messages, the newest first: a press leads to it, the next press to the one before it. */
 export function PinBar({ talk, onGoTo, onList }: Props) {
   const pinned = talk.view.chat?.pinnedMessages ?? [];
   const [back, setBack] = useState(0);
-  if (pinned.length === 0) return null;
-  const messageId = pinned.at(-1 - (back % pinned.length)) ?? '';
+  const messageId = pinned.at(-1 - (back % Math.max(1, pinned.length)));
+  const lineOf = useLines(talk, messageId === undefined ? [] : [messageId]);
+  if (messageId === undefined) return null;
   return (
     <section class="pins" aria-label={text('messages.pins')}>
       <button
@@ -36,7 +43,7 @@ export function PinBar({ talk, onGoTo, onList }: Props) {
         <Icon name="pin" />
         <span class="pin-text">
           <b>{text('messages.pinned')}</b>
-          <bdi>{shownText(talk, messageId)}</bdi>
+          <MessageLine line={lineOf(messageId)} />
         </span>
       </button>
       <button class="button plain" type="button" onClick={(event) => onList(event.currentTarget)}>

@@ -1,11 +1,12 @@
 import type { Message } from '@parley/client';
 import { text } from '../../ui/texts.js';
+import { attempt } from '../notices.js';
 import { canReact, nameOf, useTalk } from './talk.js';
 
 /** The reactions to a message. A press adds this user's, or takes it back. */
 export function Reactions({ message }: { readonly message: Message }) {
   const talk = useTalk();
-  const { room, view, viewer, attempt } = talk;
+  const { room, view, viewer } = talk;
   const { messageId, reactions = [] } = message;
   return (
     <ul class="reactions" aria-label={text('messages.reactions')}>
@@ -24,7 +25,7 @@ export function Reactions({ message }: { readonly message: Message }) {
               aria-label={who}
               title={who}
               disabled={!canReact(message, view)}
-              onClick={() => attempt(room.react(messageId, emoji, !isMine))}
+              onClick={() => attempt(text('messages.react'), room.react(messageId, emoji, !isMine))}
             >
               {emoji} <span>{count}</span>
             </button>

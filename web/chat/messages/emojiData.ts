@@ -1,3 +1,4 @@
+import arabic from 'virtual:emoji-list/ar';
 import german from 'virtual:emoji-list/de';
 import english from 'virtual:emoji-list/en';
 import spanish from 'virtual:emoji-list/es';
@@ -9,7 +10,7 @@ import chinese from 'virtual:emoji-list/zh';
 /** Emoji with their names. Each list is a file of this server, which is loaded when it is first needed. */
 
 const lists: Readonly<Record<string, string>> = {
-  ...{ de: german, en: english, es: spanish, fr: french },
+  ...{ ar: arabic, de: german, en: english, es: spanish, fr: french },
   ...{ hi: hindi, pt: portuguese, zh: chinese },
 };
 

@@ -1,5 +1,7 @@
-import type { Entry, Room } from '@parley/client';
+import { ClientError, type Entry, type Room } from '@parley/client';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { text } from '../../ui/texts.js';
+import { tell } from '../notices.js';
 import type { Talk } from './talk.js';
 
 /** A message of the room: by its id, or by its place. */
@@ -49,11 +51,7 @@ interface Led {
 }
 
 /** Leads to a message, however far back it is: shows the part of the history around it, and scrolls there. */
-export function useGoTo(
-  { room, attempt }: Talk,
-  target: Target | undefined,
-  scrollTo: (index: number) => void,
-): Led {
+export function useGoTo({ room }: Talk, target: Target | undefined, scrollTo: (index: number) => void): Led {
   const [shown, setShown] = useState<Target>();
   const [arrived, setArrived] = useState<Target>();
   const [found, setFound] = useState<string>();
@@ -65,7 +63,11 @@ export function useGoTo(
       if (!isHere) await room.show('seq' in target ? target.seq : target.messageId);
       if (isWanted) setShown(target);
     };
-    attempt(show());
+    show().catch((error: unknown) => {
+      const isThere = !(error instanceof ClientError && error.code === 'not_found');
+      if (isWanted)
+        tell({ kind: 'failed', text: text(isThere ? 'messages.earlierFailed' : 'messages.notThere') });
+    });
     return () => {
       isWanted = false;
     };

@@ -1,5 +1,6 @@
-import type { Entry, Happening } from '@parley/client';
+import type { Entry } from '@parley/client';
 import { startOfDay } from '../../ui/format.js';
+import type { ShownHappening } from './happenings.js';
 
 /**
  * A message of the list, with what stands above and below it: the heading of its day, the line of new messages, who came
@@ -16,9 +17,9 @@ export interface Row {
   /** Whether the message above is of the same person and a few minutes older at most. */
   readonly isContinued: boolean;
   /** What happened before it, of the first row alone. */
-  readonly before: readonly Happening[];
+  readonly before: readonly ShownHappening[];
   /** What happened behind it. */
-  readonly after: readonly Happening[];
+  readonly after: readonly ShownHappening[];
 }
 
 /** The message id: the same while the message is sending, stored or refused. */
@@ -58,12 +59,12 @@ function readTime(entry: Entry): EntryTime {
   return read;
 }
 
-const NONE: readonly Happening[] = [];
+const NONE: readonly ShownHappening[] = [];
 
 /** What the rows are made of. */
 export interface RowSource {
   readonly entries: readonly Entry[];
-  readonly happenings: readonly Happening[];
+  readonly happenings: readonly ShownHappening[];
   /** Whether the first entry is the first of the room. Until then it has no heading, which would move the view. */
   readonly isComplete: boolean;
   /** Whether the last entry is the newest of the room. */
@@ -114,7 +115,7 @@ export function viewRows(): (source: RowSource) => readonly Row[] {
 /** @param i the index of the entry */
 function makeRow(
   { entries, isComplete, myId }: RowSource,
-  happenings: ReadonlyMap<number, Happening[]>,
+  happenings: ReadonlyMap<number, ShownHappening[]>,
   i: number,
   isFirstUnread: boolean,
 ): Row {
@@ -146,14 +147,21 @@ function isNext(above: Entry, entry: Entry, myId: string): boolean {
 }
 
 /** Happenings by the index of the entry that they are behind; -1: before the first one of a complete history. */
-function placedHappenings({ entries, happenings, ...source }: RowSource): ReadonlyMap<number, Happening[]> {
-  const placed = new Map<number, Happening[]>();
+function placedHappenings({
+  entries,
+  happenings,
+  isComplete,
+  isAtEnd,
+}: RowSource): ReadonlyMap<number, ShownHappening[]> {
+  const placed = new Map<number, ShownHappening[]>();
   for (const happening of happenings) {
     const index = lastUpTo(entries, happening.at);
-    if (index < 0 && !source.isComplete) continue;
+    if (index < 0 && !isComplete) continue;
     // It may be behind a later message, which is not here.
-    if (index === entries.length - 1 && !source.isAtEnd) continue;
-    placed.set(index, [...(placed.get(index) ?? []), happening]);
+    if (index === entries.length - 1 && !isAtEnd) continue;
+    const others = placed.get(index);
+    if (others) others.push(happening);
+    else placed.set(index, [happening]);
   }
   return placed;
 }

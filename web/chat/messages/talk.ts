@@ -3,6 +3,7 @@ import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
+import type { ShownHappening } from './happenings.js';
 
 /** What a user can do with a message, beside reading it. */
 export type MessageAction =
@@ -30,11 +31,11 @@ export interface Talk {
   readonly room: Room;
   /** The present view, also where the object stayed the same. */
   readonly view: RoomView;
+  /** Who came and went, in order; empty in a private chat. */
+  readonly happenings: readonly ShownHappening[];
   readonly viewer: Viewer;
   /** @param anchor the element that was pressed, where a menu opens */
   readonly act: (action: MessageAction, message: Message, anchor: Element) => void;
-  /** Says it to the user if the change is refused. */
-  readonly attempt: (change: Promise<unknown>) => void;
   /** The entry of a message, if it is loaded. */
   readonly find: (messageId: string) => Entry | undefined;
 }

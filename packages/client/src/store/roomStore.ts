@@ -1,6 +1,7 @@
 import { FOREVER } from '../options.js';
 import { isOver } from '../outbox.js';
-import { type Client, ClientError, toClientError } from '../types.js';
+import { type Client, ClientError, toClientError, type User } from '../types.js';
+import { applyEndOfContact } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
 import type { Sending } from './sending.js';
@@ -29,7 +30,7 @@ interface ListParts {
 
 /** Fetches data that is not pushed: earlier chats, friends, blocked users, preferences and presence. */
 export interface Lists {
-  /** Fetches the newest page of chats with presence, and once what later is pushed. Never rejects. */
+  /** Fetches the newest page of chats with presence, the friends, and once what later is pushed. Never rejects. */
   refresh(): Promise<void>;
   /** Fetches one more page of older chats. */
   fetchOlder(): Promise<void>;
@@ -43,18 +44,25 @@ export function createLists({ client, store, onError }: ListParts): Lists {
       const next = store.state[from];
       if (next !== undefined) await client.request('get active chats', { ...filter, ...(next && { next }) });
     });
-  const fetchUsers = async (name: 'get friends' | 'get blocked'): Promise<void> => {
+  const fetchUsers = async (
+    name: 'get friends' | 'get blocked',
+    use: (users: readonly User[]) => void = () => {},
+  ): Promise<void> => {
     let next: string | undefined;
     do {
       const data = { limit: ROWS_PER_PAGE, ...(next && { next }) };
-      const answer: { next?: string } = await client.request(name, data, FOREVER);
+      const answer: { friends?: readonly User[]; next?: string } = await client.request(name, data, FOREVER);
+      use(answer.friends ?? []);
       next = answer.next;
     } while (next);
   };
+  /** Nobody is told that a friend has blocked them: who is no friend any more is missing in the answers. */
   const fetchFriends = async (): Promise<void> => {
-    if (store.state.hasFriends) return;
-    await fetchUsers('get friends');
-    store.apply((state) => ({ ...state, hasFriends: true }));
+    const gone = new Set(store.state.friends);
+    await fetchUsers('get friends', (friends) => {
+      for (const { userId } of friends) gone.delete(userId);
+    });
+    store.apply((state) => ({ ...[...gone].reduce(applyEndOfContact, state), hasFriends: true }));
   };
   /** Preferences are fetched last: where they are here, the blocked users are. */
   const fetchOwn = async (): Promise<void> => {

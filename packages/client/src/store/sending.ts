@@ -53,6 +53,8 @@ interface SendingParts {
   readonly onError: (error: unknown) => void;
   /** Called with each message of this user that the server has stored. */
   readonly onStored: (message: Message) => void;
+  /** Called when the server has refused an entry: what is known of the other may no longer be true. */
+  readonly onRefusal: () => void;
 }
 
 /** Shows messages, edits, deletions and reactions before they are sent, and sends them with the outbox. */
@@ -72,6 +74,7 @@ export class Sending {
       },
       onRefused: (entry, error) => {
         this.#show();
+        parts.onRefusal();
         if (entry.request === 'send message') this.#refuse(entry, error);
         else onRefused?.(entry, error);
       },

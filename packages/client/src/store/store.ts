@@ -68,6 +68,7 @@ class ClientStore implements Store {
     this.#sending = new Sending({
       ...{ client, store, onError, options },
       onStored: ({ roomId }) => this.#people.lookUpPresence(roomId),
+      onRefusal: () => void this.#lists.refresh(),
     });
     this.#setMark = createMarks(client, store);
     this.#typing = createTyping(client, store, { after, now: options.now ?? Date.now });

@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import MessageFormat from '@messageformat/core';
+import type { Plugin, Rollup } from 'vite';
+
+interface Sources {
+  /** The form as `SignIn.tsx` draws it for somebody new; `{name}` stands for a text. */
+  readonly form: string;
+  /** The files of texts, by language. */
+  readonly texts: ReadonlyMap<string, string>;
+  readonly rightToLeft: ReadonlySet<string>;
+  /** Makes a message ready for its language. */
+  readonly prepare: (message: string, language: string) => string;
+  /** What a message may show. */
+  readonly values: Readonly<Record<string, number>>;
+}
+
+const escaped = (text: string): string =>
+  text.replace(/[&<>"]/g, (character) => `&#${character.codePointAt(0)};`);
+
+/** The chunk with the first texts of a language, which the page of this language needs at once. */
+const findTexts = (bundle: Rollup.OutputBundle, language: string): string | undefined =>
+  Object.values(bundle).find(
+    (file) =>
+      file.type === 'chunk' &&
+      file.isDynamicEntry &&
+      basename(file.facadeModuleId ?? '') === `${language}.json?first`,
+  )?.fileName;
+
+/**
+ * Makes `drawn/<language>.html`: the page of the chat with the form for somebody new in it. A browser shows the form as
+ * soon as it has the styles, and the script takes the form over when it has come.
+ */
+export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: Sources): Plugin {
+  const template = readFileSync(form, 'utf8').replace(/\s*\n\s*/g, '');
+  const draw = (language: string, messages: Readonly<Record<string, string>>): string => {
+    const format = new MessageFormat(language);
+    return template.replace(/\{([\w.]+)\}/g, (_, name: string) => {
+      const message = messages[name];
+      if (message === undefined) throw new Error(`${form} shows ${name}, which is no text`);
+      return escaped(format.compile(prepare(message, language))(values));
+    });
+  };
+  return {
+    name: 'first-views',
+    apply: 'build',
+    enforce: 'post',
+    generateBundle: {
+      order: 'post',
+      handler(_, bundle) {
+        const page = bundle['index.html'];
+        if (page?.type !== 'asset') throw new Error('the chat is not built');
+        for (const [language, file] of texts) {
+          const chunk = findTexts(bundle, language);
+          const preload = chunk ? `<link rel="modulepreload" crossorigin href="/${chunk}">` : '';
+          const source = String(page.source)
+            .replace(
+              '<html lang="en">',
+              `<html lang="${language}" dir="${rightToLeft.has(language) ? 'rtl' : 'ltr'}">`,
+            )
+            .replace('</head>', `${preload}</head>`)
+            // The form needs the styles first.
+            .replace(/<(?:script type|link rel)="module(?:preload)?"/g, '$& fetchpriority="low"')
+            .replace(
+              '<div id="app"></div>',
+              () =>
+                `<div id="app" data-drawn>${draw(language, JSON.parse(readFileSync(file, 'utf8')))}</div>`,
+            );
+          this.emitFile({ type: 'asset', fileName: `drawn/${language}.html`, source });
+        }
+      },
+    },
+  };
+}
+
+/** Asks for the styles before the scripts: the first view needs them first, and the connection that is open is the fastest. */
+export const stylesFirst: Plugin = {
+  name: 'styles-first',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(html) {
+      const styles = html.match(/<link rel="stylesheet"[^>]*>\s*/g) ?? [];
+      const rest = styles.reduce((text, style) => text.replace(style, ''), html);
+      return rest.replace('<script', () => `${styles.join('')}<script`);
+    },
+  },
+};
