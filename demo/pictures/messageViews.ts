@@ -152,7 +152,7 @@ export const messageViews: readonly View[] = [
       await scene.chat('ben');
       await scene.press('messages.emoji');
       await scene.page.locator('.emoji-grid button').nth(20).waitFor();
-      await scene.page.locator('.emoji-picker input').fill('cat');
+      await scene.page.locator('.emoji-picker input').fill(scene.world.words(['cat', 'قلب']));
       await scene.rest();
     },
   },
@@ -160,7 +160,7 @@ export const messageViews: readonly View[] = [
     name: 'complete-emoji',
     async show(scene) {
       await scene.chat('ben');
-      await typing(scene, ':tea');
+      await typing(scene, scene.world.words([':tea', ':قلب']));
     },
   },
   {

@@ -22,10 +22,18 @@ const Discovery = z.object({
   jwks_uri: z.url(),
   authorization_endpoint: z.url().optional(),
   token_endpoint: z.url().optional(),
+  scopes_supported: z.array(z.string()).optional().catch(undefined),
 });
 const Keys = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) });
 
-const Tokens = z.object({ id_token: z.string() });
+const Tokens = z.object({ id_token: z.string(), refresh_token: z.string().optional() });
+
+/** What an issuer gives for a code. */
+export interface IssuedTokens {
+  readonly idToken: string;
+  /** With it the next id token can be had; undefined where the issuer gives none. */
+  readonly refreshToken: string | undefined;
+}
 
 /** What a page was given by the issuer, and what it has asked with. */
 export interface CodeOfSignIn {
@@ -82,26 +90,43 @@ export class IssuerKeys {
   }
 
   /**
-   * Exchanges the code of a sign-in for an id token (code flow with PKCE, of a client without a secret). Undefined: the
+   * Exchanges the code of a sign-in for tokens (code flow with PKCE, of a client without a secret). Undefined: the
    * issuer refuses the code. Throws as `find`.
    */
   async exchange(
     clientId: string,
     { code, codeVerifier, redirectUri }: CodeOfSignIn,
-  ): Promise<string | undefined> {
-    const { token_endpoint: url } = await this.facts();
-    if (url === undefined) throw unavailable(new Error('the issuer has no token endpoint'));
-    const form = new URLSearchParams({
+  ): Promise<IssuedTokens | undefined> {
+    return this.#grant({
       ...{ grant_type: 'authorization_code', client_id: clientId },
       ...{ code, code_verifier: codeVerifier, redirect_uri: redirectUri },
     });
+  }
+
+  /** The next tokens of a sign-in. Undefined: the issuer refuses, or gives no id token. Throws as `find`. */
+  refresh(clientId: string, refreshToken: string): Promise<IssuedTokens | undefined> {
+    return this.#grant({
+      ...{ grant_type: 'refresh_token', client_id: clientId },
+      refresh_token: refreshToken,
+    });
+  }
+
+  async #grant(fields: Readonly<Record<string, string>>): Promise<IssuedTokens | undefined> {
+    const { token_endpoint: url } = await this.facts();
+    if (url === undefined) throw unavailable(new Error('the issuer has no token endpoint'));
+    const form = new URLSearchParams(fields);
     try {
       const { status, body } = await this.#egress.request(url, {
         ...{ method: 'POST', timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES, body: form.toString() },
         headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
       });
       if (status >= 500) throw new Error(`${new URL(url).pathname} was answered with ${status}`);
-      return status === 200 ? Tokens.parse(JSON.parse(body)).id_token : undefined;
+      if (status !== 200) return undefined;
+      const { success, data } = Tokens.safeParse(JSON.parse(body));
+      if (success) return { idToken: data.id_token, refreshToken: data.refresh_token };
+      // An issuer may renew without an id token, but begins with one.
+      if (fields.grant_type === 'refresh_token') return undefined;
+      throw new Error(`${new URL(url).pathname} gave no id token`);
     } catch (error) {
       throw unavailable(error);
     }

@@ -20,6 +20,7 @@ import { PasswordHashes } from '../vault/credentials.js';
 import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
 import {
   type FindPresent,
+  keepRenewal,
   type PasswordGuard,
   type PasswordTurn,
   type RequireSession,
@@ -258,6 +259,7 @@ export function mountAccounts(
       const { everywhere } = readQuery(ctx, SignOutQuery);
       await readNoBody(ctx, NoFields);
       await accounts.signOut(session, everywhere === 'true');
+      keepRenewal(ctx, undefined);
       ctx.status = 204;
     }),
   });

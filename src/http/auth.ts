@@ -185,3 +185,31 @@ async function takeAttempt(limit: AttemptLimit, key: string, refusal: string): P
 
 const rateLimited = (message: string, retryAfterMs: number) =>
   new ParleyError('rate_limited', message, { retryAfterMs });
+
+/**
+ * The issuer's refresh token, in a cookie that no script can read: a page that is attacked does not lose it. It goes to
+ * `/oidc` alone.
+ */
+const RENEWAL_COOKIE = 'parley_renewal';
+const RENEWAL_ATTRIBUTES = 'Path=/oidc; HttpOnly; Secure; SameSite=Strict';
+const RENEWAL_SECONDS = 30 * 24 * 60 * 60;
+/** Browsers take a cookie of 4 KiB, with its name and attributes. */
+const RENEWAL_CHARACTERS = 3500;
+
+/** Keeps the token that renews the session of this browser; without one, none is kept. */
+export function keepRenewal(ctx: RouterContext, token: string | undefined): void {
+  const value = encodeURIComponent(token ?? '');
+  const isKept = value !== '' && value.length <= RENEWAL_CHARACTERS;
+  const cookie = isKept ? `${value}; Max-Age=${RENEWAL_SECONDS}` : '; Max-Age=0';
+  ctx.append('Set-Cookie', `${RENEWAL_COOKIE}=${cookie}; ${RENEWAL_ATTRIBUTES}`);
+}
+
+/** The token that renews the session of this browser. */
+export function renewalOf(ctx: RouterContext): string | undefined {
+  const value = ctx.cookies.get(RENEWAL_COOKIE);
+  try {
+    return value === undefined || value === '' ? undefined : decodeURIComponent(value);
+  } catch {
+    return undefined; // It is not one of `keepRenewal`.
+  }
+}

@@ -1,13 +1,14 @@
 import type Router from '@koa/router';
 import { z } from 'zod';
-import { badRequest, notFound, unauthenticated } from '../base/errors.js';
+import { badRequest, forbidden, notFound, unauthenticated } from '../base/errors.js';
 import { TOKEN_CHARACTERS } from '../domain/limits.js';
 import { User } from '../domain/userMessageChat.js';
 import type { IssuerKeys } from '../host/issuerKeys.js';
 import type { IssuerSessions } from '../host/issuerSessions.js';
+import { parseBearerToken } from '../vault/sessionStore.js';
 import type { SignUpRule } from './accounts.js';
-import { type FindPresent, serveResource } from './auth.js';
-import { readBody, readForm, readQuery } from './problems.js';
+import { type FindPresent, keepRenewal, renewalOf, serveResource } from './auth.js';
+import { readBody, readForm, readNoBody, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 
 export const LogoutForm = z.strictObject({ logout_token: z.string().max(TOKEN_CHARACTERS) });
@@ -17,7 +18,11 @@ export const SignInOptions = z.strictObject({
   password: z.boolean().meta({ description: 'Whether users may sign in with a password: see `SIGN_UP`.' }),
   signUp: z.boolean().meta({ description: 'Whether anybody may sign up.' }),
   issuer: z
-    .strictObject({ clientId: z.string(), authorizationEndpoint: z.url() })
+    .strictObject({
+      clientId: z.string(),
+      authorizationEndpoint: z.url(),
+      scope: z.string().meta({ description: 'What to ask the issuer for.' }),
+    })
     .exactOptional()
     .meta({ description: 'With `OIDC_CLIENT_ID`: for the code flow with PKCE.' }),
 });
@@ -31,7 +36,7 @@ export const CodeAnswer = z.strictObject({
 
 export interface IssuerParts {
   readonly sessions: Pick<IssuerSessions, 'logOut' | 'find'>;
-  readonly keys: Pick<IssuerKeys, 'facts' | 'exchange'>;
+  readonly keys: Pick<IssuerKeys, 'facts' | 'exchange' | 'refresh'>;
   /** Undefined: pages do not sign in by the issuer. */
   readonly clientId: string | undefined;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
@@ -75,11 +80,32 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined, sig
     POST: async (ctx) => {
       const { clientId, keys, sessions, present } = requireClient();
       readQuery(ctx, NoFields);
-      const token = await keys.exchange(clientId, await readBody(ctx, CodeBody));
-      const session = token === undefined ? undefined : await sessions.find(token, new Date());
+      const tokens = await keys.exchange(clientId, await readBody(ctx, CodeBody));
+      const session = tokens && (await sessions.find(tokens.idToken, new Date()));
       const user = session && (await present(session.userId));
       if (!user) throw unauthenticated('the issuer has not signed you in: try again');
-      ctx.body = { token, user };
+      keepRenewal(ctx, tokens.refreshToken);
+      ctx.body = { token: tokens.idToken, user };
+    },
+  });
+
+  serveResource(router, '/oidc/renew', {
+    POST: async (ctx) => {
+      const { clientId, keys, sessions, present } = requireClient();
+      readQuery(ctx, NoFields);
+      await readNoBody(ctx, NoFields);
+      // The cookie alone renews nothing: a session that has ended stays so.
+      const token = parseBearerToken(ctx.get('Authorization'));
+      const session = token === undefined ? undefined : await sessions.find(token, new Date());
+      if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
+      const renewal = renewalOf(ctx);
+      const tokens = renewal === undefined ? undefined : await keys.refresh(clientId, renewal);
+      const next = tokens && (await sessions.find(tokens.idToken, new Date()));
+      const user = next?.userId === session.userId ? await present(next.userId) : undefined;
+      if (!tokens || !user) throw forbidden('the issuer does not renew this session: sign in again');
+      // An issuer that gives no new refresh token goes on with the old one.
+      keepRenewal(ctx, tokens.refreshToken ?? renewal);
+      ctx.body = { token: tokens.idToken, user };
     },
   });
 }
@@ -87,8 +113,9 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined, sig
 /** How pages sign in by the issuer; undefined if they do not. */
 async function findClient(issuer: IssuerParts | undefined) {
   if (issuer?.clientId === undefined) return undefined;
-  const { authorization_endpoint: authorizationEndpoint } = await issuer.keys.facts();
-  return authorizationEndpoint === undefined
-    ? undefined
-    : { clientId: issuer.clientId, authorizationEndpoint };
+  const { authorization_endpoint: authorizationEndpoint, scopes_supported: scopes = [] } =
+    await issuer.keys.facts();
+  if (authorizationEndpoint === undefined) return undefined;
+  const scope = ['openid', 'profile', ...scopes.filter((one) => one === 'offline_access')].join(' ');
+  return { clientId: issuer.clientId, authorizationEndpoint, scope };
 }

@@ -155,6 +155,23 @@ describe('Chats in the list of the web chat', function () {
     await ann.chat(bob.name).getByText('Draft: half of a thou').waitFor();
   });
 
+  it('keeps the focus of the keyboard where it acts: after an option of a message, and after adding somebody', async () => {
+    const [ann, bob] = [await somebody(), await somebody()];
+    const focused = (): Promise<string> =>
+      ann.page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.tagName');
+    await ann.search.fill(bob.name);
+    await ann.page.getByRole('button', { name: `Add ${bob.name} as a friend` }).press('Enter');
+    await ann.page.locator('.found').getByText('Friend', { exact: true }).waitFor();
+    expect(await focused()).to.equal(`${bob.name}: open chat`);
+    await ann.page.keyboard.press('Enter');
+    await ann.say('Hello');
+    await ann.sees('Hello', 'sent');
+    await ann.message('Hello').getByRole('button', { name: 'Message options' }).press('Enter');
+    await ann.page.getByRole('button', { name: 'Pin', exact: true }).press('Enter');
+    await ann.page.getByRole('region', { name: 'Pinned messages' }).waitFor();
+    expect(await focused()).to.equal('Message options');
+  });
+
   it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {
     const [ann, bob] = [await somebody(), await somebody()];
     const { keyboard } = ann.page;

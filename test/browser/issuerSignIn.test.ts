@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Page } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { type RealIssuer, startRealIssuer } from '../support/realIssuer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
@@ -31,23 +32,104 @@ describe('The sign-in by an issuer', function () {
     await page.waitForURL(`${issuer.url}/**`);
   }
 
-  it('leads there and back into the chat, where a reload keeps the user', async () => {
-    const page = await open(server);
-    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
-    expect(await page.getByLabel('Password').count(), 'nobody has a password here').to.equal(0);
-    expect(await axe(page)).to.deep.equal([]);
-    await screenshot(page, 'chat-sign-in-issuer');
-    await goToIssuer(page);
+  /** Signs in there, and comes back into the chat. */
+  async function signInAt(page: Page, at: RealIssuer): Promise<void> {
+    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).click();
+    await page.waitForURL(`${at.url}/**`);
     await page.locator('input[name="login"]').fill('ada-of-the-issuer');
     await page.locator('input[name="password"]').fill('any');
     await page.locator('button[type="submit"]').click();
     await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByRole('searchbox').waitFor();
     await page.getByRole('heading', { name: 'Ada L.' }).waitFor();
+  }
+
+  it('leads there and back into the chat, where a reload keeps the user', async () => {
+    const page = await open(server);
+    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
+    expect(await page.getByLabel('Password').count(), 'nobody has a password here').to.equal(0);
+    expect(await axe(page)).to.deep.equal([]);
+    await screenshot(page, 'chat-sign-in-issuer');
+    await signInAt(page, issuer);
     expect(page.url(), 'the code is not kept in the address').to.equal(`${server.url}/`);
     await page.reload();
     await page.getByRole('heading', { name: 'Ada L.' }).waitFor();
     await page.context().close();
+  });
+
+  it('goes on without the user when a token ends: by a refresh token that no script can read', async () => {
+    const short = await startRealIssuer({ idTokenSeconds: 5, refreshes: true });
+    const at = await startServer({ engine: 'sqlite', env: { ...short.settings, SIGN_UP: 'external' } });
+    short.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const page = await open(at);
+    const sent: string[] = [];
+    let sockets = 0;
+    page.on('websocket', (socket) => {
+      sockets++;
+      socket.on('framesent', ({ payload }) => sent.push(String(payload)));
+    });
+    const tokenOf = (): Promise<string> =>
+      page.evaluate<string>("JSON.parse(localStorage.getItem('parley.session')).token");
+    await signInAt(page, short);
+    const first = await tokenOf();
+    const other = await page.context().newPage();
+    await other.goto(at.url);
+    await other.getByRole('heading', { name: 'Ada L.' }).waitFor();
+    // Each refresh token is good for one renewal: two tabs share them, and the second renewal needs the second one.
+    const renewals = (): number => sent.filter((frame) => frame.includes('"event":"renew"')).length;
+    await eventually('two renewals', async () => renewals() >= 2);
+    expect(await tokenOf()).not.to.equal(first);
+    expect(sockets, 'the connection goes on').to.equal(1);
+    // The issuer of the test has cookies of the same host.
+    const kept = async () =>
+      (await page.context().cookies(`${at.url}/oidc/renew`)).filter(({ name }) => name === 'parley_renewal');
+    const [cookie] = await kept();
+    expect(cookie).to.include({ httpOnly: true, secure: true, sameSite: 'Strict', path: '/oidc' });
+    expect(await page.evaluate<string>('document.cookie + JSON.stringify(localStorage)')).not.to.contain(
+      decodeURIComponent(cookie?.value ?? ''),
+    );
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
+    expect(await kept()).to.deep.equal([]);
+    await page.context().close();
+    await at.stop();
+    short.close();
+  });
+
+  it('asks the issuer in silence once a session has lapsed, and signs out whom it has forgotten', async () => {
+    const known = await startRealIssuer({ isSilent: true });
+    const at = await startServer({ engine: 'sqlite', env: { ...known.settings, SIGN_UP: 'external' } });
+    known.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const page = await open(at);
+    await signInAt(page, known);
+    const lapse = async (): Promise<void> => {
+      // As after a night in which the device was asleep: the server does not take the token any more.
+      await page.evaluate(`(() => {
+        const session = JSON.parse(localStorage.getItem('parley.session'));
+        const payload = btoa(JSON.stringify({ exp: 1 })).replaceAll('=', '');
+        localStorage.setItem('parley.session', JSON.stringify({ ...session, token: 'x.' + payload + '.x' }));
+      })()`);
+      await page.reload();
+    };
+    await lapse();
+    const length = "JSON.parse(localStorage.getItem('parley.session') ?? '{}').token?.length ?? 0";
+    // The page may be on its way.
+    const hasToken = (): Promise<boolean> =>
+      page.evaluate<number>(length).then(
+        (characters) => characters > 100,
+        () => false,
+      );
+    await eventually('a token of the issuer', hasToken);
+    await page.getByRole('heading', { name: 'Ada L.' }).waitFor();
+    await page.context().clearCookies();
+    await lapse();
+    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
+    await page.waitForURL(`${at.url}/`);
+    expect(await page.getByText('has not signed you in').count(), 'nothing has gone wrong').to.equal(0);
+    await page.context().close();
+    await at.stop();
+    known.close();
   });
 
   it('says so when the issuer has not signed the user in, and can be tried again', async () => {

@@ -106,6 +106,32 @@ describe('The languages of the chat', function () {
     }
   });
 
+  it('have all texts, in whatever order their files come', async () => {
+    const page = await open({ locale: 'ar' });
+    await signUp(page);
+    for (const late of [true, false]) {
+      let go = (): void => {};
+      const isThere = new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      await page.route(/\/ar-[^/]+\.js$/, async (route) => {
+        const response = await route.fetch();
+        const isOfForm = (await response.text()).includes('signIn.username');
+        // One of the two waits until the page has the other.
+        if (isOfForm === late) await isThere;
+        await route.fulfill({ response });
+        await (await route.request().response())?.finished();
+        if (isOfForm !== late) go();
+      });
+      await page.reload();
+      const search = page.locator('input[type="search"]');
+      await search.waitFor();
+      expect(await search.getAttribute('placeholder')).to.equal(textsOf('ar')['search.label']);
+      await page.unroute(/\/ar-[^/]+\.js$/);
+    }
+    await page.context().close();
+  });
+
   for (const [size, viewport] of Object.entries(sizes)) {
     it(`German has German texts and dates, and nothing in English (${size})`, async () => {
       const { page, other } = await talk('de', { viewport });

@@ -24,7 +24,17 @@ export interface RealIssuer {
   close(): void;
 }
 
-export async function startRealIssuer(): Promise<RealIssuer> {
+/** What an issuer gives beside an id token. */
+export interface IssuerGifts {
+  /** The seconds that an id token lasts. */
+  readonly idTokenSeconds?: number;
+  /** It gives refresh tokens, each to be used once. */
+  readonly refreshes?: boolean;
+  /** It gives a token to a page of a user whom it knows, without asking. */
+  readonly isSilent?: boolean;
+}
+
+export async function startRealIssuer(gifts: IssuerGifts = {}): Promise<RealIssuer> {
   const listener = createServer();
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(listener.address() as AddressInfo).port}`; // It listens on a port.
@@ -34,7 +44,7 @@ export async function startRealIssuer(): Promise<RealIssuer> {
       ...{ OIDC_ISSUER: url, OIDC_AUDIENCE: 'parley', OIDC_CLIENT_ID: 'parley' },
       EGRESS_ALLOW: '127.0.0.0/8',
     },
-    serve: (application) => void listener.on('request', newProvider(url, application).callback()),
+    serve: (application) => void listener.on('request', newProvider(url, application, gifts).callback()),
     close: () => {
       listener.closeAllConnections();
       listener.close();
@@ -42,13 +52,19 @@ export async function startRealIssuer(): Promise<RealIssuer> {
   };
 }
 
-const newProvider = (url: string, { redirectUri, server }: IssuerApplication): Provider =>
+const newProvider = (
+  url: string,
+  { redirectUri, server }: IssuerApplication,
+  { idTokenSeconds, refreshes = false, isSilent = false }: IssuerGifts,
+): Provider =>
   new Provider(url, {
     clients: [
       {
         client_id: 'parley',
         token_endpoint_auth_method: 'none',
-        application_type: 'native',
+        // It asks the users of native applications each time.
+        application_type: isSilent ? 'web' : 'native',
+        grant_types: ['authorization_code', ...(refreshes ? ['refresh_token'] : [])],
         redirect_uris: [redirectUri],
         backchannel_logout_uri: `${server}/oidc/logout`,
         backchannel_logout_session_required: true,
@@ -56,6 +72,10 @@ const newProvider = (url: string, { redirectUri, server }: IssuerApplication): P
     ],
     features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
     conformIdTokenClaims: false,
+    // Many issuers give them without the scope `offline_access`, bound to the session of the user there.
+    issueRefreshToken: async () => refreshes,
+    rotateRefreshToken: true,
+    ...(idTokenSeconds !== undefined && { ttl: { IdToken: idTokenSeconds } }),
     claims: { openid: ['sub', 'sid'], profile: ['name', 'preferred_username'] },
     findAccount: (_, sub) => ({
       accountId: sub,

@@ -26,7 +26,11 @@ function loadDevice(): Promise<Device> {
 /** The sign-in form, or the chats of the signed-in user. */
 function ChatApp() {
   const [session, setSession] = useState(loadSession);
-  useEffect(() => onSessionChange(session, setSession), [session]);
+  // A renewed token is no other session: the device stays connected.
+  useEffect(
+    () => onSessionChange(session, (next) => setSession((shown) => (next && shown) ?? next)),
+    [session],
+  );
   if (session) return <SignedIn session={session} />;
   return (
     // Whoever fills in the form needs the rest soon. If it cannot be loaded now, the sign-in tries again.
@@ -56,7 +60,7 @@ function SignedIn({ session }: DeviceProps) {
       ),
     [],
   );
-  if (typeof Shown === 'function') return <Shown key={session.token} session={session} />;
+  if (typeof Shown === 'function') return <Shown key={session.user.userId} session={session} />;
   return Shown === 'failed' ? <LoadFailure /> : null;
 }
 

@@ -1,5 +1,6 @@
 import type { Store } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
+import { hasLapsed } from '../ui/renewal.js';
 import { endSession, noteEndCause, type Session } from '../ui/session.js';
 import { UpdateNotice } from './app/UpdateNotice.js';
 import { checkForUpdate, checkForUpdateIfDue } from './app/worker.js';
@@ -38,6 +39,7 @@ function ConnectedDevice({ store, session }: DeviceProps & { readonly store: Sto
       const { connection } = store.get();
       if (connection.state === 'ended' && connection.why === 'signed_out') {
         if (connection.reason) noteEndCause(connection.reason);
+        else if (hasLapsed(session)) noteEndCause('lapsed');
         endSession(session);
       }
       // A server that was away may have a new build.

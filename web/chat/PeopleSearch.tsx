@@ -98,7 +98,16 @@ function Friendship({ user, onAdd }: { readonly user: User; readonly onAdd: () =
     return <span class="hint">{text('search.friend')}</span>;
   const label = text('search.addFriend', { name: displayName(user) });
   return (
-    <button class="button" type="button" aria-label={label} onClick={onAdd}>
+    <button
+      class="button"
+      type="button"
+      aria-label={label}
+      onClick={({ currentTarget }) => {
+        // This button goes, and the keyboard must not begin anew.
+        currentTarget.closest('li')?.querySelector<HTMLElement>('[data-row]')?.focus();
+        onAdd();
+      }}
+    >
       {text('search.add')}
     </button>
   );

@@ -1,6 +1,7 @@
 import { createStore, Rest, type Store } from '@parley/client';
 import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { within } from '../ui/browser.js';
+import { freshToken } from '../ui/renewal.js';
 import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
@@ -26,7 +27,7 @@ export async function openDevice(session: Session): Promise<Store> {
   });
   return createStore({
     url: location.origin,
-    getToken: () => session.token,
+    getToken: () => freshToken(session),
     rest,
     onError: report,
     onRefused: tellRefused,

@@ -3,14 +3,17 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { within } from '../ui/browser.js';
 import { useRequest } from '../ui/hooks.js';
+import { freshToken, hasLapsed } from '../ui/renewal.js';
 import { SignIn } from '../ui/SignIn.js';
 import {
   endSession,
   finishBeforeEnd,
   loadSession,
+  noteEndCause,
   onSessionChange,
   type Session,
   SIGN_OUT_WAIT_MS,
+  tokenOf,
 } from '../ui/session.js';
 import { ConsoleApi, describeError } from './consoleApi.js';
 
@@ -45,22 +48,32 @@ interface Props {
 /** The sign-in form, then the page if the user has the role. */
 export function Gate(props: Props) {
   const [session, setSession] = useState(loadSession);
-  useEffect(() => onSessionChange(session, setSession), [session]);
+  // A renewed token is no other session.
+  useEffect(
+    () => onSessionChange(session, (next) => setSession((shown) => (next && shown) ?? next)),
+    [session],
+  );
   if (!session)
     return <SignIn rest={rest} purpose={props.purpose} initialMode="sign in" onSignedIn={setSession} />;
-  return <RoleCheck key={session.token} session={session} {...props} />;
+  return <RoleCheck key={session.user.userId} session={session} {...props} />;
 }
 
 function RoleCheck({ session, title, needs, closed, open }: Props & { readonly session: Session }) {
   const [attempt, setAttempt] = useState(0);
   const leave = (): void => endSession(session);
-  const api = useMemo(() => new ConsoleApi(session.token, leave), [session]);
+  const api = useMemo(() => {
+    const leaveRefused = (): void => {
+      if (hasLapsed(session)) noteEndCause('lapsed');
+      leave();
+    };
+    return new ConsoleApi(() => freshToken(session), leaveRefused);
+  }, [session]);
   const request = useRequest(String(attempt), (signal) =>
     api.json<{ readonly roles: readonly Role[] }>('/user/me/roles', {}, signal),
   );
   const signOut = (): void => {
     // If the server cannot be reached, the session ends there when it expires; in this browser it ends now.
-    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, rest.signOut(session.token)).catch(() => {}));
+    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}));
     leave();
   };
   const checkAgain = (): void => setAttempt(attempt + 1);

@@ -4,13 +4,13 @@ type Parameters = Readonly<Record<string, string | number | undefined>>;
 
 const MAX_LINE_CHARS = 4 * 1024 * 1024;
 
-/** The REST interface, called with one session's token. Every method rejects with a `ClientError`. */
+/** The REST interface, called with the present token of one session. Every method rejects with a `ClientError`. */
 export class ConsoleApi {
   #serverTime: number | undefined;
 
   /** @param onSignedOut called when the server no longer accepts the token */
   constructor(
-    private readonly token: string,
+    private readonly getToken: () => Promise<string>,
     private readonly onSignedOut: () => void,
   ) {}
 
@@ -85,7 +85,7 @@ export class ConsoleApi {
   }
 
   async #ask(path: string, init: RequestInit): Promise<Response> {
-    const headers = { ...init.headers, authorization: `Bearer ${this.token}` };
+    const headers = { ...init.headers, authorization: `Bearer ${await this.getToken()}` };
     const response = await fetch(path, { ...init, headers, cache: 'no-store' }).catch((cause: unknown) => {
       throw disconnected(path, cause);
     });

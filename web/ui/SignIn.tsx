@@ -33,6 +33,7 @@ const endTexts = {
   signedOut: 'signIn.signedOut',
   suspended: 'reason.suspended',
   deleted: 'signIn.deleted',
+  lapsed: 'signIn.signedOut',
 } as const satisfies Record<EndCause, string>;
 
 /** All ways to sign in or to sign up that the server has. */
@@ -41,7 +42,12 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
   const [endCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
-    if (!options) void findSignInOptions().then(setOptions);
+    if (!options)
+      void findSignInOptions().then((found) => {
+        setOptions(found);
+        // Whom the issuer still knows goes on without being asked.
+        if (endCause === 'lapsed' && found.issuer) void goToIssuer(found.issuer, 'none');
+      });
     finishSignIn().then(
       (signedIn) => signedIn && onSignedIn(saveSession(signedIn)),
       (reason: unknown) => setIssuerError(toClientError(reason)),

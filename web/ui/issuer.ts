@@ -7,6 +7,7 @@ import { hasTexts, takeTabJson, writeTabText } from './browserStore.js';
 export interface IssuerClient {
   readonly clientId: string;
   readonly authorizationEndpoint: string;
+  readonly scope: string;
 }
 
 /** How users of this server may sign in. */
@@ -24,6 +25,8 @@ export const hostOf = ({ authorizationEndpoint }: IssuerClient): string =>
 interface Asked {
   readonly state: string;
   readonly codeVerifier: string;
+  /** `none`: the user sees nothing of it, and gets no message if the issuer has forgotten them. */
+  readonly prompt: string;
 }
 
 const KEY = 'parley.issuer';
@@ -58,14 +61,25 @@ export async function findSignInOptions(): Promise<SignInOptions> {
   }
 }
 
-/** Leaves this page for the issuer's. */
-export async function goToIssuer({ clientId, authorizationEndpoint }: IssuerClient): Promise<void> {
-  const asked: Asked = { state: randomText(), codeVerifier: randomText() };
+/** The scope that every issuer knows. */
+const LEAST_SCOPE = 'openid profile';
+
+/**
+ * Leaves this page for the issuer's.
+ *
+ * @param prompt `none`: the issuer asks the user nothing, and sends them back if they must be asked
+ */
+export async function goToIssuer(
+  { clientId, authorizationEndpoint, scope }: IssuerClient,
+  prompt: 'none' | '' = '',
+): Promise<void> {
+  const asked: Asked = { state: randomText(), codeVerifier: randomText(), prompt };
   writeTabText(KEY, JSON.stringify(asked));
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(asked.codeVerifier));
   const url = new URL(authorizationEndpoint);
   const parameters = {
-    ...{ response_type: 'code', scope: 'openid profile', client_id: clientId, state: asked.state },
+    ...{ response_type: 'code', scope, client_id: clientId, state: asked.state },
+    ...(prompt !== '' && { prompt }),
     ...{ redirect_uri: redirectUri(), code_challenge_method: 'S256' },
     code_challenge: toBase64Url(new Uint8Array(digest)),
   };
@@ -83,6 +97,8 @@ export async function finishSignIn(): Promise<{ readonly token: string; readonly
   const asked = takeAsked();
   if (!asked || asked.state !== state) return undefined;
   history.replaceState(null, '', location.pathname);
+  if (parameters.get('error') === 'invalid_scope') return askForLess();
+  if (!code && asked.prompt === 'none') return undefined;
   if (!code) throw new ClientError({ code: 'unauthenticated' });
   const { codeVerifier } = asked;
   const response = await fetch('/oidc/signin', {
@@ -97,8 +113,15 @@ export async function finishSignIn(): Promise<{ readonly token: string; readonly
   return (await response.json()) as { token: string; user: User };
 }
 
+/** An issuer may know a scope and not give it to this application. */
+async function askForLess(): Promise<undefined> {
+  const { issuer } = await findSignInOptions();
+  if (!issuer || issuer.scope === LEAST_SCOPE) throw new ClientError({ code: 'unauthenticated' });
+  await goToIssuer({ ...issuer, scope: LEAST_SCOPE });
+}
+
 /** It is used once, so that another tab's answer does not fit. */
 function takeAsked(): Asked | undefined {
   const asked = takeTabJson(KEY);
-  return hasTexts(asked, 'state', 'codeVerifier') ? asked : undefined;
+  return hasTexts(asked, 'state', 'codeVerifier', 'prompt') ? asked : undefined;
 }

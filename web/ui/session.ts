@@ -30,15 +30,21 @@ function isEndedHere({ token }: Session): boolean {
   return hasTexts(state, 'endedToken') && state.endedToken === token;
 }
 
+/** The token of now: another one than at the sign-in, once an issuer's session was renewed, by any tab. */
+export function tokenOf({ token, user }: Session): string {
+  const stored = loadSession();
+  return stored?.user.userId === user.userId ? stored.token : token;
+}
+
 /** Why a session has ended, as far as its user should be told. */
-export type EndCause = 'signedOut' | 'suspended' | 'deleted';
+export type EndCause = 'signedOut' | 'suspended' | 'deleted' | 'lapsed';
 
 /** Why the session ended that this page was begun by; undefined if it was not begun so. */
 export function lastEndCause(): EndCause | undefined {
   const state: unknown = history.state;
   if (!hasTexts(state, 'endedToken', 'endCause')) return undefined;
   const { endCause } = state;
-  return endCause === 'suspended' || endCause === 'deleted' ? endCause : 'signedOut';
+  return endCause === 'suspended' || endCause === 'deleted' || endCause === 'lapsed' ? endCause : 'signedOut';
 }
 
 /** The server ends the connections of a deleted account too, and does not say why. */
@@ -79,7 +85,8 @@ export function finishBeforeEnd<T>(work: Promise<T>): Promise<T> {
  * Removes the session from this browser, and loads the page again without the part of its address after `#`. Whatever the page has in
  * memory of the user, in whichever module, ends with the page: the next user may sit at the same window.
  */
-export function endSession({ token }: Session): void {
+export function endSession(session: Session): void {
+  const token = tokenOf(session);
   // Another tab may have stored the session of another user already.
   if (loadSession()?.token === token) removeStored(KEY);
   void unfinished.then(() => {

@@ -30,9 +30,9 @@ const chooseLocale = (preferred: readonly string[]): string =>
 
 let texts: Texts = firstEnglish;
 
-/** Shows these texts, and marks the page with their language and its direction. */
+/** Shows these texts beside those that are shown already, in whatever order they come, and marks the page with their language and its direction. */
 function show(locale: string, parts: readonly Texts[]): void {
-  texts = Object.assign({}, firstEnglish, ...parts);
+  texts = Object.assign({}, texts, ...parts);
   const language = baseOf(locale);
   document.documentElement.lang = language;
   document.documentElement.dir = rightToLeft.has(language) ? 'rtl' : 'ltr';

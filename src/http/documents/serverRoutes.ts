@@ -242,4 +242,16 @@ export const serverPaths = {
       errors: ['bad_request', 'unauthenticated', 'not_found', 'overloaded', 'unknown'],
     },
   },
+  '/oidc/renew': {
+    post: {
+      id: 'issuerRenewal',
+      summary: 'Go on with a session of the issuer',
+      about:
+        'With `OIDC_CLIENT_ID`, by a session that has not ended: the next token of the issuer, if it gave a refresh token with the sign-in. That one is in a cookie of the browser that no script can read, and goes with a sign-out. `forbidden`: the issuer does not renew the session.',
+      tag,
+      status: 200,
+      answer: CodeAnswer,
+      errors: ['bad_request', 'unauthenticated', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
 } as const;

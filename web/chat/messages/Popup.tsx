@@ -19,6 +19,15 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
   const dialog = useRef<HTMLDialogElement>(null);
   /** Where the last press in the box began. */
   const pressed = useRef<EventTarget>(null);
+  const isGone = useRef(false);
+  // Before the place is set, so that it is closed last. Leads the focus back to where it was.
+  useLayoutEffect(() => {
+    const { current } = dialog;
+    return () => {
+      isGone.current = true;
+      current?.close();
+    };
+  }, []);
   useLayoutEffect(() => {
     const { current } = dialog;
     if (!current) return;
@@ -39,7 +48,10 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
       tabIndex={-1}
       class={anchor ? `popup ${kind === 'menu' ? 'of-message' : ''}` : 'dialog'}
       aria-label={label}
-      onClose={onClose}
+      onClose={() => {
+        // Whoever has removed it knows, and may have opened the next one.
+        if (!isGone.current) onClose();
+      }}
       onPointerDown={(event) => {
         pressed.current = event.target;
       }}

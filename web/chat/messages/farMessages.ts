@@ -1,6 +1,7 @@
 import type { Message, User } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
+import { tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { useChatActions } from '../chatContext.js';
 import { rest } from '../device.js';
@@ -66,7 +67,7 @@ function useFetched(
       const { message } = await store.request('get message', { roomId, messageId });
       const { senderId } = message;
       const isKnown = personOf(talk, senderId) !== undefined;
-      const found = isKnown ? undefined : await rest.user(session.token, senderId).catch(() => undefined);
+      const found = isKnown ? undefined : await rest.user(tokenOf(session), senderId).catch(() => undefined);
       if (!isOver) onFound({ message, ...(found && { sender: found.user }) });
     };
     // Until then a word stands for the message.

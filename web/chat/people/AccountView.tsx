@@ -1,7 +1,7 @@
 import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { downloadFile, within } from '../../ui/browser.js';
-import { type Session, SIGN_OUT_WAIT_MS } from '../../ui/session.js';
+import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
 import { AlertSettings } from '../alerts/AlertSettings.js';
@@ -25,7 +25,7 @@ export function AccountView() {
   const signOut = (): void =>
     void leaveAfter(
       session,
-      within(SIGN_OUT_WAIT_MS, rest.signOut(session.token)).catch(() => {}),
+      within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}),
     );
   return (
     <>
@@ -51,10 +51,11 @@ export function AccountView() {
 type AccountPart = 'myProfile' | 'privacy' | 'blocked' | 'changePassword' | 'deleteAccount';
 
 /** Downloads all data that the server has about the user; resolves with a text for the user. */
-async function downloadMyData({ token, user }: Session): Promise<string> {
+async function downloadMyData(session: Session): Promise<string> {
+  const { user } = session;
   try {
     const response = await fetch(`/user/${user.userId}/export`, {
-      headers: { authorization: `Bearer ${token}` },
+      headers: { authorization: `Bearer ${tokenOf(session)}` },
     });
     if (!response.ok) throw new ClientError({ code: 'internal', message: `HTTP ${response.status}` });
     downloadFile(`parley-${user.username}.jsonl`, await response.blob());

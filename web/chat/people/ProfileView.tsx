@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { formatClock, formatDay } from '../../ui/format.js';
 import { Avatar } from '../../ui/icons.js';
+import { tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { addFriend, askToBlock, unblock } from '../chatActions.js';
 import { type ChatPageContext, useChatPage } from '../chatContext.js';
@@ -71,7 +72,7 @@ function useFresh(given: User): User {
   const [fetched, setFetched] = useState<User>();
   useEffect(() => {
     let isOver = false;
-    rest.user(session.token, given.userId).then(
+    rest.user(tokenOf(session), given.userId).then(
       ({ user }) => {
         if (!isOver) setFetched(user);
       },
@@ -81,7 +82,7 @@ function useFresh(given: User): User {
     return () => {
       isOver = true;
     };
-  }, [given.userId, session.token]);
+  }, [given.userId, session]);
   const known = allChats(snapshot).flatMap(({ other }) => other ?? []);
   const pushed = [...snapshot.friends, ...known].find(({ userId }) => userId === given.userId);
   return pushed ?? fetched ?? given;

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { Session } from '../../ui/session.js';
+import { type Session, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 
 /** The pages for users with a role, by the role. */
@@ -9,11 +9,11 @@ const pages = [
 ] as const;
 
 /** Links to the pages that the user's roles open, and to the documentation. Most users have no role, and see nothing. */
-export function RoleLinks({ session: { token } }: { readonly session: Session }) {
+export function RoleLinks({ session }: { readonly session: Session }) {
   const [roles, setRoles] = useState<readonly string[]>([]);
   useEffect(() => {
-    void readRoles(token).then(setRoles);
-  }, [token]);
+    void readRoles(tokenOf(session)).then(setRoles);
+  }, [session]);
   if (roles.length === 0) return null;
   const link = (path: string, label: string) => (
     <a key={path} class="button" href={path + location.search}>

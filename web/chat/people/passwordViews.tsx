@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../../src/domain/limits.js';
 import { PasswordField } from '../../ui/PasswordField.js';
-import { endSession, finishBeforeEnd, noteEndCause, type Session } from '../../ui/session.js';
+import { endSession, finishBeforeEnd, noteEndCause, type Session, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { useChatPage } from '../chatContext.js';
 import { deleteDevice, rest } from '../device.js';
@@ -39,7 +39,7 @@ export function ChangePasswordView() {
       action={text('account.changePassword')}
       isNew
       onSubmit={async (password, newPassword) => {
-        await rest.changePassword(session.token, password, newPassword);
+        await rest.changePassword(tokenOf(session), password, newPassword);
         setDone(true);
       }}
     />
@@ -48,7 +48,7 @@ export function ChangePasswordView() {
 
 export function DeleteAccountView() {
   const { session } = useChatPage();
-  const { token, user } = session;
+  const { user } = session;
   return (
     <PasswordForm
       action={text('account.deleteForEver')}
@@ -56,7 +56,7 @@ export function DeleteAccountView() {
       onSubmit={(password) =>
         leaveAfter(
           session,
-          rest.erase(token, user.userId, password).then(() => noteEndCause('deleted')),
+          rest.erase(tokenOf(session), user.userId, password).then(() => noteEndCause('deleted')),
         )
       }
     >
