@@ -10,7 +10,7 @@ import { Newcomer } from './newcomer.js';
 
 for (const engine of allKinds) {
   describe(`what the pages of admins and auditors read (${engine})`, function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     let server: Running;
     let [moderator, admin, auditor]: Newcomer[] = [];
     before(async function () {
