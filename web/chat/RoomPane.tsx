@@ -49,6 +49,7 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
       <Conversation
         {...{ store, room, view, me }}
         isOffline={isOffline}
+        unseen={chat?.unread ?? 0}
         instead={insteadOfComposer(view, chat)}
         wanted={isWanted ? wanted : undefined}
         onShown={() => showMessage(undefined)}

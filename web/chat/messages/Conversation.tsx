@@ -31,6 +31,8 @@ interface Props {
   readonly view: RoomView;
   readonly me: User;
   readonly isOffline: boolean;
+  /** How many messages of the room this user has not read. */
+  readonly unseen: number;
   /** Stands in place of the message field, if anything does. */
   readonly instead: ComponentChildren;
   /** The message to lead to, if the user wants to see one. */
@@ -55,7 +57,8 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view: known, me, isOffline, instead, wanted, onShown }: Props) {
+export function Conversation(props: Props) {
+  const { store, room, view: known, me, isOffline, unseen, instead, wanted, onShown } = props;
   const { happenings, named } = useHappenings(store, known);
   const view = useMemo(() => ({ ...known, named }), [known, named]);
   const [writing, setWriting] = useState<Writing>(NEW);
@@ -78,7 +81,7 @@ export function Conversation({ store, room, view: known, me, isOffline, instead,
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
-      <MessageList {...{ talk, unread, target, isOffline }} onGoTo={goTo} />
+      <MessageList {...{ talk, unread, unseen, target, isOffline }} onGoTo={goTo} />
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}
       {canWrite && (

@@ -117,7 +117,7 @@ const isRoom = isMadeOf<RoomState>({
   },
   ...{ known: isListOf(isMessage), marks: isMapOf(isCount), wishedMark: isOneOf(0) },
   ...{ happenings: isListOf(isHappening), typing: isSetOf(() => false), isOpen: isOneOf(false) },
-  pages: isOneOf('none'),
+  ...{ pages: isOneOf('none'), focus: isMissing },
 });
 
 const isPreferences = isMadeOf<Preferences>({
@@ -138,7 +138,6 @@ const isKeptState = isMadeOf<State>({
     changes: isMapOf(() => false),
     hasChats: isOneOf(false),
     hasFriends: isOneOf(false),
-
     isKept: isTrue,
   },
   ...{ nextChats: isMissing, nextArchived: isOneOf('', undefined) },

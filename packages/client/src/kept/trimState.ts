@@ -65,7 +65,7 @@ function trimRooms(state: State, myId: string, limits: Limits): readonly RoomSta
       marks: new Map([...room.marks].filter(([userId]) => members.has(userId))),
       told: new Map([...room.told].slice(-limits.changes)),
       happenings: room.happenings.slice(-limits.changes),
-      ...{ wishedMark: 0, typing: new Set(), isOpen: false, pages: 'none' },
+      ...{ wishedMark: 0, typing: new Set(), focus: undefined, isOpen: false, pages: 'none' },
     };
   });
 }

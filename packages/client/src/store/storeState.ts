@@ -17,6 +17,8 @@ export interface RoomState {
   readonly returns: number;
   /** Ascending by `seq`, each once; a room that is not open has the newest `MOST_KEPT` only. */
   readonly known: readonly Message[];
+  /** The `seq` that is shown, with what is known around it; undefined: the newest. */
+  readonly focus?: number | undefined;
   /** How far each member has read; a mark never goes back. */
   readonly marks: ReadonlyMap<string, number>;
   /** This user's mark on this device, which the server may not have yet. */
@@ -247,7 +249,16 @@ export class Observable<S> {
     if (this.#state === before || this.#isScheduled) return;
     this.#isScheduled = true;
     // Not a timer: browsers delay those of hidden pages by up to a minute.
-    void Promise.resolve().then(() => this.#notify());
+    void Promise.resolve().then(() => {
+      this.#isScheduled = false;
+      for (const look of [...this.#watches]) {
+        try {
+          look();
+        } catch (error) {
+          this.#report(error);
+        }
+      }
+    });
   }
 
   /** As `apply`, for what the server told: a push, or the answer to a command. */
@@ -305,17 +316,6 @@ export class Observable<S> {
         return this.subscribe(look);
       },
     };
-  }
-
-  #notify(): void {
-    this.#isScheduled = false;
-    for (const look of [...this.#watches]) {
-      try {
-        look();
-      } catch (error) {
-        this.#report(error);
-      }
-    }
   }
 }
 
