@@ -92,6 +92,17 @@ describe('The first page', () => {
     await bob.close();
   });
 
+  it('shows no form beside the chats to a signed-in user, also without a cache', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const storageState = await ann.page.context().storageState();
+    const page = await (await world.browser.newContext({ storageState })).newPage();
+    await page.goto(world.server.url);
+    await page.getByRole('searchbox').waitFor();
+    expect(await page.locator('.sign-in').count()).to.equal(0);
+    await page.context().close();
+    await ann.close();
+  });
+
   /** What the form is made of, without what only its script can do. */
   const shown = (page: Page): Promise<string[]> =>
     page.evaluate<string[]>(`[...document.querySelectorAll('#app *')].map((element) => [
