@@ -187,8 +187,10 @@ const firstViews = drawFirstViews({
   values: { min: PASSWORD_CHARACTERS.min },
 });
 
-/** The sign-in form, which is the first view of every page. */
-const FIRST_VIEW = /\/(?:SignIn|theme)\.tsx$|\/src\/rest\.ts$|\/preact\//;
+/** The sign-in form, which is the first view of every page, and what all pages share. */
+const FIRST_VIEW = /\/web\/ui\/|\/chat\/app\/worker\.ts$|\/src\/rest\.ts$|\/preact\//;
+/** The list of chats, with all that it needs. */
+const LIST = /\/web\/chat\/ChatDevice\.tsx$/;
 
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
@@ -220,8 +222,13 @@ export default defineConfig({
       output: {
         // Browsers ask for the worker by this name for ever.
         entryFileNames: ({ name }) => (name === 'worker' ? WORKER : 'assets/[name]-[hash].js'),
-        // What each page needs to draw its first view is one file: more of them need more connections.
-        codeSplitting: { groups: [{ name: 'first', test: FIRST_VIEW }] },
+        // What a view needs is one file: more of them need more connections, and are compressed less well.
+        codeSplitting: {
+          groups: [
+            { name: 'first', test: FIRST_VIEW, priority: 2 },
+            { name: 'list', test: LIST, priority: 1 },
+          ],
+        },
       },
     },
   },

@@ -1,9 +1,9 @@
 import { notFound } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { RequestName } from '../domain/contract.js';
-import { groupKeyOwner, type RoomId, type UserId } from '../domain/ids.js';
+import { groupKeyOwner, isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import type { Chat } from '../domain/userMessageChat.js';
-import type { Queries } from '../projections/queries.js';
+import { type GroupView, type Queries, viewOf } from '../projections/queries.js';
 import { KeyDestroyed, type KeyStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
@@ -84,3 +84,11 @@ export async function requireMembership(
   if (!membership) throw notFound('there is no such room among yours');
   return membership;
 }
+
+/** What somebody sees of a room's messages; of a chat of two, all. Throws `not_found` for a group of others. */
+export const viewFor = async (
+  queries: Pick<Queries, 'groups'>,
+  me: UserId,
+  roomId: RoomId,
+  at: readonly Moment[],
+): Promise<GroupView> => (isGroupId(roomId) ? viewOf(await requireMembership(queries, me, roomId, at)) : {});

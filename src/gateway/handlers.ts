@@ -7,12 +7,12 @@ import { MOST_BLOCKS } from '../domain/limits.js';
 import { tooManyBlocks } from '../domain/safety.js';
 import { notMember } from '../domain/streams.js';
 import type { Chat } from '../domain/userMessageChat.js';
-import { type Queries, viewOf } from '../projections/queries.js';
+import type { Queries } from '../projections/queries.js';
 import type { KeyStore, SessionStore } from '../vault/vault.js';
 import { type CommandRunner, completeAnswer, type Handler, type Handlers } from './commandRunner.js';
 import type { Connection } from './connection.js';
 import type { Revisions } from './cursor.js';
-import { type GroupHandlerDeps, groupHandlers, requireMembership } from './groupHandlers.js';
+import { type GroupHandlerDeps, groupHandlers, requireMembership, viewFor } from './groupHandlers.js';
 import { renewalHandler } from './identify.js';
 import type { Profiles, RoomMembers } from './membersAndProfiles.js';
 import { messageHandlers } from './messageHandlers.js';
@@ -161,7 +161,7 @@ function membershipHandlers(lookUps: LookUps): Only<'join room' | 'leave room'> 
 }
 
 function queryHandlers(
-  { queries, directory: { rooms }, live: { hub } }: HandlerDeps,
+  { commands, queries, directory: { rooms }, live: { hub } }: HandlerDeps,
   lookUps: LookUps,
 ): Only<'fetch messages' | 'get active chats' | 'get chat' | 'get friends'> {
   /** The presence of those members of these chats who are contacts. */
@@ -178,15 +178,21 @@ function queryHandlers(
     );
   }
 
+  /** The index of message ids may be late, and the writer of the room knows them all. */
+  async function findMessage(connection: Connection, actor: UserId, roomId: RoomId, messageId: string) {
+    const command = { kind: 'find messages', actor, roomId, messageIds: [messageId] } as const;
+    const { messages, moment } = await commands.run(connection, command);
+    return { seq: messages[0]?.seq ?? 0, moment };
+  }
+
   return {
-    'fetch messages': async (connection, me, { roomId, revision, ...page }) => {
+    'fetch messages': async (connection, me, { roomId, revision, around, ...page }) => {
       const moments = await lookUps.moments(connection, revision, rooms.partitionOf(roomId));
-      if (isGroupId(roomId)) {
-        const membership = await requireMembership(queries, me, roomId, moments);
-        return queries.messages(roomId, page, moments, viewOf(membership));
-      }
-      await lookUps.requireMember(me, roomId, moments);
-      return queries.messages(roomId, page, moments);
+      const found = typeof around === 'string' && (await findMessage(connection, me, roomId, around));
+      const at = found ? [...moments, found.moment] : moments;
+      if (!isGroupId(roomId)) await lookUps.requireMember(me, roomId, at);
+      const asked = around === undefined ? page : { around: found ? found.seq : around, limit: page.limit };
+      return queries.messages(roomId, asked, at, await viewFor(queries, me, roomId, at));
     },
 
     'get active chats': async (connection, me, { revision, ...page }) => {

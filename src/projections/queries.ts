@@ -20,7 +20,14 @@ import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMention
 import { groupRows } from './models/groupRows.js';
 import { type HappeningsAsked, happeningsPage } from './models/happeningRows.js';
 import { membershipIn, membershipOf, membershipsOf, periodsOf } from './models/membershipRows.js';
-import { messagePage, messagesAt, openMessages, type PageRequest } from './models/messageRows.js';
+import {
+  messagePage,
+  messagesAt,
+  openMessages,
+  type PageAround,
+  type PageRequest,
+  pageAround,
+} from './models/messageRows.js';
 import type { ChangedStream, MissedEvents, OffsetRange } from './models/streamIndex.js';
 import { onlineUsers, openedErased, rolesOf, usersById, type ViewSource } from './models/userRows.js';
 import { peopleQueries, type UserPageRequest, userPage } from './models/userSearch.js';
@@ -67,7 +74,7 @@ export interface Queries {
   /** Messages in ascending `seq`, of a group those in the windows; `hasMore` is about the direction asked. */
   messages(
     roomId: RoomId,
-    page: PageRequest,
+    page: PageRequest | PageAround,
     at: readonly Moment[],
     view?: GroupView,
   ): Promise<{ messages: Message[]; hasMore: boolean }>;
@@ -222,7 +229,9 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       return Object.keys((await chatRow(rows, roomId))?.active ?? {});
     },
     groups: groupQueries(source, rule, waitFor),
-    async messages(roomId, page, at, { windows, leftAt } = {}) {
+    async messages(roomId, page, at, view = {}) {
+      if ('around' in page) return pageAround(page, (half) => this.messages(roomId, half, at, view));
+      const { windows, leftAt } = view;
       await waitFor(at);
       const found = await messagePage(rows, roomId, page, windows);
       const seen = leftAt === undefined ? found.messages : await asOfOffset(rows, found.messages, leftAt);

@@ -125,4 +125,98 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     await ann.close();
     await socket.close();
   });
+
+  it('leads to messages far back by one request, and goes on from there in both directions', async () => {
+    /** What the page sends, by name. */
+    const sent: string[] = [];
+    const listen = async (page: Page): Promise<void> => {
+      page.on('websocket', (socket) =>
+        socket.on('framesent', ({ payload }) => sent.push(String(JSON.parse(String(payload)).event))),
+      );
+    };
+    const ann = await Person.at(world.browser, world.server.url, {}, listen);
+    const { socket, roomId } = await writerTo(ann);
+    const write = (message: string, replyTo?: string) => {
+      const messageId = randomUUID();
+      const data = { roomId, messageId, message, ...(replyTo && { replyTo }) };
+      return socket.request('send message', data).then(() => messageId);
+    };
+    const far: string[] = [];
+    for (let n = 1; n <= 400; n++) far.push(await write(`line ${n}`));
+    const [quoted = ''] = far.slice(199);
+    await write('the answer', quoted);
+    await ann.chat('writer').click();
+    await ann.message('the answer').waitFor();
+    const inView = (): Promise<string> => ann.page.evaluate<string>(WHEN_STILL);
+    await inView();
+
+    const before = sent.filter((event) => event === 'fetch messages').length;
+    await ann.message('the answer').locator('.quote').click();
+    await ann.page.locator('.bubble.found').filter({ hasText: 'line 200' }).waitFor();
+    const there = await inView();
+    expect(sent.filter((event) => event === 'fetch messages').length - before, 'requests').to.be.within(1, 2);
+    await numbersAreConsecutive(ann);
+
+    // What comes meanwhile is no neighbour of old messages, and is not read.
+    const marks = sent.filter((event) => event === 'read messages').length;
+    await write('while away');
+    await ann.page.locator('.newest .unread').filter({ hasText: '1' }).waitFor();
+    await socket.request('edit message', {
+      ...{ roomId, messageId: quoted, editId: randomUUID(), message: 'line 200 changed' },
+    });
+    await ann.message('line 200 changed').waitFor();
+    expect(await ann.message('while away').count()).to.equal(0);
+    expect((await inView()).replace(' changed', '')).to.equal(there.replace(' changed', ''));
+    expect(sent.filter((event) => event === 'read messages').length).to.equal(marks);
+
+    const scroller = ann.page.locator('.scroller');
+    await scroller.hover();
+    const scrollTo = async (text: string, px: number): Promise<void> => {
+      // Not the line in the list of chats.
+      const wanted = scroller.getByText(text, { exact: true }).last();
+      for (let turns = 0; !(await wanted.isVisible()); turns++) {
+        expect(turns, 'turns of the wheel').to.be.below(500);
+        await ann.page.mouse.wheel(0, px);
+        await inView();
+        await numbersAreConsecutive(ann);
+      }
+    };
+    await scrollTo('line 1', -600);
+    await scrollTo('while away', 900);
+    // The last rows may be below the view.
+    await ann.page.mouse.wheel(0, 2000);
+    await eventually(
+      'the newest is read',
+      async () =>
+        (await ann.page.locator('.newest').count()) === 0 &&
+        sent.filter((event) => event === 'read messages').length > marks,
+    );
+
+    // From another part, the button leads back, and so does a message of one's own.
+    for (const way of ['button', 'own']) {
+      await ann.page.reload();
+      await ann.message('while away').waitFor();
+      await ann.page.mouse.wheel(0, -300);
+      await ann.message('the answer').locator('.quote').click();
+      await ann.message('line 200').waitFor();
+      if (way === 'own') await ann.say('my own');
+      else await ann.page.getByRole('button', { name: 'Go to the newest message' }).click();
+      await ann.message(way === 'own' ? 'my own' : 'while away').waitFor();
+      expect(await ann.message('line 200').filter({ hasNotText: 'the answer' }).count()).to.equal(0);
+    }
+    expect(ann.strangers).to.deep.equal([]);
+    await ann.close();
+    await socket.close();
+  });
 });
+
+/** The lines in the page follow each other. */
+async function numbersAreConsecutive({ page }: Person): Promise<void> {
+  const texts = await page.locator('article .text').allInnerTexts();
+  const numbers = texts.flatMap((text) => {
+    const [, n] = /^line (\d+)/.exec(text) ?? [];
+    return n === undefined ? [] : [Number(n)];
+  });
+  const [first = 0] = numbers;
+  expect(numbers).to.deep.equal(Array.from(numbers, (_, i) => first + i));
+}

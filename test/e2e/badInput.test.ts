@@ -139,6 +139,11 @@ for (const kind of allKinds)
           expect(await refusal(tablet, event, data), JSON.stringify(data)).to.equal(`bad_request ${path}`);
         for (const bound of ['before', 'after'])
           await tablet.request('fetch messages', { roomId: pair, [bound]: 1000 });
+        await tablet.request('fetch messages', { roomId: pair, around: 1000 });
+        const both = { roomId: pair, around: hello.messageId, before: 2 };
+        expect(await refusal(tablet, 'fetch messages', both)).to.equal('bad_request around');
+        const unknown = { roomId: pair, around: randomUUID() };
+        expect(await refusal(tablet, 'fetch messages', unknown)).to.match(/^not_found/);
       }));
 
     it('is a name, note or text of white space, with a lone surrogate, or in names with control characters', () =>

@@ -47,6 +47,7 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
       </header>
       <Conversation
         {...{ store, room, view, me }}
+        unseen={chat?.unread ?? 0}
         instead={insteadOfComposer(view, chat)}
         wanted={isWanted ? wanted : undefined}
         onShown={() => showMessage(undefined)}

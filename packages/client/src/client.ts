@@ -1,4 +1,4 @@
-import { GIVE_UP_CODE, Link, type Phase, Requests, stateOf } from './link.js';
+import { GIVE_UP_CODE, Link, type Phase, Requests } from './link.js';
 import {
   backoffDelay,
   baseOf,
@@ -139,7 +139,9 @@ class ReconnectingClient implements Client {
   }
 
   get state(): ClientState {
-    return stateOf(this.#phase);
+    // Without the parts of a phase that callers must not see.
+    const { link: _, cancel: __, ...state }: Phase & { link?: Link; cancel?: () => void } = this.#phase;
+    return state;
   }
 
   start(): void {
@@ -260,17 +262,15 @@ class ReconnectingClient implements Client {
   #keepAlive(link: Link, user: User): void {
     this.#cancelKeepAlive = this.#options.after(this.#options.keepAliveMs, () => {
       // Any answer proves it, an error too. Without one, the link ends itself.
-      link.request('get online info', { recipientId: user.userId }).then(
-        () => this.#confirmAlive(link, user),
-        () => this.#confirmAlive(link, user),
-      );
+      const asked = link.request('get online info', { recipientId: user.userId });
+      void asked
+        .catch(() => {})
+        .then(() => {
+          if (!this.#isCurrent(link)) return;
+          this.#failures = 0;
+          this.#keepAlive(link, user);
+        });
     });
-  }
-
-  #confirmAlive(link: Link, user: User): void {
-    if (!this.#isCurrent(link)) return;
-    this.#failures = 0;
-    this.#keepAlive(link, user);
   }
 
   /** Asks for the next token before this one ends, and again until there is another one or the session ends. */

@@ -2,7 +2,6 @@ import { type Backoff, backoffDelay, deferred } from './options.js';
 import {
   type After,
   ClientError,
-  type ClientState,
   type ErrorBody,
   type Push,
   type RequestAnswer,
@@ -27,12 +26,6 @@ export type Phase =
       readonly cancel: () => void;
     }
   | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: 'suspended' };
-
-/** The part of a phase that callers may see. */
-export function stateOf(phase: Phase): ClientState {
-  const { link: _, cancel: __, ...state }: Phase & { link?: Link; cancel?: () => void } = phase;
-  return state;
-}
 
 /** The close code for a server that does not answer, or sends faster than the handlers run. */
 export const GIVE_UP_CODE = 4000;

@@ -111,7 +111,7 @@ export class Rest {
   /** Finds users by any part of their name, except the caller and the caller's friends. */
   async search(token: string, q: string, options: SearchOptions = {}): Promise<readonly User[]> {
     const query = queryOf({ q, ...options });
-    const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search?${query}`, { token });
+    const { users } = await this.#ask<{ users: User[] }>('GET', `/user/search${query}`, { token });
     return users;
   }
 
@@ -120,7 +120,7 @@ export class Rest {
    * @param options.revision the answer includes the command that answered with this
    */
   user(token: string, userId: string, options: { readonly revision?: string } = {}): Promise<Profile> {
-    return this.#ask('GET', `/user/${encodeURIComponent(userId)}?${queryOf({ ...options })}`, { token });
+    return this.#ask('GET', `/user/${encodeURIComponent(userId)}${queryOf({ ...options })}`, { token });
   }
 
   /** Deletes the caller's account permanently: name, texts and all sessions. Rejects with `forbidden` for a wrong password. */
@@ -174,11 +174,12 @@ export class Rest {
 }
 
 /** Used as React Native's `URLSearchParams` cannot be written to. */
-/** The query of a URL, without the parameters that are undefined. */
-const queryOf = (parameters: Readonly<Record<string, string | number | undefined>>): string =>
-  Object.entries(parameters)
-    .flatMap(([name, value]) => (value === undefined ? [] : `${name}=${encodeURIComponent(value)}`))
-    .join('&');
+function queryOf(parameters: Readonly<Record<string, string | number | undefined>>): string {
+  const pairs = Object.entries(parameters).flatMap(([name, value]) =>
+    value === undefined ? [] : `${name}=${encodeURIComponent(value)}`,
+  );
+  return pairs.length === 0 ? '' : `?${pairs.join('&')}`;
+}
 
 const foreign = (status: number, cause?: unknown): ClientError =>
   new ClientError({ code: 'internal', message: `HTTP ${status}: is this a Parley server?` }, { cause });

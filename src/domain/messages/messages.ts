@@ -311,15 +311,20 @@ export const fetchMessages = request('fetch messages', {
       roomId: Id,
       before: Seq.exactOptional(),
       after: Seq.exactOptional(),
+      around: z.union([Id, Seq]).exactOptional(),
       limit: Limit,
       revision: Revision.exactOptional(),
     })
     .refine((d) => d.before === undefined || d.after === undefined, {
       message: 'give before or after, not both',
       path: ['after'],
+    })
+    .refine((d) => d.around === undefined || (d.before === undefined && d.after === undefined), {
+      message: 'give around without before and after',
+      path: ['around'],
     }),
   answer: z.strictObject({ messages: z.array(Message), hasMore: z.boolean() }),
-  note: 'The messages come in ascending `seq`. `before` and `after` are exclusive; without them, the newest messages come. `hasMore` tells of more in the requested direction.',
+  note: 'The messages come in ascending `seq`. `before` and `after` are exclusive; without them, the newest messages come. `around` is a `messageId` or a `seq`: half of the page is from this message on, the rest is before it. `hasMore` tells of more in the requested direction, with `around` of more before.',
 });
 
 /** The message that a `MessageSent` records. */

@@ -110,6 +110,23 @@ export interface PageRequest {
   readonly limit: number;
 }
 
+/** A part of a room's history with the message of this `seq` in its middle. */
+export interface PageAround {
+  readonly around: number;
+  readonly limit: number;
+}
+
+/** The half of the page that begins with the message, and what is before it, which `hasMore` is about. */
+export async function pageAround<M>(
+  { around, limit }: PageAround,
+  read: (half: PageRequest) => Promise<{ messages: M[]; hasMore: boolean }>,
+): Promise<{ messages: M[]; hasMore: boolean }> {
+  const later = await read({ after: around - 1, limit: Math.ceil(limit / 2) });
+  const earlier = await read({ before: around, limit: Math.max(1, Math.floor(limit / 2)) });
+  const messages = [...earlier.messages, ...later.messages];
+  return { messages: messages.slice(-limit), hasMore: earlier.hasMore || messages.length > limit };
+}
+
 /** A page of a room's history in ascending `seq`; `hasMore` is about the direction asked. */
 export async function messagePage(
   rows: RowReader,

@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
-import { applyConnection, windowsOf } from '../../../packages/client/src/store/chatFolds.js';
+import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
 import { applyOpening } from '../../../packages/client/src/store/roomStore.js';
-import { newestWithoutGap, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
+import { shownMessages, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
 import {
   EMPTY_STATE,
   Observable,
@@ -124,8 +124,7 @@ class Device {
 
   #ask(name: Query['name']): void {
     const { roomId } = this.model;
-    const room = roomOf(this.store.state, roomId);
-    const [oldest] = newestWithoutGap(room.known, windowsOf(room));
+    const [oldest] = shownMessages(roomOf(this.store.state, roomId));
     const answered = new Promise<object>((arrive) => {
       this.#queries.push({ name, before: oldest?.seq, arrive });
     });

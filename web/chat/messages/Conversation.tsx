@@ -30,6 +30,8 @@ interface Props {
   readonly room: Room;
   readonly view: RoomView;
   readonly me: User;
+  /** How many messages of the room this user has not read. */
+  readonly unseen: number;
   /** Stands in place of the message field, if anything does. */
   readonly instead: ComponentChildren;
   /** The message to lead to, if the user wants to see one. */
@@ -54,7 +56,7 @@ export type OpenDialog =
   | { readonly kind: 'pins'; readonly anchor: Element };
 
 /** The messages of a room, and the field to write one. */
-export function Conversation({ store, room, view: known, me, instead, wanted, onShown }: Props) {
+export function Conversation({ store, room, view: known, me, unseen, instead, wanted, onShown }: Props) {
   const { happenings, named } = useHappenings(store, known);
   const view = useMemo(() => ({ ...known, named }), [known, named]);
   const [writing, setWriting] = useState<Writing>(NEW);
@@ -77,7 +79,7 @@ export function Conversation({ store, room, view: known, me, instead, wanted, on
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
-      <MessageList talk={talk} unread={unread} target={target} onGoTo={goTo} />
+      <MessageList talk={talk} unread={unread} unseen={unseen} target={target} onGoTo={goTo} />
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}
       {canWrite && (

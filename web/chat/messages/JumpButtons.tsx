@@ -4,11 +4,13 @@ import { text } from '../../ui/texts.js';
 import type { Target } from './goTo.js';
 import { newestSeq, type Row } from './messageRows.js';
 import type { Talk } from './talk.js';
-import { newestOf, type UnreadLine } from './unread.js';
+import type { UnreadLine } from './unread.js';
 
 interface Props {
   readonly talk: Talk;
   readonly unread: UnreadLine;
+  /** How many messages this user has not read. */
+  readonly unseen: number;
   /** The newest `seq` in view; `undefined` at the end of the list. */
   readonly seen: number | undefined;
   /** The first row in view. */
@@ -18,12 +20,11 @@ interface Props {
 }
 
 /** The buttons over the list: to the first new message, to the next mention of this user, to the newest message. */
-export function JumpButtons({ talk, unread, seen, firstSeen, onGoTo, onNewest }: Props) {
+export function JumpButtons({ talk, unread, unseen, seen, firstSeen, onGoTo, onNewest }: Props) {
   const { view } = talk;
   const mention = (view.chat?.mentions ?? []).find((seq) => seq > view.myMark);
   const { after, count } = unread;
   const isLineAbove = useIsAbove(after, firstSeen);
-  const unseen = newestOf(view) - view.myMark;
   const isFar = seen !== undefined;
   return (
     <>

@@ -1,10 +1,10 @@
-import type { Entry } from '@parley/client';
+import type { Entry, RoomView } from '@parley/client';
 import { Component } from 'preact';
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { formatDay, startOfDay } from '../../ui/format.js';
 import { text } from '../../ui/texts.js';
 import { distanceFromEnd, useEndFollower } from './endFollower.js';
-import { type Target, useGoTo } from './goTo.js';
+import { type Target, useGoTo, useLater } from './goTo.js';
 import { HappeningLines } from './HappeningLines.js';
 import { JumpButtons } from './JumpButtons.js';
 import { MessageBubble } from './MessageBubble.js';
@@ -13,7 +13,7 @@ import { nameOf, type Talk } from './talk.js';
 import { type UnreadLine, useReadMark } from './unread.js';
 import { useVirtualList } from './virtualList.js';
 
-/** Fetches the next page of history when fewer rows than this are above the view. */
+/** Fetches the next page of history when fewer rows than this are above the view, or below it in an earlier part. */
 const PREFETCH_ROWS = 10;
 /** Shows the button to the newest message when the end is further away than this. */
 const FAR_FROM_END_PX = 120;
@@ -22,18 +22,24 @@ const ESTIMATED_ROW_PX = 64;
 interface Props {
   readonly talk: Talk;
   readonly unread: UnreadLine;
+  /** How many messages this user has not read. */
+  readonly unseen: number;
   /** The message to lead to. */
   readonly target: Target | undefined;
   readonly onGoTo: (target: Target) => void;
 }
 
-/** The messages of a room, the newest at the bottom. Scrolling up loads earlier ones. */
-export function MessageList({ talk, unread, target, onGoTo }: Props) {
+/**
+ * The messages of a room, the newest at the bottom. Scrolling up loads earlier ones; so does scrolling down, in an earlier
+ * part of the history.
+ */
+export function MessageList({ talk, unread, unseen, target, onGoTo }: Props) {
   const { room, view } = talk;
-  const { entries, history } = view;
+  const { entries, history, isAtEnd } = view;
   const rows = useRows(talk, unread.after);
   const scroller = useRef<HTMLElement>(null);
   const follower = useEndFollower(() => scroller.current);
+  follower.hasEnd = isAtEnd;
   const list = useVirtualList(
     {
       count: rows.length,
@@ -46,33 +52,40 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
   const visible = list.range;
   const goToMessage = useCallback((messageId: string) => onGoTo({ messageId }), [onGoTo]);
   const today = startOfDay(new Date().toISOString());
-  const found = useGoTo(talk, target, (index) => {
+  const later = useLater(room);
+  const led = useGoTo(talk, target, (index) => {
     follower.leave();
     list.scrollToIndex(index, { align: 'center' });
   });
 
   // A view that is still on its way to the end shows rows that the reader did not scroll to.
-  const isOnItsWay = follower.isFollowing && visible?.endIndex !== rows.length - 1;
+  const isOnItsWay = led.isOnItsWay || (follower.isFollowing && visible?.endIndex !== rows.length - 1);
   const isNearStart = visible !== null && !isOnItsWay && visible.startIndex < PREFETCH_ROWS;
+  const isNearEnd = visible !== null && !isOnItsWay && visible.endIndex >= rows.length - PREFETCH_ROWS;
   useEffect(() => {
     if (isNearStart && history.state === 'more') void room.earlier();
-  }, [room, history, isNearStart]);
+    if (isNearEnd && !isAtEnd && later.state === 'idle') void later.show();
+  }, [room, history, isNearStart, isNearEnd, isAtEnd, later.state]);
   useShowOwn(entries.at(-1), () => follower.follow());
   const seen = newestSeq(rows, visible?.endIndex);
-  useReadMark(room, view, seen);
-  const isAway =
-    scroller.current !== null && !follower.isFollowing && distanceFromEnd(scroller.current) > FAR_FROM_END_PX;
+  useReadMark(room, view, isAtEnd ? seen : 0);
+  const isAway = !isAtEnd || (!follower.isFollowing && isFarFromEnd(scroller.current));
+  const goToNewest = (): void => {
+    void room.show();
+    follower.follow();
+  };
 
   return (
     <div class="messages">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard */}
       <section ref={scroller} class="scroller" tabIndex={0} aria-label={text('messages.list')}>
         {history.state === 'failed' && (
-          <button class="button more" type="button" onClick={() => void room.earlier()}>
-            {text('messages.earlierFailed')}
-          </button>
+          <MoreButton label={text('messages.earlierFailed')} onClick={() => room.earlier()} />
         )}
-        <ol style={{ height: `${list.getTotalSize()}px` }} aria-busy={history.state === 'loading'}>
+        <ol
+          style={{ height: `${list.getTotalSize()}px` }}
+          aria-busy={history.state === 'loading' || later.state === 'loading'}
+        >
           {list.getVirtualItems().map(({ index, start }) => {
             const row = rows[index];
             if (!row) return null;
@@ -87,36 +100,57 @@ export function MessageList({ talk, unread, target, onGoTo }: Props) {
                 <ListRow
                   {...{ talk, row, today }}
                   {...quotedBy(row.entry, talk)}
-                  isFound={row.key === found}
+                  isFound={row.key === led.found}
                   onGoTo={goToMessage}
                 />
               </li>
             );
           })}
         </ol>
+        {later.state === 'failed' && !isAtEnd && (
+          <MoreButton label={text('messages.laterFailed')} onClick={later.show} />
+        )}
         {rows.length === 0 && <NoMessages talk={talk} />}
       </section>
       <JumpButtons
         talk={talk}
         unread={unread}
+        unseen={unseen}
         seen={isAway ? seen : undefined}
         firstSeen={rows[visible?.startIndex ?? 0]}
         onGoTo={onGoTo}
-        onNewest={() => follower.follow()}
+        onNewest={goToNewest}
       />
-      <Announcement entry={entries.at(-1)} talk={talk} />
+      <Announcement entry={useNewest(view)} talk={talk} />
     </div>
   );
 }
 
+const isFarFromEnd = (scroller: HTMLElement | null): boolean =>
+  scroller !== null && distanceFromEnd(scroller) > FAR_FROM_END_PX;
+
+interface MoreButtonProps {
+  readonly label: string;
+  readonly onClick: () => Promise<void>;
+}
+
+/** Tries a page again that could not be loaded. */
+function MoreButton({ label, onClick }: MoreButtonProps) {
+  return (
+    <button class="button more" type="button" onClick={() => void onClick()}>
+      {label}
+    </button>
+  );
+}
+
 function useRows({ view, happenings, viewer }: Talk, unreadAfter: number | undefined): readonly Row[] {
-  const { entries, history } = view;
+  const { entries, history, isAtEnd } = view;
   const isComplete = history.state === 'complete';
   const myId = viewer.me.userId;
   const [rowsOf] = useState(viewRows);
   return useMemo(
-    () => rowsOf({ entries, happenings, isComplete, myId, unreadAfter }),
-    [entries, happenings, isComplete, myId, unreadAfter],
+    () => rowsOf({ entries, happenings, isComplete, isAtEnd, myId, unreadAfter }),
+    [entries, happenings, isComplete, isAtEnd, myId, unreadAfter],
   );
 }
 
@@ -128,6 +162,13 @@ function useKeys(rows: readonly Row[]): (i: number) => string | number {
   const latest = useRef(rows);
   latest.current = rows;
   return useCallback((i) => latest.current[i]?.key ?? i, [rows.length, rows[0]?.key, rows.at(-1)?.key]);
+}
+
+/** The newest entry; in an earlier part of the history the one that was the newest before. */
+function useNewest({ entries, isAtEnd }: RoomView): Entry | undefined {
+  const newest = useRef(entries.at(-1));
+  if (isAtEnd) newest.current = entries.at(-1);
+  return newest.current;
 }
 
 /** Goes to the end when this user writes a message here, or tries a refused one again. */

@@ -15,6 +15,7 @@ type ScrolledHeight = 'scrollHeight' | 'clientHeight';
  */
 export class EndFollower {
   #isFollowing = true;
+  #hasEnd = true;
   /** As of the last look. */
   #top = 0;
   #end = 0;
@@ -22,7 +23,13 @@ export class EndFollower {
   constructor(private readonly element: () => Scrolled | null) {}
 
   get isFollowing(): boolean {
-    return this.#isFollowing;
+    return this.#isFollowing && this.#hasEnd;
+  }
+
+  /** Whether the end of the list is that of the conversation: only that is followed, and not the end of an earlier part. */
+  set hasEnd(hasEnd: boolean) {
+    if (this.#hasEnd && !hasEnd) this.#isFollowing = false;
+    this.#hasEnd = hasEnd;
   }
 
   /** Goes to the end and follows it from now on. */
@@ -39,13 +46,14 @@ export class EndFollower {
   /** To be called at each scroll event, before anything is drawn. */
   onScroll(isScrolling: boolean): void {
     const element = this.#look();
-    if (element && !isScrolling && distanceFromEnd(element) <= NEAR_END_PX) this.#isFollowing = true;
+    if (element && this.#hasEnd && !isScrolling && distanceFromEnd(element) <= NEAR_END_PX)
+      this.#isFollowing = true;
   }
 
   /** Goes to the end while it is followed. To be called after each change of the list or of its room. */
   hold(): void {
     const element = this.#look();
-    if (!element || !this.#isFollowing || distanceFromEnd(element) === 0) return;
+    if (!element || !this.isFollowing || distanceFromEnd(element) === 0) return;
     // The browser limits it to the end, which may have a fraction of a pixel.
     element.scrollTop = element.scrollHeight;
     this.#look();
@@ -60,7 +68,7 @@ export class EndFollower {
     if (!element) return null;
     const end = endOf(element);
     const top = element.scrollTop;
-    if (top >= end - ROUNDING_PX && top > this.#top) this.#isFollowing = true;
+    if (this.#hasEnd && top >= end - ROUNDING_PX && top > this.#top) this.#isFollowing = true;
     else if (top < Math.min(this.#top, this.#end, end) - ROUNDING_PX) this.#isFollowing = false;
     this.#top = top;
     this.#end = end;

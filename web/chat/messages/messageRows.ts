@@ -67,6 +67,8 @@ export interface RowSource {
   readonly happenings: readonly ShownHappening[];
   /** Whether the first entry is the first of the room. Until then it has no heading, which would move the view. */
   readonly isComplete: boolean;
+  /** Whether the last entry is the newest of the room. */
+  readonly isAtEnd: boolean;
   readonly myId: string;
   /** The line of new messages stands behind this `seq`; `undefined`: there is none. */
   readonly unreadAfter: number | undefined;
@@ -149,11 +151,14 @@ function placedHappenings({
   entries,
   happenings,
   isComplete,
+  isAtEnd,
 }: RowSource): ReadonlyMap<number, ShownHappening[]> {
   const placed = new Map<number, ShownHappening[]>();
   for (const happening of happenings) {
     const index = lastUpTo(entries, happening.at);
     if (index < 0 && !isComplete) continue;
+    // It may be behind a later message, which is not here.
+    if (index === entries.length - 1 && !isAtEnd) continue;
     const others = placed.get(index);
     if (others) others.push(happening);
     else placed.set(index, [happening]);

@@ -11,8 +11,8 @@ export interface UnreadLine {
 
 const NOTHING: UnreadLine = { after: undefined, count: 0 };
 
-/** The newest `seq` of the room; 0 if it has no message. */
-export function newestOf({ entries }: Pick<RoomView, 'entries'>): number {
+/** The newest `seq` among the entries; 0 if there is none. */
+function newestOf({ entries }: Pick<RoomView, 'entries'>): number {
   const newest = entries.findLast((entry) => entry.state === 'stored');
   return newest?.state === 'stored' ? newest.message.seq : 0;
 }
@@ -40,7 +40,7 @@ export function useUnreadLine(view: RoomView, myId: string): UnreadLine {
   if (line === undefined && isKnown) setLine(lineOf(view, myId));
   useEffect(() => {
     const onVisible = (): void => {
-      if (document.visibilityState !== 'visible') return;
+      if (document.visibilityState !== 'visible' || !latest.current.isAtEnd) return;
       const next = lineOf(latest.current, myId);
       if (next !== NOTHING) setLine(next);
     };

@@ -70,7 +70,7 @@ export function applyErasure(state: State, userId: string): State {
     typing: withElement(typing, userId, false),
   }));
   const user = state.users.get(userId);
-  if (user === undefined) return next;
+  if (!user) return next;
   const { backgroundColor, createdAt } = user;
   return keepUser(next, { userId, username: null, backgroundColor, createdAt, erased: true });
 }

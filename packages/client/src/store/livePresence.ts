@@ -36,9 +36,9 @@ export function createPeople(
     lookUpPresence(roomId) {
       const { state } = store;
       const other = otherOf(state, roomOf(state, roomId));
-      if (!other || other.erased || state.presence.has(other.userId)) return;
       // Before the first message they are no contact: it stays unknown.
-      client.request('get online info', { recipientId: other.userId }).catch(() => {});
+      if (other && !other.erased && !state.presence.has(other.userId))
+        client.request('get online info', { recipientId: other.userId }).catch(() => {});
     },
     lookUpSenders(roomId) {
       const { state } = store;

@@ -128,10 +128,12 @@ function changeMessage(
   change: (message: Message) => Message,
 ): State {
   const { known } = roomOf(state, roomId);
-  const found = known.find((message) => message.messageId === messageId);
-  const after = found && !found.deleted ? change(found) : found;
-  if (after === found) return state;
-  return withRoom(state, roomId, { known: known.map((one) => (one === found && after ? after : one)) });
+  return withRoom(state, roomId, {
+    known: reuseIfEqual(
+      known,
+      known.map((one) => (one.messageId === messageId && !one.deleted ? change(one) : one)),
+    ),
+  });
 }
 
 /** What stays of a message that was deleted. */

@@ -1,11 +1,11 @@
 import { FOREVER } from '../options.js';
 import { isOver } from '../outbox.js';
 import { type Client, ClientError, toClientError, type User } from '../types.js';
-import { applyEndOfContact, previousSeq, windowsOf } from './chatFolds.js';
+import { applyEndOfContact } from './chatFolds.js';
 import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
 import type { Sending } from './sending.js';
-import { newestWithoutGap, viewRoom } from './snapshot.js';
+import { shownMessages, viewRoom } from './snapshot.js';
 import {
   type Observable,
   type RoomState,
@@ -125,7 +125,7 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     store.apply((state) => applyPages(state, roomId, 'loading'));
     // The store may have forgotten the room again before the answer came.
     while (now().pages === 'loading') {
-      const oldest = newestWithoutGap(now().known, windowsOf(now()))[0];
+      const oldest = shownMessages(now())[0];
       try {
         await client.request('fetch messages', {
           ...{ roomId, ...(oldest && { before: oldest.seq }), ...(limit && { limit }) },
@@ -136,6 +136,14 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     }
   });
   const view = store.watch(viewRoom(roomId));
+  let wanted: string | number | undefined;
+  const show = async (at?: string | number): Promise<void> => {
+    wanted = at;
+    if (at) await client.request('fetch messages', { roomId, around: at });
+    const found = now().known.find(({ messageId, seq }) => messageId === at || seq >= Number(at));
+    // The user may have gone elsewhere meanwhile.
+    if (wanted === at) store.apply((state) => withRoom(state, roomId, { focus: found?.seq }));
+  };
   store.apply((state) => applyOpening(state, roomId));
   void fetchPage();
   return {
@@ -143,8 +151,10 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     earlier: async (limit) => {
       if (view.get().history.state !== 'complete') await fetchPage(limit);
     },
+    show,
     send(text, options) {
       typing.forget(roomId);
+      void show();
       return sending.send(roomId, text, options);
     },
     edit: (messageId, message, mentions) =>
@@ -164,11 +174,10 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
     },
     resume(isNewConnection = false) {
       const { pages } = now();
-      if (pages === 'loading' || (isNewConnection && pages instanceof ClientError)) void fetchPage();
+      if (pages === 'loading' || (isNewConnection && typeof pages === 'object')) void fetchPage();
     },
     fillGap() {
-      const [before, newest] = now().known.slice(-2);
-      if (before && newest && before.seq !== previousSeq(windowsOf(now()), newest.seq)) void fetchPage();
+      if (now().known.length > 1 && shownMessages(now()).length === 1) void fetchPage();
     },
     fetchPage,
   };

@@ -1,6 +1,6 @@
 import type { EntryOf, OutboxEntry } from '../outbox.js';
-import { ClientError, type Message, type User } from '../types.js';
-import { countUnread, isMember, NAMED_MEMBERS, previousSeq, type Windows, windowsOf } from './chatFolds.js';
+import type { ClientError, Message, User } from '../types.js';
+import { countUnread, isMember, NAMED_MEMBERS, previousSeq, windowsOf } from './chatFolds.js';
 import { deletedMessage, withReaction } from './messageFolds.js';
 import {
   type Change,
@@ -67,7 +67,9 @@ export function viewSnapshot(): View<State, Snapshot> {
     const listed = (list: 'chats' | 'requests' | 'archived'): readonly ChatView[] =>
       all.filter((chat) => listOf(chat) === list);
     const users = (list: 'friends' | 'blocked'): readonly User[] =>
-      last && isOfSame(before, state, ['users', list]) ? last[list] : byName(usersOf(state, state[list]));
+      last && before.users === state.users && before[list] === state[list]
+        ? last[list]
+        : byName(usersOf(state, state[list]));
     const chats = listed('chats');
     const snapshot = {
       connection: state.connection,
@@ -107,15 +109,16 @@ interface ShownLine {
   readonly view: ChatView;
 }
 
-const isOfSame = (a: State, b: State, parts: readonly (keyof State)[]): boolean =>
-  parts.every((part) => a[part] === b[part]);
-
 /** Makes the lists of chats. It makes new objects for changed chats only: a push changes one chat of up to 1,000. */
 function viewChatList(): (state: State) => readonly ChatView[] {
   const lines = new Map<string, ShownLine>();
   let made = EMPTY_STATE;
   return (state) => {
-    const isAsBefore = isOfSame(made, state, ['users', 'blocked', 'me', 'changes', 'presence']);
+    const isAsBefore =
+      made.users === state.users &&
+      made.blocked === state.blocked &&
+      made.changes === state.changes &&
+      made.presence === state.presence;
     made = state;
     const views: ChatView[] = [];
     for (const room of state.rooms.values()) {
@@ -176,17 +179,17 @@ function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The newest messages, back to the first that is missing among those that I may see. */
-export function newestWithoutGap(known: readonly Message[], windows: Windows): readonly Message[] {
-  let start = known.length;
-  let wanted: number | undefined;
-  for (let i = known.length - 1; i >= 0; i--) {
-    const message = known[i];
-    if (message === undefined || (wanted !== undefined && message.seq !== wanted)) break;
-    wanted = previousSeq(windows, message.seq);
-    start = i;
-  }
-  return start === 0 ? known : known.slice(start);
+/** The known messages around the focus, or the newest ones, as far as none is missing among those that I may see. */
+export function shownMessages(room: RoomState): readonly Message[] {
+  const { known, focus = Number.POSITIVE_INFINITY } = room;
+  const windows = windowsOf(room);
+  const isJoined = (i: number): boolean => known[i]?.seq === previousSeq(windows, known[i + 1]?.seq ?? 0);
+  let start = known.findIndex(({ seq }) => seq >= focus);
+  if (start < 0) start = known.length - 1;
+  let end = start + 1;
+  while (isJoined(start - 1)) start--;
+  while (isJoined(end - 1)) end++;
+  return known.slice(start, end);
 }
 
 const unsentEntries = new WeakMap<OutboxEntry, Entry>();
@@ -205,7 +208,10 @@ export function unsentEntry(entry: EntryOf<'send message'>, error?: ClientError)
 
 /** Refused messages, then those that wait; without those that the server has after all. */
 function unsentIn({ refused, waiting }: State, { roomId, known }: RoomState): Entry[] {
-  const all = [...refused.values(), ...waiting.map((entry) => ({ entry, error: undefined }))];
+  const all: { entry: OutboxEntry; error?: ClientError }[] = [
+    ...refused.values(),
+    ...waiting.map((entry) => ({ entry })),
+  ];
   return all.flatMap(({ entry, error }) =>
     entry.request !== 'send message' ||
     entry.data.roomId !== roomId ||
@@ -237,7 +243,7 @@ export function viewRoom(roomId: string): View<State, RoomView> {
   /** Of up to 10,000 entries, only those that may differ are made again. */
   const entriesOf = (state: State, messages: readonly Message[], mark: number): readonly StoredEntry[] => {
     const { changes } = before;
-    const isAsBefore = isOfSame(before, state, ['users', 'blocked', 'me']);
+    const isAsBefore = before.users === state.users && before.blocked === state.blocked;
     // An earlier page has moved the entries.
     const shift = shown[0]?.message === messages[0] ? 0 : shown.length - messages.length;
     const next = messages.map((message, i) => {
@@ -257,7 +263,8 @@ export function viewRoom(roomId: string): View<State, RoomView> {
   return (state) => {
     const room = roomOf(state, roomId);
     const mark = otherMark(state, room);
-    const messages = newestWithoutGap(room.known, windowsOf(room));
+    const messages = shownMessages(room);
+    const isAtEnd = messages.at(-1) === room.known.at(-1);
     return {
       roomId,
       chat: room.chat,
@@ -265,7 +272,8 @@ export function viewRoom(roomId: string): View<State, RoomView> {
       participants: usersOf(state, room.participants),
       typing: usersOf(state, room.typing),
       isMember: isMember(room),
-      entries: [...entriesOf(state, messages, mark), ...unsentIn(state, room)],
+      entries: [...entriesOf(state, messages, mark), ...(isAtEnd ? unsentIn(state, room) : [])],
+      isAtEnd,
       history: historyOf(room, messages[0]),
       happenings: room.happenings,
       named: usersOf(state, new Set(room.happenings.flatMap(namedBy))),
@@ -278,6 +286,6 @@ export function viewRoom(roomId: string): View<State, RoomView> {
 function historyOf(room: RoomState, oldest: Message | undefined): HistoryState {
   const { pages } = room;
   if (oldest && previousSeq(windowsOf(room), oldest.seq) === 0) return { state: 'complete' };
-  if (pages instanceof ClientError) return { state: 'failed', error: pages };
+  if (typeof pages === 'object') return { state: 'failed', error: pages };
   return { state: pages !== 'some' ? 'loading' : oldest ? 'more' : 'complete' };
 }

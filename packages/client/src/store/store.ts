@@ -276,12 +276,10 @@ const CHANGES_OF_MEMBERS: readonly RequestName[] = ['add members', 'leave group'
 /** The users one of whose names contains the text: exact matches, then those that begin with it, then the rest. */
 function matching(users: readonly User[], q: string): User[] {
   const wanted = q.toLowerCase();
-  const rankOf = ({ username, displayName }: User): number =>
-    Math.min(...[username, displayName].map((name) => rankOfName(name?.toLowerCase() ?? '', wanted)));
-  return users.filter((user) => rankOf(user) < 3).sort((a, b) => rankOf(a) - rankOf(b));
-}
-
-function rankOfName(name: string, wanted: string): number {
-  const place = name.indexOf(wanted);
-  return name === wanted ? 0 : place === 0 ? 1 : place > 0 ? 2 : 3;
+  const found = (form: string): User[] =>
+    users.filter(({ username, displayName }) =>
+      [username, displayName].some((name) => `\n${name?.toLowerCase() ?? ''}\n`.includes(form)),
+    );
+  // A name is one line: at its start and its end is a break.
+  return [...new Set([`\n${wanted}\n`, `\n${wanted}`, wanted].flatMap(found))];
 }

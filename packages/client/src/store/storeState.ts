@@ -5,7 +5,7 @@ import type { ChatInfo, Happening, Presence } from './storeTypes.js';
 export interface RoomState {
   readonly roomId: string;
   /** Undefined until the chat is known; then the room is in a list of chats. */
-  readonly chat: ChatInfo | undefined;
+  readonly chat?: ChatInfo | undefined;
   /** All members of a private chat and of a small group; of a larger one me and those who are in it longest. */
   readonly participants: readonly string[];
   /**
@@ -17,6 +17,8 @@ export interface RoomState {
   readonly returns: number;
   /** Ascending by `seq`, each once; a room that is not open has the newest only. */
   readonly known: readonly Message[];
+  /** The `seq` that is shown, with what is known around it; undefined: the newest. */
+  readonly focus?: number | undefined;
   /** How far each member has read; a mark never goes back. */
   readonly marks: ReadonlyMap<string, number>;
   /** This user's mark on this device, which the server may not have yet. */
@@ -42,13 +44,13 @@ export interface Refused {
 /** Everything that a device knows. It is immutable: a fold makes the next state. */
 export interface State {
   readonly connection: ClientState;
-  readonly me: User | undefined;
+  readonly me?: User | undefined;
   readonly users: ReadonlyMap<string, User>;
   /** Erased users, whatever comes later. */
   readonly erased: ReadonlySet<string>;
   readonly friends: ReadonlySet<string>;
   readonly blocked: ReadonlySet<string>;
-  readonly preferences: Preferences | undefined;
+  readonly preferences?: Preferences | undefined;
   readonly rooms: ReadonlyMap<string, RoomState>;
   readonly presence: ReadonlyMap<string, Presence>;
   /** Users whose presence is from before the connection was lost. */
@@ -62,19 +64,17 @@ export interface State {
   readonly hasChats: boolean;
   readonly hasFriends: boolean;
   /** Where the next page of chats begins; undefined: there is none. */
-  readonly nextChats: string | undefined;
+  readonly nextChats?: string | undefined;
   /** The same for archived chats; empty: none is fetched yet. */
   readonly nextArchived: string | undefined;
 }
 
 export const EMPTY_STATE: State = {
   connection: { state: 'new' },
-  me: undefined,
   users: new Map(),
   erased: new Set(),
   friends: new Set(),
   blocked: new Set(),
-  preferences: undefined,
   rooms: new Map(),
   presence: new Map(),
   stale: new Set(),
@@ -83,14 +83,12 @@ export const EMPTY_STATE: State = {
   changes: new Map(),
   hasChats: false,
   hasFriends: false,
-  nextChats: undefined,
   nextArchived: '',
 };
 
 function emptyRoom(roomId: string): RoomState {
   return {
     roomId,
-    chat: undefined,
     participants: [],
     told: new Map(),
     returns: 0,
@@ -238,7 +236,16 @@ export class Observable<S> {
     if (this.#state === before || this.#isScheduled) return;
     this.#isScheduled = true;
     // Not a timer: browsers delay those of hidden pages by up to a minute.
-    void Promise.resolve().then(() => this.#notify());
+    void Promise.resolve().then(() => {
+      this.#isScheduled = false;
+      for (const look of [...this.#watches]) {
+        try {
+          look();
+        } catch (error) {
+          this.#report(error);
+        }
+      }
+    });
   }
 
   /** As `apply`, for what the server told: a push, or the answer to a command. */
@@ -297,17 +304,6 @@ export class Observable<S> {
         return () => this.#watches.delete(look);
       },
     };
-  }
-
-  #notify(): void {
-    this.#isScheduled = false;
-    for (const look of [...this.#watches]) {
-      try {
-        look();
-      } catch (error) {
-        this.#report(error);
-      }
-    }
   }
 }
 

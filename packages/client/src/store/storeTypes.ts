@@ -166,8 +166,11 @@ export interface RoomView {
   readonly typing: readonly User[];
   /** False in a group that this user has left: it can be read, and nothing can be sent. */
   readonly isMember: boolean;
-  /** Stored messages by `seq` and without a gap, then unsent ones in order. */
+  /** A part of the history: stored messages by `seq` and without a gap. At its end unsent ones follow, in order. */
   readonly entries: readonly Entry[];
+  /** Whether the newest message is among the entries. It is, until `show` leads to an earlier part of the history. */
+  readonly isAtEnd: boolean;
+  /** What is before the entries. */
   readonly history: HistoryState;
   /**
    * Who came and went, and what of a group was changed, in order. Only what this device was told since its store was
@@ -197,7 +200,13 @@ export interface Room {
    */
   earlier(limit?: number): Promise<void>;
   /**
-   * Sends a message, which is shown at once as `sending`. Never throws: the entry's state has the error. In a group that
+   * Shows the part of the history with this message, by its id or `seq`, however far back it is; without one, the newest
+   * part. Fetches one page around it: to go forward, show the `seq` behind the last entry.
+   * Rejects with a `ClientError`, `not_found` if there is no message of this id.
+   */
+  show(message?: string | number): Promise<void>;
+  /**
+   * Sends a message, which is shown at once as `sending`, at the end of the history. Never throws: the entry's state has the error. In a group that
    * the user has left, the entry is refused at once with the reason `not_member`.
    */
   send(text: string, options?: MessageOptions): Entry;
