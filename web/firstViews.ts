@@ -80,6 +80,8 @@ export const stylesFirst: Plugin = {
   transformIndexHtml: {
     order: 'post',
     handler(html) {
+      // A page without scripts has its styles where it wants them.
+      if (!html.includes('<script')) return html;
       const styles = html.match(/<link rel="stylesheet"[^>]*>\s*/g) ?? [];
       const rest = styles.reduce((text, style) => text.replace(style, ''), html);
       return rest.replace('<script', () => `${styles.join('')}<script`);

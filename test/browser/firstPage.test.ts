@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import type { CDPSession, Page } from 'playwright-core';
 import { axe, openWorld, strangers } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { Person } from './person.js';
 
 /** What a phone loads of the first page, to the moment when it can be used. */
@@ -92,6 +93,17 @@ describe('The first page', () => {
     await bob.close();
   });
 
+  it('shows no form beside the chats to a signed-in user, also without a cache', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const storageState = await ann.page.context().storageState();
+    const page = await (await world.browser.newContext({ storageState })).newPage();
+    await page.goto(world.server.url);
+    await page.getByRole('searchbox').waitFor();
+    expect(await page.locator('.sign-in').count()).to.equal(0);
+    await page.context().close();
+    await ann.close();
+  });
+
   /** What the form is made of, without what only its script can do. */
   const shown = (page: Page): Promise<string[]> =>
     page.evaluate<string[]>(`[...document.querySelectorAll('#app *')].map((element) => [
@@ -170,7 +182,8 @@ describe('The first page', () => {
         `document.body.prepend(Object.assign(document.createElement('p'), { textContent: 'x' }))`,
       );
       await page.evaluate(`document.querySelector('p').style.height = '300px'`);
-      await page.waitForFunction('window.shifted > 0.1');
+      // Not `waitForFunction`, whose polling the policy of the page forbids.
+      await eventually('the move is seen', async () => (await page.evaluate<number>('window.shifted')) > 0.1);
     });
 
   it('says to browsers and search engines what it is', async () => {

@@ -141,7 +141,9 @@ describe('the pages', () => {
       const { status, headers, body } = await raw(path, { accept });
       expect(status, path).to.equal(404);
       expect(headers['content-type']).to.match(/^text\/html/);
-      expect(body.toString()).to.contain('href="/docs"');
+      expect(body.toString())
+        .to.contain('href="/docs"')
+        .and.to.match(/<link rel="stylesheet"/);
       for (const other of [{}, { accept: '*/*' }, { accept: 'application/json' }]) {
         const problem = await raw(path, other);
         expect([problem.status, JSON.parse(problem.body.toString()).code]).to.deep.equal([404, 'not_found']);

@@ -83,7 +83,11 @@ function LoadFailure() {
 applyTheme();
 reloadForNewBuild();
 void forgetChatsOfOthers();
-// Beside the texts, not after them. Its failure is told when it is shown.
-if (loadSession()) loadDevice().catch(() => {});
 const root = document.getElementById('app');
+if (loadSession()) {
+  // Beside the texts, not after them. Its failure is told when it is shown.
+  loadDevice().catch(() => {});
+  // The page may have come with the form for somebody new, which would stay above the chats.
+  root?.replaceChildren();
+}
 void loadFirstTexts().then(() => root && render(<ChatApp />, root));
