@@ -3,11 +3,11 @@ import { createInterface } from 'node:readline';
 import { WebSocket } from 'ws';
 
 /**
- * A command-line client: `npm run talk -- <token>` connects and sends every typed line, which is an event name and its
+ * A command-line client: `npm run talk -- <token>`, or `npm run talk` with the token in `TOKEN`, connects and sends every typed line, which is an event name and its
  * data as JSON. Prints every frame from the server. Connects to `PARLEY_URL`, or to `PORT` on this machine. At the end of
  * its input it waits for open answers. Exits with 1 if the server refuses a request, or closes the connection.
  */
-const [token] = process.argv.slice(2);
+const [token = process.env.TOKEN] = process.argv.slice(2);
 const url = process.env.PARLEY_URL ?? `ws://127.0.0.1:${process.env.PORT ?? 3000}/ws`;
 /** How long it waits for open answers at the end of its input. */
 const ANSWERS_MS = 10_000;
@@ -15,8 +15,11 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-if (token === undefined || token.startsWith('-')) {
-  print('Usage: npm run talk -- <token>. You get a token from POST /user/signin.');
+// A token is random and may begin with a hyphen, so only these two ask for help.
+if (token === undefined || token === '--help' || token === '-h') {
+  print(
+    'Usage: npm run talk -- <token>, or TOKEN=<token> npm run talk. You get a token from POST /user/signin.',
+  );
   print(
     'PORT names the port of a server on this machine, or PARLEY_URL another one: ws://127.0.0.1:3001/ws.',
   );

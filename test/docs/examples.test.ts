@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
@@ -255,3 +256,23 @@ function frameErrors(name: string, json: unknown): unknown[] {
   const check = ajv.compile({ components, ...components.messages[name]?.payload });
   return check(json) ? [] : (check.errors ?? []);
 }
+
+describe('npm run talk', () => {
+  it('takes a token that begins with a hyphen, as one of 64 does, also from the environment', () => {
+    const talk = fileURLToPath(new URL('../../demo/talk.js', import.meta.url));
+    const PARLEY_URL = 'ws://127.0.0.1:9';
+    for (const [args, TOKEN] of [
+      [['-4token'], ''],
+      [[], '-4token'],
+    ] as const) {
+      const { stdout } = spawnSync(process.execPath, [talk, ...args], {
+        encoding: 'utf8',
+        timeout: 20_000,
+        env: { ...process.env, PARLEY_URL, ...(TOKEN === '' ? {} : { TOKEN }) },
+      });
+      expect(stdout).to.contain(`Connection to ${PARLEY_URL} failed`);
+    }
+    const { status, stdout } = spawnSync(process.execPath, [talk, '--help'], { encoding: 'utf8' });
+    expect([status, stdout.slice(0, 6)]).to.deep.equal([2, 'Usage:']);
+  }).timeout(60_000);
+});
