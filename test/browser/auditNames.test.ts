@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
+import { Rest } from '../../packages/client/src/rest.js';
 import { axe, looks, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
-import { type Device, newDevice } from '../support/people.js';
+import { type Device, newDevice, signUp } from '../support/people.js';
 import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
 
 const FORMULA = '=1+1, "quoted"';
@@ -59,20 +60,57 @@ describe('The audit console, for those who know names and not ids', function () 
     await field.press('ArrowDown');
     await field.press('Enter');
     expect(await field.inputValue()).to.equal(`room:${groupId}`);
-    await page.getByText('Group Tree planters').waitFor();
+    await page.locator('#stream-name', { hasText: 'Group Tree planters' }).waitFor();
     await search();
     await page.getByText(/^Page 1: \d+ events, newest first/).waitFor();
     expect(streamOf(page.url())).to.equal(`room:${groupId}`);
     await page.locator('.events .type', { hasText: 'Message deleted' }).waitFor();
   });
 
-  it('says about whom an event is, and takes a room as the list shows it', async () => {
+  it('names the rooms of rows that events on the page name, and asks for no name', async () => {
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await openConsole(page, world, '#/events');
+    await page.locator('.events .stream', { hasText: 'Group Tree planters' }).first().waitFor();
+    await page
+      .locator('.events .stream', { hasText: /Chat of (ann and bob|bob and ann)/ })
+      .first()
+      .waitFor();
+    expect(asked.filter((path) => path.startsWith('/audit/events'))).to.have.length(1);
+    // What no event on the page names has its short id.
+    await page.goto(`${world.server.url}/audit#/events?type=MessageSent`);
+    await page.reload();
+    await page
+      .locator('.events .stream', { hasText: `room:${groupId.slice(0, 8)}` })
+      .first()
+      .waitFor();
+  });
+
+  it('says in words what auditors read', async () => {
+    await openConsole(page, world, `#/past?room=${groupId}`);
+    await page.getByRole('region', { name: 'Room at this time' }).waitFor();
+    await page.getByLabel('Name of a group, or room ID').fill('planters');
+    await page.keyboard.press('Enter');
+    await page.getByText('1 group found:').waitFor();
+    await page.goto(`${world.server.url}/audit#/events?type=AuditRead`);
+    const said = page.locator('.events .what');
+    await said.getByText('looked up a name: planters').waitFor();
+    for (const words of [
+      /^read Group Tree planters at \d{4}-/,
+      /^read events “Group changed”$/,
+      /^read events of Group Tree planters$/,
+    ])
+      await said.filter({ hasText: words }).first().waitFor();
+    await screenshot(page, 'audit-reads');
+  });
+
+  it('says about whom an event is, and takes a room by its short id', async () => {
     await openConsole(page, world, '#/events');
     const shown = `room:${groupId.slice(0, 8)}`;
-    await page.locator('.events .stream', { hasText: shown }).first().waitFor();
+    await page.locator('.events .stream', { hasText: 'Group Tree planters' }).first().waitFor();
     const field = page.getByRole('combobox', { name: 'Room or user' });
     await field.fill(shown);
-    await page.getByText('Group Tree planters').waitFor();
+    await page.locator('#stream-name', { hasText: 'Group Tree planters' }).waitFor();
     await search();
     await page.waitForURL((url) => streamOf(url.href) === `room:${groupId}`);
     await page.getByText(/^Page 1: \d+ events, newest first/).waitFor();
@@ -208,9 +246,11 @@ describe('The audit console, for those who know names and not ids', function () 
   it('exports what it shows as JSON lines, and as CSV that no spreadsheet runs', async () => {
     await openConsole(page, world, `#/events?stream=room:${groupId}&type=MessageSent&order=asc`);
     await page.getByText('2 events, oldest first.').waitFor();
+    const names: string[] = [];
     const save = async (format: string): Promise<string> => {
       const button = page.getByRole('button', { name: `Export ${format}` });
       const [file] = await Promise.all([page.waitForEvent('download'), button.click()]);
+      names.push(file.suggestedFilename());
       return readFileSync(await file.path(), 'utf8');
     };
     const lines = (await save('JSON lines'))
@@ -222,8 +262,17 @@ describe('The audit console, for those who know names and not ids', function () 
     expect(file.slice(0, 1), 'a spreadsheet reads it as UTF-8').to.equal('\uFEFF');
     const csv = file.slice(1).split('\r\n');
     expect(csv).to.have.length(4);
-    const columns = Object.keys(lines[0].data).map((name) => `data.${name}`);
-    expect(csv[0]).to.match(new RegExp(`^partition,offset,stream,version,type,${columns.join(',')},`));
+    expect(lines.map((line) => line.names)).to.deep.equal(
+      Array.from({ length: 2 }, () => ({ name: 'bob', room: 'Tree planters' })),
+    );
+    expect(csv[0], 'first who said what where and when').to.match(
+      /^time,name,room,text,partition,offset,stream,version,type,data\.roomId,/,
+    );
+    const columns = csv[0]?.split(',') ?? [];
+    expect(columns).to.include('actor');
+    expect(columns, 'nothing twice').not.to.include.oneOf(['recordedAt', 'data.text']);
+    expect(csv[2]).to.match(/^\d{4}-[^,]*Z,bob,Tree planters,/);
+    expect(names[1]).to.match(/^events-Tree-planters-MessageSent-\d{4}-\d\d-\d\dT\d{6}Z-\d{4}-.*Z\.csv$/);
     expect(csv[2]).to.contain(`"'=1+1, ""quoted"""`);
 
     await page.goto(`${world.server.url}/audit#/past?room=${groupId}`);
@@ -233,7 +282,32 @@ describe('The audit console, for those who know names and not ids', function () 
       page.waitForEvent('download'),
       region.getByRole('button', { name: 'Export CSV' }).click(),
     ]);
-    expect(readFileSync(await room.path(), 'utf8')).to.contain(`"'=1+1, ""quoted"""`);
+    const past = readFileSync(await room.path(), 'utf8');
+    expect(past).to.match(/^\uFEFFtime,name,room,text,/);
+    expect(past).to.contain(`,bob,Tree planters,"'=1+1, ""quoted"""`);
+    expect(room.suggestedFilename()).to.match(/^room-Tree-planters-at-.*\.csv$/);
+  });
+
+  it('forgets the name of somebody who was erased while the console is open', async () => {
+    const dan = await signUp(world.server, 'dan');
+    const his = await newDevice(world.server, dan);
+    await his.chatWith(world.bob);
+    his.close();
+    await page.clock.install();
+    await openConsole(page, world, `#/events?actor=${dan.user.userId}`);
+    await page.locator('.events .actor', { hasText: 'dan' }).first().waitFor();
+    await page.goto(`${world.server.url}/audit#/past?user=${dan.user.userId}`);
+    const state = page.getByRole('region', { name: 'User at this time' });
+    await state.getByRole('heading', { name: 'dan' }).waitFor();
+    const rest = new Rest(world.server.url);
+    const { token } = await rest.signIn('dan', dan.password);
+    await rest.erase(token, dan.user.userId, dan.password);
+    await page.clock.fastForward(61_000);
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))");
+    await state.getByRole('heading', { name: 'Deleted user' }).waitFor();
+    await page.goto(`${world.server.url}/audit#/events?actor=${dan.user.userId}`);
+    await page.locator('.events .actor', { hasText: 'Deleted user' }).first().waitFor();
+    expect(await page.locator('.events').getByText('dan', { exact: true }).count()).to.equal(0);
   });
 
   it('links to the other pages that the user may open, and to no others', async () => {

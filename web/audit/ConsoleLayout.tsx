@@ -11,6 +11,7 @@ import { HeadsView } from './heads/HeadsView.js';
 import { MessageView } from './message/MessageView.js';
 import { NameSearch } from './names.js';
 import { PastView } from './past/PastView.js';
+import { forgetEvents } from './proof/fetchProof.js';
 import { ProofView } from './proof/ProofView.js';
 import { type View, views } from './route.js';
 import { Witness } from './witness/witness.js';
@@ -39,6 +40,15 @@ export function ConsoleLayout({ visitor }: { readonly visitor: Visitor }) {
     [api],
   );
   const users = useMemo(() => new UserCache(api), [api]);
+  useEffect(
+    () =>
+      users.subscribe((_, isErased) => {
+        if (!isErased) return;
+        services.names.forget();
+        forgetEvents();
+      }),
+    [users, services],
+  );
   useEffect(() => {
     services.witness.start();
     return () => services.witness.stop();

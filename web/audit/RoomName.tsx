@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { shortId, UserName } from '../console/userNames.js';
 import { useConsole } from './consoleContext.js';
 import type { RoomLabel } from './names.js';
@@ -17,7 +17,22 @@ export function RoomName({ id }: { readonly id: string }) {
       isOver = true;
     };
   }, [id, names]);
-  if (!label) return <span title={id}>Room {shortId(id)}</span>;
+  return label ? <LabelText label={label} /> : <span title={id}>Room {shortId(id)}</span>;
+}
+
+/** A room's name if the console knows it already: it asks for nothing. Otherwise the short id. */
+export function KnownRoomName({ id }: { readonly id: string }) {
+  const { names } = useConsole();
+  const [label, setLabel] = useState(() => names.known(id));
+  useLayoutEffect(() => {
+    const update = (): void => setLabel(names.known(id));
+    update();
+    return names.subscribe(update);
+  }, [id, names]);
+  return label ? <LabelText label={label} /> : <span class="mono">room:{shortId(id)}</span>;
+}
+
+function LabelText({ label }: { readonly label: RoomLabel }) {
   if (label.members === undefined)
     return <span dir="auto">Group {label.name ?? 'whose name is erased'}</span>;
   return (

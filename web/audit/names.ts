@@ -43,7 +43,10 @@ class GroupNames {
   #isComplete = true;
   #loading: Promise<void> | undefined;
 
-  constructor(private readonly api: ConsoleApi) {}
+  constructor(
+    private readonly api: ConsoleApi,
+    private readonly onEvents: (events: readonly EventRow[]) => void,
+  ) {}
 
   async find(part: string): Promise<Pick<Found, 'groups' | 'isComplete'>> {
     this.#loading ??= this.#load().catch((error: unknown) => {
@@ -58,6 +61,13 @@ class GroupNames {
     return { groups: groups.slice(0, MAX_FOUND), isComplete: this.#isComplete };
   }
 
+  /** Forgets all names; the next search reads them again. */
+  forget(): void {
+    this.#loading = undefined;
+    this.#names.clear();
+    this.#isComplete = true;
+  }
+
   async #load(): Promise<void> {
     // The newest names first: a group may have been renamed.
     for (const type of ['GroupChanged', 'GroupCreated']) {
@@ -66,6 +76,7 @@ class GroupNames {
         const query = { type, order: 'desc', limit: PAGE_EVENTS, from };
         const { events, next } = await this.api.json<Page>('/audit/events', query);
         for (const { data } of events) this.#add(data);
+        this.onEvents(events);
         from = next;
         if (next === undefined) break;
         if (n + 1 < MAX_PAGES) continue;
@@ -83,14 +94,62 @@ class GroupNames {
   }
 }
 
+/** What an event says of its room's name; undefined if nothing. */
+function labelIn({ type, data: { members, name }, erased }: EventRow): RoomLabel | undefined {
+  if (type === 'RoomCreated' && Array.isArray(members)) return { members: members.map(String) };
+  if (type !== 'GroupCreated' && type !== 'GroupChanged') return undefined;
+  if (typeof name === 'string') return { name };
+  return type === 'GroupCreated' || erased ? { name: null } : undefined;
+}
+
 /** Finds people and groups while one auditor is signed in. */
 export class NameSearch {
   readonly #groups: GroupNames;
 
   readonly #rooms = new Map<string, Promise<RoomLabel | undefined>>();
+  /** What events have said of rooms, with the time of each. */
+  readonly #known = new Map<string, { readonly label: RoomLabel; readonly at: string }>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(private readonly api: ConsoleApi) {
-    this.#groups = new GroupNames(api);
+    this.#groups = new GroupNames(api, (events) => this.learn(events));
+  }
+
+  /** What the console knows of a room's name already, without asking the server. */
+  known(roomId: string): RoomLabel | undefined {
+    return this.#known.get(roomId)?.label;
+  }
+
+  /** Keeps the names of rooms that these events say. */
+  learn(events: readonly EventRow[]): void {
+    for (const event of events) {
+      const [kind, roomId = ''] = event.stream.split(':');
+      const label = kind === 'room' ? labelIn(event) : undefined;
+      const before = this.#known.get(roomId);
+      if (!label || (before && before.at > event.recordedAt)) continue;
+      this.#known.set(roomId, { label, at: event.recordedAt });
+      const [oldest] = this.#known.keys();
+      if (this.#known.size > MAX_CACHED_ROOMS && oldest !== undefined) this.#known.delete(oldest);
+    }
+    this.#tell();
+  }
+
+  /** Forgets all names, because one of them may be erased. */
+  forget(): void {
+    this.#rooms.clear();
+    this.#known.clear();
+    this.#groups.forget();
+    this.#tell();
+  }
+
+  /** Calls `listener` when the known names change, until the function that it returns is called. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** What this room is called now; undefined if the log has no such room, or it cannot be read. */
@@ -112,12 +171,14 @@ export class NameSearch {
       const asked = { stream: `room:${roomId}`, limit: 1, ...query };
       return (await this.api.json<Page>('/audit/events', asked)).events[0];
     };
-    const first = (await one({ type: 'RoomCreated' })) ?? (await one({ type: 'GroupCreated' }));
-    if (!first) return undefined;
-    const { members, name } = first.data;
-    if (Array.isArray(members)) return { members: members.map(String) };
-    const renamed = (await one({ type: 'GroupChanged', order: 'desc' }))?.data.name;
-    return { name: typeof renamed === 'string' ? renamed : typeof name === 'string' ? name : null };
+    // A room's first event says what it is.
+    const first = await one({});
+    const label = first && labelIn(first);
+    if (!label) return undefined;
+    const renamed =
+      label.members === undefined ? await one({ type: 'GroupChanged', order: 'desc' }) : undefined;
+    this.learn(renamed ? [first, renamed] : [first]);
+    return (renamed && labelIn(renamed)) ?? label;
   }
 
   /** People with this part in a name, and groups that have or had it in theirs. Rejects with a `ClientError`. */

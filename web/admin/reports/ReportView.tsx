@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
 import { Field } from '../../console/Field.js';
 import { addressOf } from '../../console/route.js';
-import { UserName } from '../../console/userNames.js';
+import { UserName, useFreshUsers } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
@@ -20,6 +20,7 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
   const request = useRequest(String(version), (signal) =>
     api.json<ReportInContext>(`/admin/reports/${encodeURIComponent(reportId)}`, {}, signal),
   );
+  useFreshUsers(request.value?.users);
   if (request.state === 'failed')
     return (
       <p class="notice bad" role="alert">

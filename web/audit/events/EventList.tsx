@@ -1,10 +1,12 @@
-import { useState } from 'preact/hooks';
+import { useContext, useLayoutEffect, useState } from 'preact/hooks';
 import { Field } from '../../console/Field.js';
-import { shortId, UserName } from '../../console/userNames.js';
+import { shortId, UserName, UsersContext } from '../../console/userNames.js';
 import { formatUtc, formatUtcMs } from '../../ui/format.js';
 import type { EventRow } from '../auditTypes.js';
+import { useConsole } from '../consoleContext.js';
 import { titleOfType } from '../eventWords.js';
 import { rememberEvent } from '../proof/fetchProof.js';
+import { KnownRoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
 import { rememberStream } from '../seenStreams.js';
 import { EventSummary } from './EventSummary.js';
@@ -18,6 +20,12 @@ interface Props {
 
 /** One line for each event. A click opens the event's details. */
 export function EventList({ events, filter }: Props) {
+  const { names } = useConsole();
+  const users = useContext(UsersContext);
+  useLayoutEffect(() => {
+    names.learn(events);
+    for (const { type, data } of events) if (type === 'UserErased') users?.learnErased(String(data.userId));
+  }, [events, names, users]);
   return (
     <ol class="list events">
       {events.map((event) => (
@@ -62,6 +70,8 @@ function EventLine({ event, filter }: EventProps) {
               </>
             ) : kind === 'policy' ? (
               'the server'
+            ) : kind === 'room' ? (
+              <KnownRoomName id={id} />
             ) : (
               <span class="mono">
                 {kind}:{shortId(id)}
@@ -111,8 +121,8 @@ function EventDetails({ event, filter }: EventProps) {
           {only(actor === 'system' ? 'Only by the system' : 'Only by this user', { actor })}
         </Field>
         <Field name="Stream">
-          {kind === 'user' ? <UserName id={id} /> : null} <span class="mono">{stream}</span>, version{' '}
-          {event.version} {only(`Only this ${kind}`, { stream })}
+          {kind === 'user' ? <UserName id={id} /> : kind === 'room' ? <KnownRoomName id={id} /> : null}{' '}
+          <span class="mono">{stream}</span>, version {event.version} {only(`Only this ${kind}`, { stream })}
         </Field>
         <Field name="Position">
           partition {event.partition}, offset {event.offset}

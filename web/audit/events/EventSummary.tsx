@@ -1,7 +1,8 @@
 import { UserName } from '../../console/userNames.js';
 import { pluralize } from '../../ui/format.js';
 import type { EventRow } from '../auditTypes.js';
-import { summaryOf } from '../eventWords.js';
+import { readingOf, summaryOf } from '../eventWords.js';
+import { KnownRoomName } from '../RoomName.js';
 
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -13,6 +14,7 @@ function userOf({ data: { target, userId }, actor }: EventRow): string | undefin
 
 /** About whom or what an event is, on its line: the other user, and what tells the event from others of its type. */
 export function EventSummary({ event }: { readonly event: EventRow }) {
+  if (event.type === 'AuditRead') return <Reading event={event} />;
   const user = userOf(event);
   const what = [decisionOf(event), summaryOf(event)].filter((part) => part !== '').join(': ');
   return (
@@ -20,6 +22,19 @@ export function EventSummary({ event }: { readonly event: EventRow }) {
       {user === undefined ? null : <UserName id={user} />}
       {user === undefined || what === '' ? '' : ', '}
       {what}
+    </>
+  );
+}
+
+/** What somebody read, with the names that the console knows. */
+function Reading({ event: { data } }: { readonly event: EventRow }) {
+  const [before, stream, after] = readingOf(data);
+  const [kind, id = ''] = stream.split(':');
+  return (
+    <>
+      {before}
+      {kind === 'room' ? <KnownRoomName id={id} /> : kind === 'user' ? <UserName id={id} /> : stream}
+      {after}
     </>
   );
 }

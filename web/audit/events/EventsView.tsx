@@ -6,6 +6,7 @@ import { pluralize } from '../../ui/format.js';
 import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
+import { sourceOf } from '../exportNames.js';
 import { hrefOf } from '../route.js';
 import { EventFilters } from './EventFilters.js';
 import { EventList } from './EventList.js';
@@ -125,7 +126,7 @@ function EventPages({ filter, order }: EventPagesProps) {
         <p class="quiet" role="status">
           {pageText(page, number, order)}
         </p>
-        <ExportButtons name={`events-page-${number}`} rows={page.events.map((event) => ({ ...event }))} />
+        <ExportButtons of={fileOf(filter)} rows={page.events.map(sourceOf)} />
       </div>
       <EventList events={page.events} filter={filter} />
       <PageButtons pages={pages} />
@@ -142,6 +143,14 @@ function pageText({ events, next }: Page, number: number, order: EventPagesProps
   return isLast ? `${count} This is the last page.` : count;
 }
 
+/** What a file of these events has: its name says the room or the user, and what else they were selected by. */
+const fileOf = ({ stream, actor, type, topic }: EventFilter) => [
+  'events',
+  ...(stream === undefined ? [] : [{ stream }]),
+  ...(actor === undefined ? [] : ['by', actor === 'system' ? actor : { stream: `user:${actor}` }]),
+  ...[type, topic].flatMap((name) => name ?? []),
+];
+
 const connectionTexts = {
   connecting: 'Connecting…',
   live: 'Live: new events appear at the top.',
@@ -157,7 +166,7 @@ function LiveEvents({ filter }: { readonly filter: EventFilter }) {
         <p class="live" role="status" data-state={connection}>
           {connectionTexts[connection]}
         </p>
-        <ExportButtons name="events-live" rows={rows.map((event) => ({ ...event }))} />
+        <ExportButtons of={fileOf(filter)} rows={rows.map(sourceOf)} />
       </div>
       {dropped > 0 ? (
         <p class="quiet">No longer shown: {pluralize(dropped, 'earlier event')}. Search to find them.</p>

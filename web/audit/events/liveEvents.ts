@@ -43,10 +43,24 @@ export function useLiveEvents(filter: EventFilter): LiveEvents {
 function addEvents({ rows, count }: LiveEvents, received: readonly EventRow[]): LiveEvents {
   const known = new Set(rows.map(keyOf));
   const added = received.filter((row) => !known.has(keyOf(row)));
+  const erased = new Set(added.flatMap(({ type, data }) => (type === 'UserErased' ? [data.userId] : [])));
   return {
     connection: 'live',
-    rows: [...added.reverse(), ...rows].slice(0, MAX_ROWS),
+    rows: [...added.reverse(), ...rows.map((row) => withoutErased(row, erased))].slice(0, MAX_ROWS),
     count: count + added.length,
+  };
+}
+
+/** Hides the text and the names in a row that was received before its user was erased. */
+function withoutErased(row: EventRow, erased: ReadonlySet<unknown>): EventRow {
+  const { actor, stream, data } = row;
+  const hidden = ['text', 'username', 'displayName'].filter((name) => typeof data[name] === 'string');
+  const isOfErased = erased.has(actor) || erased.has(stream.split(':')[1]);
+  if (!isOfErased || hidden.length === 0) return row;
+  return {
+    ...row,
+    erased: true,
+    data: { ...data, ...Object.fromEntries(hidden.map((name) => [name, null])) },
   };
 }
 

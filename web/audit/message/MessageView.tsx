@@ -10,6 +10,7 @@ import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
 import { NameField, suggestGroups, valueNamed } from '../events/NameField.js';
+import { sourceOf } from '../exportNames.js';
 import { fetchProof } from '../proof/fetchProof.js';
 import { RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
@@ -134,7 +135,10 @@ function History({ place: { roomId, seq }, history: { events, isCut } }: History
         >
           Verify all proofs
         </button>
-        <ExportButtons name={`message-${roomId}-${seq}`} rows={events.map((event) => ({ ...event }))} />
+        <ExportButtons
+          of={['message', String(seq), { stream: `room:${roomId}` }]}
+          rows={events.map(sourceOf)}
+        />
       </div>
       {isCut ? <p class="notice">Only the first {events.length} events are shown.</p> : null}
       <ol class="history">

@@ -51,7 +51,16 @@ export function MembersPanel({ roomId, members, from, to, at, onTime }: Props) {
           </li>
         ))}
       </ul>
-      <ExportButtons name={`members-${roomId}`} rows={rows} />
+      <ExportButtons
+        of={['members', { stream: `room:${roomId}` }]}
+        rows={rows.map((row) => ({
+          time: row.from,
+          userId: row.userId,
+          roomId,
+          text: row.role,
+          row: { ...row },
+        }))}
+      />
     </details>
   );
 }

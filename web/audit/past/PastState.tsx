@@ -1,28 +1,66 @@
+import type { User } from '@parley/client';
+import { useContext, useEffect, useMemo, useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
-import { UserName } from '../../console/userNames.js';
+import { UserName, UsersContext } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { type RequestState, useRequest } from '../../ui/hooks.js';
 import type { PastRoom, PastUser } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
+import type { ExportSource } from '../exportNames.js';
 import { RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
 
 /** The server records every query in the log, so this waits until the slider rests. */
 const SLIDER_REST_MS = 200;
 const MAX_MESSAGES = 200;
+/** Who comes back to the page after this time sees a fresh answer. */
+const MAX_LOOK_MS = 60_000;
 
-/** The answer of `path` for a point in time. */
+/** The answer of `path` for a point in time. It is asked for again after an erasure, which changes the past. */
 function usePast<T>(path: string, at: string): RequestState<T> {
   const { api } = useConsole();
-  return useRequest(`${path}@${at}`, (signal) => api.json<T>(path, { at }, signal), SLIDER_REST_MS);
+  const look = useLook(`${path}@${at}`);
+  return useRequest(`${path}@${at} ${look}`, (signal) => api.json<T>(path, { at }, signal), SLIDER_REST_MS);
+}
+
+/** Takes from an answer who is erased. Other names in it are of that time. */
+function useErasedUsers(users: readonly User[] | undefined): void {
+  const cache = useContext(UsersContext);
+  useEffect(() => {
+    cache?.learn(users?.filter(({ username }) => username === null) ?? []);
+  }, [users, cache]);
+}
+
+/** Counts the looks at one answer: another begins when a user was erased, or when somebody comes back to the page. */
+function useLook(key: string): number {
+  const users = useContext(UsersContext);
+  const [look, setLook] = useState(0);
+  useEffect(() => {
+    let askedAt = performance.now();
+    const again = (): void => {
+      askedAt = performance.now();
+      setLook((before) => before + 1);
+    };
+    const unsubscribe = users?.subscribe((_, isErased) => isErased && again());
+    const onVisible = (): void => {
+      if (document.visibilityState === 'visible' && performance.now() - askedAt > MAX_LOOK_MS) again();
+    };
+    document.addEventListener('visibilitychange', onVisible);
+    return () => {
+      unsubscribe?.();
+      document.removeEventListener('visibilitychange', onVisible);
+    };
+  }, [key, users]);
+  return look;
 }
 
 /** A room's members, messages and read marks at a point in time. */
 export function RoomState({ roomId, at }: { readonly roomId: string; readonly at: string }) {
   const request = usePast<PastRoom>(`/audit/rooms/${roomId}`, at);
   const { value } = request;
+  useErasedUsers(value?.members);
   if (request.state === 'failed') return <p role="alert">{describeError(request.error)}</p>;
   if (!value) return <p role="status">Loading…</p>;
   const { members, messages, readUpTo } = value;
@@ -67,7 +105,13 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
           </li>
         ))}
       </ol>
-      <ExportButtons name={`room-${roomId}`} rows={shown.map((message) => ({ ...message }))} />
+      <ExportButtons
+        of={['room', { stream: `room:${roomId}` }, 'at', at]}
+        rows={shown.map((message) => ({
+          ...{ time: message.sentAt, userId: message.senderId, roomId, text: message.message ?? '' },
+          row: { ...message },
+        }))}
+      />
     </section>
   );
 }
@@ -76,6 +120,7 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
 export function UserState({ userId, at }: { readonly userId: string; readonly at: string }) {
   const request = usePast<PastUser>(`/audit/users/${userId}`, at);
   const { value } = request;
+  useErasedUsers(useMemo(() => value && [value.user, ...value.friends], [value]));
   if (request.state === 'failed') return <p role="alert">{describeError(request.error)}</p>;
   if (!value) return <p role="status">Loading…</p>;
   const { user, friends, rooms, isOnline, lastSeen } = value;
@@ -118,16 +163,22 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
           </li>
         ))}
       </ul>
-      <ExportButtons name={`user-${userId}`} rows={rowsOf(value)} />
+      <ExportButtons of={['user', { stream: `user:${userId}` }]} rows={rowsOf(value, at)} />
     </section>
   );
 }
 
 /** A row for the user, each friend and each room. */
-const rowsOf = ({ user, friends, rooms, isOnline, lastSeen }: PastUser) => [
-  { kind: 'user', ...user, isOnline, lastSeen },
-  ...friends.map((friend) => ({ kind: 'friend', ...friend })),
-  ...rooms.map((room) => ({ kind: 'room', ...room })),
+const rowsOf = (
+  { user, friends, rooms, isOnline, lastSeen }: PastUser,
+  time: string,
+): readonly ExportSource[] => [
+  { time, userId: user.userId, text: 'user', row: { kind: 'user', ...user, isOnline, lastSeen } },
+  ...friends.map((friend) => ({
+    ...{ time, userId: friend.userId, text: 'friend' },
+    row: { kind: 'friend', ...friend },
+  })),
+  ...rooms.map((room) => ({ time, roomId: room.roomId, text: 'room', row: { kind: 'room', ...room } })),
 ];
 
 function presenceText(isOnline: boolean, lastSeen: string | null): string {

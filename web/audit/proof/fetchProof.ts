@@ -35,6 +35,9 @@ export function rememberEvent(event: EventRow): void {
   if (shownEvents.size > MAX_REMEMBERED_EVENTS && oldest !== undefined) shownEvents.delete(oldest);
 }
 
+/** Forgets all events, because a text of them may be erased. */
+export const forgetEvents = (): void => shownEvents.clear();
+
 /**
  * Fetches the proof of an event and the server's keys, and verifies the proof in this browser. If the browser trusts
  * some keys of the partition already (`trustedKeys`), the signing key must be one of them.
