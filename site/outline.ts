@@ -46,6 +46,7 @@ export const outline: readonly Part[] = [
     heading: 'Build a client',
     pages: [
       { made: 'protocol', source: 'src/domain', url: '/docs/protocol', name: 'The contract' },
+      page('limits', 'Limits'),
       page('client', 'Client guide'),
       {
         made: 'reference',

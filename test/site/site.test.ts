@@ -150,6 +150,8 @@ describe('The search index', () => {
     expect(first('ParleyDiskFull')).to.equal('/docs/incidents#parleydiskfull');
     expect(first('parley disk full')).to.equal('/docs/incidents#parleydiskfull');
     expect(first('session ttl')).to.equal('/docs/readme#settings');
+    expect(first('maximum message length')).to.equal('/docs/limits#messages');
+    expect(first('user name rules')).to.equal('/docs/limits#names-and-passwords');
     expect(first('append seconds')).to.equal('/docs/operations#metrics');
   });
 
