@@ -1,6 +1,7 @@
 import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { downloadFile, within } from '../../ui/browser.js';
+import { LanguageSelect } from '../../ui/LanguageSelect.js';
 import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
@@ -31,6 +32,7 @@ export function AccountView() {
         {opens(text('profile.mine'), 'myProfile')}
         {opens(text('privacy.title'), 'privacy')}
         {opens(text('blocked.title'), 'blocked')}
+        <LanguageSelect />
         <ThemeSelect />
         <AlertSettings />
         <RoleLinks session={session} />

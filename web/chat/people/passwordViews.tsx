@@ -111,7 +111,8 @@ function PasswordForm({ action, isDangerous = false, isNew = false, onSubmit, ch
       {isNew && (
         <PasswordField
           id="new-password"
-          label={text('account.newPassword', { min: PASSWORD_CHARACTERS.min })}
+          label={text('signIn.newPassword')}
+          hint={text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min })}
           autocomplete="new-password"
           error={error.newPassword}
         />
