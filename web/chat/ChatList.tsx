@@ -5,6 +5,7 @@ import { profile } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { ChatRow } from './ChatRow.js';
 import { useChatPage } from './chatContext.js';
+import { InviteButton } from './invitation.js';
 import { attempt } from './notices.js';
 
 /** The lists of chats. One is shown at a time. */
@@ -179,7 +180,8 @@ export function EmptyState({ hasChats, loaded }: EmptyStateProps) {
     <div class="empty-state">
       <h2>{text('empty.start')}</h2>
       <p>{text('empty.how')}</p>
-      <a class="button primary" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
+      <InviteButton />
+      <a class="button" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
         {text('empty.secondWindow')}
       </a>
     </div>
