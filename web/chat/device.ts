@@ -1,4 +1,4 @@
-import { createStore, Rest, type Store } from '@parley/client';
+import { createStore, type OutboxStore, Rest, type Store } from '@parley/client';
 import { deleteDeviceStore, openDeviceStore } from '@parley/client/browser';
 import { within } from '../ui/browser.js';
 import { DATABASE_WAIT_MS, databaseOf } from '../ui/keptChats.js';
@@ -7,9 +7,12 @@ import type { Session } from '../ui/session.js';
 import { lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
 import { tellRefused } from './notices.js';
+import { watchedOutbox } from './waiting.js';
 
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
+
+const NO_OUTBOX: OutboxStore = { load: () => [], put: () => {}, remove: () => {} };
 
 /**
  * Connects this window as a device of the signed-in user. Unsent messages, and the chats that are shown before there is a
@@ -32,7 +35,7 @@ export async function openDevice(session: Session): Promise<Store> {
     rest,
     onError: report,
     onRefused: tellRefused,
-    ...(stored && { outbox: lenientOutbox(stored.outbox, report) }),
+    outbox: watchedOutbox(stored ? lenientOutbox(stored.outbox, report) : NO_OUTBOX),
     ...(keeper && { begin: keeper.begin, cursors: keeper.cursors }),
   });
   keeper?.keep(store);
