@@ -132,8 +132,11 @@ function useValue({ view, viewer }: Talk, writing: Writing): readonly [string, (
   useEffect(() => {
     const save = (): void => saveDraft(userId, roomId, latest.current);
     addEventListener('pagehide', save);
+    // Before a press elsewhere signs the user out, which asks for the drafts.
+    addEventListener('focusout', save);
     return () => {
       removeEventListener('pagehide', save);
+      removeEventListener('focusout', save);
       save();
     };
   }, [userId, roomId]);
