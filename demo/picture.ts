@@ -40,7 +40,7 @@ async function open(page: Page, name: string): Promise<void> {
 /** Sends a message, and waits until the other window shows it. */
 async function say(from: Page, to: Page, text: string): Promise<void> {
   await composer(from).fill(text);
-  await composer(from).press('Enter');
+  await from.getByRole('button', { name: 'Send' }).click();
   await to.getByRole('article').filter({ hasText: text }).first().waitFor();
 }
 

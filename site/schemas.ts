@@ -51,12 +51,48 @@ export function fieldsOf(schema: Json): string {
 export const fieldTable = (rows: readonly string[]): string =>
   `| field | type | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
 
+/** Returns the limits of a value in words, such as `1–200` or `at most 8192 characters`. */
+function limitsOf(schema: Json): string[] {
+  const { minimum, maximum, minLength, maxLength, minItems, maxItems, pattern, items } = schema;
+  const own = [
+    ...rangeOf(minimum, boundOf(maximum), ''),
+    ...rangeOf(minLength, maxLength, ' characters'),
+    // Of a tuple, the type says it.
+    ...(minItems === maxItems ? [] : rangeOf(minItems, maxItems, ' items')),
+    ...(isShown(schema) ? [`pattern \`${pattern}\``] : []),
+  ];
+  const choices = list(schema.anyOf ?? schema.oneOf);
+  if (choices.length > 0) return choices.flatMap(limitsOf);
+  const ofItems = items === undefined || Array.isArray(items) ? [] : limitsOf(at(schema, 'items'));
+  return [...own, ...ofItems.map((limit) => `each ${limit}`)];
+}
+
+/** A longer pattern is a list of words, which the description explains. */
+const MOST_PATTERN_CHARACTERS = 80;
+
+/** A format says more than the pattern that it is made of. */
+const isShown = ({ pattern, format }: Json): boolean =>
+  typeof pattern === 'string' && pattern.length <= MOST_PATTERN_CHARACTERS && format === undefined;
+
+/** Whole numbers that JSON holds exactly are the default, which is no news. */
+const boundOf = (bound: unknown): unknown => (bound === Number.MAX_SAFE_INTEGER ? undefined : bound);
+
+function rangeOf(least: unknown, most: unknown, unit: string): string[] {
+  if (least === undefined && most === undefined) return [];
+  if (most === undefined) return least === Number.MIN_SAFE_INTEGER ? [] : [`at least ${least}${unit}`];
+  return [
+    least === undefined || least === 0 || least === Number.MIN_SAFE_INTEGER
+      ? `at most ${most}${unit}`
+      : `${least}–${most}${unit}`,
+  ];
+}
+
 /** Returns the table row of one field. */
 export function row(name: string, isRequired: boolean, schema: Json, description: unknown): string {
   const preset = schema.default === undefined ? '' : `, default ${JSON.stringify(schema.default)}`;
   const cells = [
     `\`${name}\`${isRequired ? '' : ' (optional)'}`,
-    `\`${typeOf(schema)}\`${preset}`,
+    [`\`${typeOf(schema)}\`${preset}`, ...limitsOf(schema)].join(', '),
     String(description ?? ''),
   ];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;

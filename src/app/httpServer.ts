@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type Koa from 'koa';
 import { AuditReader } from '../audit/auditReader.js';
-import { eventsUntil, indexedSize } from '../audit/events/eventFilter.js';
+import { eventsUntil, indexedSize, type StreamSource } from '../audit/events/eventFilter.js';
 import { type AuditKeys, openEvents } from '../audit/events/transcript.js';
 import { ConfigError } from '../base/settings.js';
 import type { Moment } from '../domain/commands.js';
 import { type Recorded, sealedTextsOf } from '../domain/events.js';
-import { type RoomId, streamOf } from '../domain/ids.js';
+import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
 import type { UserAdministration } from '../http/administration.js';
@@ -42,6 +42,7 @@ export function httpParts(
     const partition = partitionOf(streamOf('room', roomId), log.partitions);
     return [{ partition, size: (await log.tail(partition))?.size ?? 0 }];
   };
+  const now = () => gateway.revisions.present();
   const lifetimeMs = config.SESSION_TTL;
   const announceEnds = (sessions: readonly string[]) => gateway.sessionRevocation.announce(sessions);
   return {
@@ -73,7 +74,8 @@ export function httpParts(
     },
     host: {
       server: {
-        ...{ keys: vault.serverKeys, users: identity.users, reads: { queries, present, roomNow } },
+        ...{ keys: vault.serverKeys, users: identity.users },
+        reads: { ...{ queries, present, roomNow, now }, hostIdOf: findHostId(past, vault.keys) },
         writes: { commands, destroyed, keys: vault.keys },
         access: { administration, sessions: vault.sessions, lifetimeMs },
       },
@@ -97,6 +99,19 @@ interface Deciders {
   /** See `CommandRunnerDeps.destroyed`. */
   readonly destroyed: (moment: Moment) => Promise<void>;
 }
+
+/** A new user is linked before anybody else can act as this user: among the first events, of these many. */
+const EVENTS_BEFORE_LINK = 32;
+
+/** Finds the host application's own id of a user in the user's first events. */
+const findHostId = (past: StreamSource, keys: AuditKeys) => async (userId: UserId) => {
+  let seen = 0;
+  for await (const event of openHistory(eventsUntil(past, streamOf('user', userId)), keys)) {
+    if (event.type === 'IdentityLinked') return event.data.subject ?? undefined;
+    if (++seen === EVENTS_BEFORE_LINK) return undefined;
+  }
+  return undefined;
+};
 
 /** The events with their sealed texts opened. */
 async function* openHistory(events: AsyncIterable<Recorded>, keys: AuditKeys): AsyncGenerator<Recorded> {

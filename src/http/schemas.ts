@@ -216,7 +216,8 @@ export const license = { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' 
 export const errorCodes: Record<ErrorCode, { readonly http: number; readonly meaning: string }> = {
   bad_request: {
     http: 400,
-    meaning: 'with `fields: [{path, message}]`, at most 20, possibly none; a body too large is 413',
+    meaning:
+      'with `fields: [{path, message}]`, at most 20, possibly none; a wrong method is 405, a body too large 413, and one of another type 415',
   },
   unauthenticated: { http: 401, meaning: 'sign in' },
   forbidden: { http: 403, meaning: 'not for this user' },

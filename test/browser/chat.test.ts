@@ -108,6 +108,52 @@ describe('The web chat', function () {
     }
   });
 
+  it('sees at once that the browser has lost its network, and shows nobody as online then', async () => {
+    const [ann, bob] = await two();
+    const { page } = ann;
+    const lost = ann.banner.getByText('No connection');
+    const online = page
+      .locator('.dot')
+      .or(page.getByText('online', { exact: true }))
+      .filter({ visible: true });
+    await eventually('Bob is online', async () => (await online.count()) > 0);
+    // The page's timers never fire from here on: the event alone must do it.
+    await page.clock.install();
+    await page.clock.pauseAt(new Date(Date.now() + 60_000));
+    process.kill(world.server.pid, 'SIGSTOP');
+    try {
+      await page.evaluate("dispatchEvent(new Event('offline'))");
+      await lost.waitFor();
+      expect(await online.count(), `${bob.name} is not known to be online`).to.equal(0);
+    } finally {
+      process.kill(world.server.pid, 'SIGCONT');
+    }
+    // The connection has outlived it.
+    await lost.waitFor({ state: 'hidden' });
+    await eventually('Bob is online', async () => (await online.count()) > 0);
+  });
+
+  it('shows one banner from the loss of the connection until it is back, over all attempts', async () => {
+    const [ann] = await two();
+    const { page } = ann;
+    const port = new URL(page.url()).port;
+    await world.server.kill();
+    await ann.banner.getByText('No connection').waitFor();
+    await page.evaluate(`{
+      const banner = document.querySelector('.connection');
+      window.heights = new Set([banner.offsetHeight]);
+      window.attempts = 0;
+      new MutationObserver(() => {
+        window.heights.add(banner.offsetHeight);
+        if (banner.textContent.includes('Connecting')) window.attempts++;
+      }).observe(banner, { childList: true, subtree: true, characterData: true });
+    }`);
+    await eventually('it has tried again', async () => (await page.evaluate<number>('window.attempts')) > 1);
+    expect(await page.evaluate('[...window.heights].length')).to.equal(1);
+    await world.server.start({ PORT: port });
+    await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
+  });
+
   it('keeps unsent messages after a reload, and sends them once', async () => {
     const [ann, bob] = await two();
     const port = new URL(ann.page.url()).port;

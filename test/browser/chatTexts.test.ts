@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { openWorld } from '../support/browser.js';
 import { parley } from '../support/parley.js';
-import { Person } from './person.js';
+import { Person, PHONE } from './person.js';
 
 /** Runs in the page: each element that shows this text, or holds it as its value, with its direction. */
 const directionsOf = (text: string): string => `[...document.querySelectorAll('body *')]
@@ -53,6 +53,56 @@ describe('The texts of the web chat', function () {
     await writer.say('日本');
     await writer.sees('日本', 'sent');
     expect(await writer.page.getByRole('article').count()).to.equal(2);
+  });
+
+  it('are not sent by Enter in another field, and neither is any form around a search', async () => {
+    const [writer, reader] = both();
+    const { page } = writer;
+    await page.evaluate("addEventListener('submit', () => { document.title = 'submitted'; }, true)");
+    const search = async (name: string): Promise<void> => {
+      const field = page.getByRole('searchbox', { name });
+      for (const words of ['', 'zzzz']) {
+        await field.fill(words);
+        await field.press('Enter');
+      }
+      expect(await page.title(), name).not.to.equal('submitted');
+    };
+    await writer.composer.fill('half of a thou');
+    await page.getByRole('button', { name: 'Emoji', exact: true }).click();
+    await search('Find an emoji');
+    const rocket = page.getByRole('searchbox', { name: 'Find an emoji' });
+    await rocket.fill('rocket');
+    await page.getByRole('button', { name: 'rocket', exact: true }).waitFor();
+    await rocket.press('Enter');
+    // Escape empties a search first.
+    await rocket.fill('');
+    await page.keyboard.press('Escape');
+    expect(await writer.composer.inputValue(), 'Enter picks the first one').to.equal('half of a thou🚀');
+    await search('Find chats and people');
+    await writer.search.fill('');
+    await page.getByRole('button', { name: 'New group' }).first().click();
+    await page.getByRole('textbox', { name: 'Group name' }).fill('Walk');
+    await search('Search people');
+    await page.getByRole('searchbox', { name: 'Search people' }).fill('');
+    await page.keyboard.press('Escape');
+    expect(await writer.composer.inputValue()).to.equal('half of a thou🚀');
+    expect(await page.getByRole('article').count()).to.equal(0);
+    expect(await reader.chat(writer.name).count()).to.equal(0);
+  });
+
+  it('have lines under a finger: there Enter starts one, and the button sends', async () => {
+    const phone = await Person.at(world.browser, world.server.url, PHONE);
+    const [, reader] = both();
+    await phone.open(reader.name);
+    expect(await phone.composer.getAttribute('enterkeyhint')).to.equal('enter');
+    await phone.composer.pressSequentially('one\ntwo');
+    expect(await phone.composer.inputValue()).to.equal('one\ntwo');
+    await phone.page.getByRole('button', { name: 'Send' }).tap();
+    await phone.sees('two', 'sent');
+    expect(await phone.message('two').locator('.text').textContent()).to.equal('one\ntwo');
+    expect(await phone.page.locator('textarea:focus').count(), 'the keyboard stays').to.equal(1);
+    await phone.close();
+    expect(await both()[0].composer.getAttribute('enterkeyhint')).to.equal('send');
   });
 
   it('have the direction of their own script, wherever they are shown', async () => {

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { expect } from 'chai';
+import { type Emoji, findEmoji } from '../../web/chat/messages/emojiSearch.js';
 import { isFewEmoji, mentionsIn, partsOf } from '../../web/chat/messages/messageText.js';
 
 const person = (username: string) => ({
@@ -76,5 +79,42 @@ describe('The text of a message in the web chat', () => {
     for (const text of ['👍', '🎉🎉', '👩‍👩‍👧 🇫🇷 ❤️']) expect(isFewEmoji(text), text).to.equal(true);
     for (const text of ['', 'a', '👍 ok', '123', '👍👍👍👍', '#️⃣ 1'])
       expect(isFewEmoji(text), text).to.equal(false);
+  });
+});
+
+describe('The search of emoji in the web chat', () => {
+  const file = createRequire(import.meta.url).resolve('emoji-picker-element-data/en/emojibase/data.json');
+  const all: readonly Emoji[] = JSON.parse(readFileSync(file, 'utf8')).map(
+    ({ annotation, shortcodes = [], tags = [], ...emoji }: Emoji & { readonly annotation: string }) => ({
+      ...emoji,
+      ...{ name: annotation, shortcodes, tags },
+    }),
+  );
+  const first = (query: string, list = all): string | undefined => findEmoji(list, query, 1)[0]?.emoji;
+
+  it('finds names of several words, in any order, with the beginnings of words', () => {
+    expect(first('red heart')).to.equal('❤️');
+    expect(first('Heart  red')).to.equal('❤️');
+    expect(first('thumbs up')).to.equal('👍️');
+    expect(first('thumb u')).to.equal('👍️');
+    expect(first('broken heart')).to.equal('💔');
+    expect(first('broken_heart')).to.equal('💔');
+    expect(first('+1')).to.equal('👍️');
+    expect(first('red zzzz')).to.equal(undefined);
+    expect(first('- ')).to.equal(undefined);
+  });
+
+  it('finds what is written without its marks, in other scripts too', () => {
+    const named = (emoji: string, name: string, ...tags: string[]): Emoji => ({
+      ...{ emoji, name, tags, shortcodes: [], group: 8 },
+    });
+    const list = [
+      named('💔', 'قلب مكسور', 'حزين'),
+      named('❤️', 'قلب أحمر', 'غرام'),
+      named('🎂', 'gâteau', 'fête'),
+    ];
+    expect(first('قلب أحمر', list)).to.equal('❤️');
+    expect(first('احمر قلب', list)).to.equal('❤️');
+    expect(first('gateau fete', list)).to.equal('🎂');
   });
 });

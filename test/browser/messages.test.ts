@@ -158,6 +158,7 @@ describe('Messages in the web chat', function () {
     await writer.composer.fill('a secret draft');
     await writer.page.getByRole('button', { name: 'Account and settings' }).click();
     await writer.page.getByRole('button', { name: 'Sign out' }).click();
+    await writer.page.getByRole('button', { name: 'Sign out anyway' }).click();
     await writer.page.getByLabel('User name').waitFor();
     expect(await writer.page.evaluate<string>('JSON.stringify(localStorage)')).not.to.include('secret');
   });

@@ -69,7 +69,9 @@ export class Person {
 
   async say(text: string): Promise<void> {
     await this.composer.fill(text);
-    await this.composer.press('Enter');
+    // Enter starts a new line under a finger.
+    if (this.isTouch) await this.page.getByRole('button', { name: /^(Send|Save)$/ }).tap();
+    else await this.composer.press('Enter');
   }
 
   /** Waits for a message with this text and, if given, this delivery mark. */

@@ -26,6 +26,9 @@ describe('The end of a session in a browser', function () {
   const signOut = async (page: Page): Promise<void> => {
     await page.getByRole('button', { name: 'Account and settings' }).click();
     await page.getByRole('button', { name: 'Sign out' }).click();
+    const anyway = page.getByRole('button', { name: 'Sign out anyway' });
+    await anyway.or(page.getByLabel('User name')).first().waitFor();
+    if (await anyway.isVisible()) await anyway.click();
   };
   const otherTab = async ({ page }: Person): Promise<Page> => {
     const tab = await page.context().newPage();
@@ -95,6 +98,43 @@ describe('The end of a session in a browser', function () {
         await person.close();
       }
     });
+
+  it('is asked for first if it loses an unsent message or a draft, without a connection too', async () => {
+    const [bob, ann] = [
+      await Person.at(world.browser, world.server.url),
+      await Person.at(world.browser, world.server.url),
+    ];
+    const { page } = ann;
+    const port = new URL(page.url()).port;
+    await ann.open(bob.name);
+    await ann.say('Hello');
+    await ann.sees('Hello', 'sent');
+    await world.server.kill();
+    await ann.banner.getByText('No connection').waitFor();
+    await ann.say('not sent yet');
+    await ann.sees('not sent yet', 'sending');
+    await ann.composer.fill('half a sentence');
+    const ask = async (): Promise<string | null> => {
+      await page.getByRole('button', { name: 'Account and settings' }).click();
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      const question = page.getByRole('dialog', { name: 'Sign out?' });
+      await question.waitFor();
+      return question.textContent();
+    };
+    expect(await ask()).to.include('1 message is not sent yet. 1 chat has a draft.');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    await world.server.start({ PORT: port });
+    await ann.banner.getByRole('button', { name: 'Try now' }).click();
+    await ann.sees('not sent yet', 'sent');
+    expect(await ann.composer.inputValue()).to.equal('half a sentence');
+    expect(await ask())
+      .to.include('1 chat has a draft.')
+      .and.not.include('not sent yet');
+    await page.getByRole('button', { name: 'Sign out anyway' }).click();
+    await page.getByLabel('User name').waitFor();
+    for (const person of [ann, bob]) await person.close();
+  });
 
   it('leaves no chats when the page was closed before it could delete them', async () => {
     const [bob, ann] = [

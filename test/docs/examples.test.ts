@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { Script } from 'node:vm';
 import { Ajv } from 'ajv';
 import { expect } from 'chai';
-import { ZodObject } from 'zod';
+import { ZodObject, z } from 'zod';
 import { commitLine } from '../../src/audit/verify/exportBundle.js';
 import { readHead } from '../../src/audit/verify/verify.js';
 import { readConfig } from '../../src/base/settings.js';
@@ -12,6 +12,7 @@ import { newSigningSecret, signedHeaders } from '../../src/base/webhooks.js';
 import { decodeLeaf, encodeEvent } from '../../src/domain/codec.js';
 import { type RequestName, requests } from '../../src/domain/contract.js';
 import { declaredEvents } from '../../src/domain/features.js';
+import { EventAnswer } from '../../src/http/audit/auditEvents.js';
 import { asyncApi } from '../../src/http/documents/asyncapi.js';
 import { Problem, SignInAnswer } from '../../src/http/schemas.js';
 import { buildCommit, emptyHead } from '../../src/log/commit.js';
@@ -27,6 +28,14 @@ import { type Rule, ruleOf } from './rules.js';
 interface OpenApi {
   readonly paths: Record<string, Record<string, { readonly parameters?: { readonly name: string }[] }>>;
 }
+
+/** A delivery of one event, whose data are those of its type. */
+const Delivery = z
+  .strictObject({ type: z.string(), timestamp: z.iso.datetime(), data: EventAnswer.shape.event })
+  .refine(({ type, timestamp, data }) => type === data.type && timestamp === data.recordedAt)
+  .refine(
+    ({ type, data }) => declaredEvents.find((one) => one.type === type)?.data.safeParse(data.data).success,
+  );
 
 const blocks = allBlocks();
 const under = (rule: Rule): readonly Block[] => blocks.filter((block) => ruleOf(block) === rule);
@@ -78,11 +87,17 @@ describe('The code in the documentation', function () {
     expect(said).to.match(/^ann: 4 unread, (?:online|unknown)$/m);
   });
 
+  for (const block of under('example'))
+    it(`at ${placeOf(block)} is the file that it names`, () => {
+      const file = block.info.split(' ')[1] ?? '';
+      expect(block.code).to.equal(readFileSync(`${repository}/${file}`, 'utf8'));
+    });
+
   for (const block of under('json'))
     it(`at ${placeOf(block)} is JSON of its named shape`, () => {
       const json: unknown = JSON.parse(block.code);
       const name = block.info.split(' ')[1] ?? '';
-      const answers = { Problem, SignInAnswer };
+      const answers = { Problem, SignInAnswer, Delivery };
       if (name in answers) {
         // The line above has checked the name.
         const result = answers[name as keyof typeof answers].safeParse(json);

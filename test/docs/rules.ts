@@ -10,6 +10,8 @@ export type Rule =
   | 'deploy'
   /** `test/docs/tutorial.test.ts` runs it, or writes it into the file that it names. */
   | 'tutorial'
+  /** It is the file of `examples` that it names, word for word. A test of `test/deploy` runs that. */
+  | 'example'
   /** It is part of a program that is compiled and run. */
   | 'program'
   /** It is JSON of the named shape. */
@@ -51,6 +53,7 @@ const notRun: Readonly<Record<string, string>> = {
 export function ruleOf({ file, info, code }: Block): Rule | undefined {
   const [language, what] = info.split(' ');
   if (file === 'docs/tutorial.md') return what === undefined ? undefined : 'tutorial';
+  if (what?.startsWith('examples/')) return 'example';
   if (language === 'json' && what !== undefined) return 'json';
   if (language === 'ts' && file === 'docs/client.md') return 'program';
   if (info === 'js' && file === 'docs/audit.md') return 'script';

@@ -63,6 +63,7 @@ for (const engine of allKinds) {
     it('is for those who have a key with the scope, whatever else is wrong', async () => {
       const requests: Record<string, readonly string[]> = {
         users: [
+          'GET /server/users/x',
           ...['PUT /server/users/x', 'DELETE /server/users/x', 'POST /server/users/x/tokens'],
           ...['DELETE /server/users/x/sessions', 'PUT /server/users/x/friends/y'],
           ...[
@@ -74,7 +75,8 @@ for (const engine of allKinds) {
         ],
         rooms: [
           ...['PUT /server/rooms/x', 'PUT /server/rooms/private', 'PUT /server/rooms/x/members/y'],
-          'DELETE /server/rooms/x/members/y',
+          ...['DELETE /server/rooms/x/members/y', 'GET /server/rooms/x', 'GET /server/rooms/x/members'],
+          'GET /server/users/x/rooms',
         ],
         messages: [
           ...['PUT /server/rooms/x/messages/y', 'DELETE /server/rooms/x/messages/y'],
@@ -224,7 +226,36 @@ for (const engine of allKinds) {
         expect(refusal(await erase({ token: other }))).to.deep.equal([403, 'forbidden']);
         expect((await erase({ token })).status).to.equal(204);
         expect((await on(`GET /user/${made.userId}`, undefined, token)).status).to.equal(401);
-        expect((await on(`PUT ${made.path}`, {})).status, 'the id makes no other user').to.equal(404);
+        const again = await on(`PUT ${made.path}`, {});
+        expect(refusal(again), 'the id makes no other user').to.deep.equal([404, 'not_found']);
+        expect(again.body.detail).to.equal(`user ${made.id} is erased`);
+      });
+
+      it('are read with both ids, also after their erasure', async () => {
+        const made = await newUser({ displayName: 'Ada L.' });
+        const externalId = made.id.slice('ext:'.length);
+        const expected = [200, { user: made.user, externalId }];
+        const read = async (id: string) => {
+          const { status, body } = await on(`GET /server/users/${path(id)}`);
+          return [status, body];
+        };
+        expect(await read(made.id)).to.deep.equal(expected);
+        expect(await read(made.userId)).to.deep.equal(expected);
+        for (const id of [made.id, made.userId])
+          expect((await on(`PUT /server/users/${path(id)}`, {})).body).to.deep.equal(expected[1]);
+        const withoutLink = await Newcomer.at(server);
+        const [status, body] = await read(withoutLink.userId);
+        expect([status, Object.keys(body as object)]).to.deep.equal([200, ['user']]);
+        expect((await on(`DELETE ${made.path}`)).status).to.equal(204);
+        for (const [id, known] of [
+          [made.id, { externalId }],
+          [made.userId, {}],
+        ] as const) {
+          const { body: erased } = await on(`GET /server/users/${path(id)}`);
+          expect(erased.user).to.include({ userId: made.userId, erased: true, username: null });
+          expect({ ...erased, user: undefined }).to.deep.equal({ ...known, user: undefined });
+        }
+        for (const id of [randomUUID(), 'ext:nobody', 'x']) expect((await read(id))[0], id).to.equal(404);
       });
 
       it('are suspended, restored and erased; a repeat is answered again', async () => {
@@ -382,6 +413,61 @@ for (const engine of allKinds) {
         const members = people.map(({ userId }) => ({ id: userId }));
         const { status, body } = await on(`PUT /server/rooms/${randomUUID()}`, { name: 'many', members });
         expect([status, body.room.members]).to.deep.equal([201, 120]);
+      });
+
+      it('are read with their members, without a text', async () => {
+        const [ada, ben, cid] = [await newUser(), await newUser(), await newUser()];
+        const roomId = randomUUID();
+        const members = [{ id: ada.id, role: 'owner' }, { id: ben.id }, { id: cid.id, role: 'admin' }];
+        const made = await on(`PUT /server/rooms/${roomId}`, { name: 'The shop', members });
+        const { lastMessage: _, ...room } = made.body.room;
+        const read = await on(`GET /server/rooms/${roomId}`);
+        expect([read.status, read.body]).to.deep.equal([200, { room }]);
+        const pages: unknown[] = [];
+        for (let next: string | undefined; pages.length < 3; ) {
+          const query = next === undefined ? '?limit=1' : `?limit=1&next=${next}`;
+          const { status, body } = await on(`GET /server/rooms/${roomId}/members${query}`);
+          expect(status).to.equal(200);
+          pages.push(...body.members.map((one: { user: object; role: string }) => [one.user, one.role]));
+          next = body.next;
+          expect(next === undefined).to.equal(pages.length === 3);
+        }
+        expect(pages).to.deep.equal([
+          [ada.user, 'owner'],
+          [ben.user, 'member'],
+          [cid.user, 'admin'],
+        ]);
+        const pair = (await on('PUT /server/rooms/private', { members: [ada.id, ben.id] })).body.room;
+        const device = await RawSocket.open(server.wsUrl, await tokenOf(ada));
+        await say(device, pair.roomId, 'secret');
+        const { body, text } = await on(`GET /server/rooms/${pair.roomId}`);
+        expect(body.room).to.include({ roomId: pair.roomId, roomType: 'PRIVATE' });
+        const { body: ofAda, text: told } = await on(`GET /server/users/${path(ada.id)}/rooms`);
+        expect(ofAda).to.have.all.keys('rooms');
+        expect(ofAda.rooms).to.deep.equal([body.room, room]);
+        expect(text + told)
+          .to.not.include('secret')
+          .and.to.not.include('lastMessage');
+        const first = await on(`GET ${ada.path}/rooms?limit=1`);
+        expect(first.body.rooms).to.deep.equal([body.room]);
+        const second = await on(`GET ${ada.path}/rooms?limit=1&next=${first.body.next}`);
+        expect(second.body.rooms).to.deep.equal([room]);
+        for (const what of [
+          `rooms/${randomUUID()}`,
+          `rooms/${randomUUID()}/members`,
+          'users/ext:nobody/rooms',
+        ])
+          expect((await on(`GET /server/${what}`)).status, what).to.equal(404);
+        for (const what of [
+          `rooms/${roomId}?x=1`,
+          `rooms/${roomId}/members?next=x`,
+          `users/${ada.userId}/rooms?limit=0`,
+        ])
+          expect((await on(`GET /server/${what}`)).status, what).to.equal(400);
+        for (const { userId } of [cid, ben]) await on(`DELETE /server/rooms/${roomId}/members/${userId}`);
+        expect((await on(`DELETE ${ada.path}`)).status).to.equal(204);
+        expect((await on(`GET /server/rooms/${roomId}/members`)).body).to.deep.equal({ members: [] });
+        expect((await on(`GET /server/rooms/${roomId}`)).status).to.equal(404);
       });
 
       it('are the one room of two users, active for both', async () => {

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
+import { WebSocket } from 'ws';
+import { createStore } from '../../packages/client/src/index.js';
 import { newSigningSecret } from '../../src/base/webhooks.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { eventually } from '../support/eventually.js';
 import type { RawSocket } from '../support/rawSocket.js';
 import { EGRESS, type Received, Receiver, verifySignature } from '../support/receiver.js';
 import { DidNotStart, startServer } from '../support/server.js';
@@ -97,6 +100,34 @@ for (const engine of allKinds) {
         hook.answer = answer;
         expect((await phone.request('send message', sent)).message).to.deep.equal(edited.message);
         expect((await phone.request('edit message', edit)).message).to.deep.equal(edited.message);
+      }
+    });
+
+    it('and if it is away, the client repeats the message, which is sent later', async () => {
+      hook.answer = () => 500;
+      const store = createStore({
+        ...{ url: server.url, getToken: () => ada.token, webSocket: WebSocket },
+        backoff: { baseMs: 10, capMs: 10 },
+      });
+      try {
+        store.start();
+        const room = store.openRoom(roomId);
+        const states = () =>
+          room.get().entries.flatMap((entry) => {
+            const text = entry.state === 'stored' ? entry.message.message : entry.message;
+            return text?.startsWith('late ') ? [`${text} ${entry.state}`] : [];
+          });
+        room.send('late 1');
+        room.send('late 2');
+        await eventually('it was asked twice', () => hook.received.length > 1);
+        expect(states()).to.deep.equal(['late 1 sending', 'late 2 sending']);
+        const asked = hook.received.map(({ json }) => json.data.message);
+        expect(new Set(asked), 'the second waits for the first').to.deep.equal(new Set(['late 1']));
+        hook.answer = allow;
+        await eventually('both are stored', () => !states().some((state) => state.endsWith('sending')));
+        expect(states()).to.deep.equal(['late 1 stored', 'late 2 stored']);
+      } finally {
+        store.close();
       }
     });
 

@@ -61,6 +61,20 @@ describe('the documents', () => {
     expect(signUp.additionalProperties).to.equal(false);
   });
 
+  it('/openapi.json has both answers of a request that may create something', async () => {
+    const { body } = await ask(target.url, 'GET /openapi.json');
+    const puts = Object.entries<{ put?: { responses: Record<string, { content?: object }> } }>(
+      body.paths,
+    ).flatMap(([path, { put }]) => (put?.responses[201] ? [[path, put.responses] as const] : []));
+    expect(puts.map(([path]) => path)).to.have.members([
+      ...['/server/users/{id}', '/server/rooms/private', '/server/rooms/{roomId}'],
+      ...['/server/rooms/{roomId}/messages/{messageId}', '/server/subscriptions/{id}'],
+    ]);
+    for (const [path, { 200: known, 201: made }] of puts)
+      expect(made?.content, path).to.deep.equal(known?.content).and.to.be.an('object');
+    expect(body.info.description).to.include('405');
+  });
+
   it('/openapi.json names every route with its methods, and no other', async () => {
     const { body } = await ask(target.url, 'GET /openapi.json');
     for (const [path, methods] of Object.entries<object>(body.paths)) {

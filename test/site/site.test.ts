@@ -87,6 +87,19 @@ describe('The documentation', () => {
     expect(html).not.to.include('undefined').and.not.to.include('[object');
   });
 
+  it('has the limits of each field of the contract', () => {
+    const cells = Array.from(read('protocol.html').matchAll(/<td>(.*?)<\/td>/g), ([, cell]) => cell);
+    for (const limits of [
+      '<code>integer</code>, default 50, 1–200',
+      '<code>string</code>, at most 8192 characters',
+      '<code>string</code>, 8–256 characters',
+      '<code>string</code>, pattern <code>^[A-Za-z0-9_.-]{3,32}$</code>',
+      '<code>[string (uuid)]</code>, 1–100 items',
+      '<code>[integer]</code>, each at least 1',
+    ])
+      expect(cells).to.include(limits);
+  });
+
   it('has every export of the client', () => {
     for (const name of Object.keys(client))
       expect(read('reference.html')).to.include(`id="${name.toLowerCase()}"`);

@@ -12,6 +12,7 @@ import { ChatList, canShow, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
 import { ChatActionsContext, ChatPageContext, type MessageAddress, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
+import { useIsLost } from './lostConnection.js';
 import { moveFocus } from './Menu.js';
 import { NoticeArea } from './NoticeArea.js';
 import { allChats, PeopleSearch } from './PeopleSearch.js';
@@ -30,6 +31,7 @@ export function ChatPage({ store, session }: Props) {
   const [roomId, openRoom] = useOpenRoom();
   const { dialogs, views } = useDialogs();
   const me = snapshot.me ?? session.user;
+  const isLost = useIsLost(store, snapshot.connection);
   useAlerts(snapshot, me.userId);
   // If it cannot be loaded now, the first room tries again.
   useEffect(() => void loadConversation().catch(() => {}), []);
@@ -41,12 +43,15 @@ export function ChatPage({ store, session }: Props) {
     };
     return { store, session, dialogs, openRoom, showMessage };
   }, [store, session, dialogs, openRoom]);
-  const page = useMemo(() => ({ ...actions, snapshot, me, wanted }), [actions, snapshot, me, wanted]);
+  const page = useMemo(
+    () => ({ ...actions, snapshot, isLost, me, wanted }),
+    [actions, snapshot, isLost, me, wanted],
+  );
   return (
     <ChatActionsContext.Provider value={actions}>
       <ChatPageContext.Provider value={page}>
-        <main class="panes" data-open={roomId === undefined ? 'list' : 'room'}>
-          <ConnectionStatus state={snapshot.connection} onRetry={() => store.retry()} />
+        <main class="panes" data-open={roomId === undefined ? 'list' : 'room'} data-lost={isLost}>
+          <ConnectionStatus state={snapshot.connection} isLost={isLost} onRetry={() => store.retry()} />
           <Side openRoomId={roomId} />
           <div class="main">
             {roomId === undefined ? (

@@ -95,7 +95,9 @@ function ChatLine({ chat, isMine, draft }: LineProps) {
           <b class="name">
             <bdi>{chatName(chat)}</bdi>
           </b>
-          {presence.state === 'online' && <span class="hidden-visually">, {text('presence.online')}</span>}
+          {presence.state === 'online' && (
+            <span class="hidden-visually online">, {text('presence.online')}</span>
+          )}
           {muted && <Sign name="muted" label={text('chat.muted')} />}
           <time dateTime={lastActivity}>{formatShort(lastActivity)}</time>
         </span>

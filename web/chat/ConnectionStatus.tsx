@@ -6,22 +6,23 @@ const SHOW_AFTER_MS = 1000;
 
 interface Props {
   readonly state: ClientState;
+  /** Whether the connection was lost and is not live again. */
+  readonly isLost: boolean;
   readonly onRetry: () => void;
 }
 
 /** A banner while the connection is not live. */
-export function ConnectionStatus({ state, onRetry }: Props) {
+export function ConnectionStatus(props: Props) {
   return (
     <div role="status" class="connection">
-      {bannerFor(state, onRetry)}
+      {bannerFor(props)}
     </div>
   );
 }
 
-function bannerFor(state: ClientState, onRetry: () => void) {
+function bannerFor({ state, isLost, onRetry }: Props) {
+  if (isLost) return <Lost state={state} onRetry={onRetry} />;
   switch (state.state) {
-    case 'waiting':
-      return <Waiting key={state} delayMs={state.delayMs} onRetry={onRetry} />;
     case 'connecting':
       return <Late key={state.state} notice={text('connection.connecting')} />;
     case 'replaying':
@@ -31,8 +32,29 @@ function bannerFor(state: ClientState, onRetry: () => void) {
   }
 }
 
-/** Counts down to the next attempt. Screen readers do not read the countdown: it changes every second. */
-function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRetry: () => void }) {
+/** One banner over all attempts, whose height stays the same. Screen readers do not read what changes every second. */
+function Lost({ state, onRetry }: Omit<Props, 'isLost'>) {
+  return (
+    <p class="notice">
+      {text('connection.none')}{' '}
+      <span class="attempt">
+        <span aria-hidden="true">
+          {state.state === 'waiting' ? (
+            <Countdown key={state} delayMs={state.delayMs} />
+          ) : (
+            text('connection.connecting')
+          )}
+        </span>{' '}
+        <button class="button plain" type="button" onClick={onRetry}>
+          {text('connection.tryNow')}
+        </button>
+      </span>
+    </p>
+  );
+}
+
+/** Counts down to the next attempt. */
+function Countdown({ delayMs }: { readonly delayMs: number }) {
   // On the monotonic clock: the time of the device may be changed meanwhile.
   const [until] = useState(() => performance.now() + delayMs);
   const [now, setNow] = useState(() => performance.now());
@@ -41,18 +63,7 @@ function Waiting({ delayMs, onRetry }: { readonly delayMs: number; readonly onRe
     return () => clearInterval(timer);
   }, []);
   const seconds = Math.max(0, Math.ceil((until - now) / 1000));
-  return (
-    <p class="notice">
-      {text('connection.none')}
-      <span aria-hidden="true">
-        {' '}
-        {seconds > 0 ? text('connection.nextAttempt', { seconds }) : text('connection.connecting')}
-      </span>{' '}
-      <button class="button plain" type="button" onClick={onRetry}>
-        {text('connection.tryNow')}
-      </button>
-    </p>
-  );
+  return <>{text(seconds > 0 ? 'connection.nextAttempt' : 'connection.connecting', { seconds })}</>;
 }
 
 /** Shown late, because most connections open and catch up faster, and the banner would only flash. */

@@ -1,5 +1,5 @@
-import type { ChatView, ClientErrorCode, ClientState, Presence, RoomView, User } from '@parley/client';
-import { useEffect, useMemo, useRef } from 'preact/hooks';
+import type { ChatView, ClientErrorCode, Presence, RoomView, User } from '@parley/client';
+import { useEffect, useMemo } from 'preact/hooks';
 import { displayName } from '../ui/displayName.js';
 import { formatClock, formatDay } from '../ui/format.js';
 import { useSource } from '../ui/hooks.js';
@@ -26,11 +26,10 @@ interface Props {
 
 /** One room: who is in it, the messages, and the message field. */
 export function RoomPane({ roomId, chat, onBack }: Props) {
-  const { store, me, snapshot, wanted, showMessage } = useChatPage();
+  const { store, me, isLost, wanted, showMessage } = useChatPage();
   const room = useMemo(() => store.openRoom(roomId), [store, roomId]);
   useEffect(() => () => room.close(), [room]);
   const view = useSource(room);
-  const isOffline = useIsOffline(snapshot.connection);
   const name = roomName(view);
   const isWanted = wanted?.roomId === roomId;
 
@@ -48,7 +47,7 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
       </header>
       <Conversation
         {...{ store, room, view, me }}
-        isOffline={isOffline}
+        isOffline={isLost}
         unseen={chat?.unread ?? 0}
         instead={insteadOfComposer(view, chat)}
         wanted={isWanted ? wanted : undefined}
@@ -56,13 +55,6 @@ export function RoomPane({ roomId, chat, onBack }: Props) {
       />
     </section>
   );
-}
-
-/** Whether the connection is lost or could not be made. The first try does not count: mostly it succeeds at once. */
-function useIsOffline({ state }: ClientState): boolean {
-  const isOffline = useRef(false);
-  if (state !== 'connecting') isOffline.current = state === 'waiting';
-  return isOffline.current;
 }
 
 /** Undefined until the chat is known: the room in the address may be one of other users. */
@@ -94,7 +86,7 @@ function RoomTitle({ view, chat, name }: RoomParts & { readonly name: string }) 
           )}
         </h1>
         <p class="hint name" role="status">
-          {subtitle(view, chat)}
+          {subtitle(view, chat, page.isLost)}
         </p>
       </div>
       {chat && (
@@ -106,7 +98,12 @@ function RoomTitle({ view, chat, name }: RoomParts & { readonly name: string }) 
   );
 }
 
-function subtitle({ other, typing, isMember, chat: info }: RoomView, chat: ChatView | undefined): string {
+function subtitle(
+  { other, typing, isMember, chat: info }: RoomView,
+  chat: ChatView | undefined,
+  isLost: boolean,
+): string {
+  if (isLost && other) return '';
   if (other) return chat?.isTyping ? text('room.typing') : presenceText(chat?.presence);
   const [first] = typing;
   if (first) return text('room.namedTyping', { name: displayName(first), others: typing.length - 1 });

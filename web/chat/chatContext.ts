@@ -57,6 +57,8 @@ export interface ChatActions {
 /** What all parts of the chat can do and know. */
 export interface ChatPageContext extends ChatActions {
   readonly snapshot: Snapshot;
+  /** Whether the connection is lost: who is online is not known then. */
+  readonly isLost: boolean;
   readonly me: User;
   /** The message that the user wants to see. */
   readonly wanted: MessageAddress | undefined;

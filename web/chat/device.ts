@@ -4,12 +4,17 @@ import { within } from '../ui/browser.js';
 import { DATABASE_WAIT_MS, databaseOf } from '../ui/keptChats.js';
 import { freshToken } from '../ui/renewal.js';
 import type { Session } from '../ui/session.js';
-import { lenientOutbox } from './lenientOutbox.js';
+import { type CountingOutbox, lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
 import { tellRefused } from './notices.js';
 
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
+
+let outbox: CountingOutbox | undefined;
+
+/** The messages and edits of the user of this page that are not sent yet. */
+export const countUnsent = async (): Promise<number> => (await outbox?.countTexts()) ?? 0;
 
 /**
  * Connects this window as a device of the signed-in user. Unsent messages, and the chats that are shown before there is a
@@ -26,13 +31,14 @@ export async function openDevice(session: Session): Promise<Store> {
     return undefined;
   });
   const keeper = stored && (await within(DATABASE_WAIT_MS, stored.keeper(userId, report)).catch(report));
+  outbox = lenientOutbox(stored?.outbox, report);
   const store = createStore({
     url: location.origin,
     getToken: () => freshToken(session),
     rest,
     onError: report,
     onRefused: tellRefused,
-    ...(stored && { outbox: lenientOutbox(stored.outbox, report) }),
+    outbox,
     ...(keeper && { begin: keeper.begin, cursors: keeper.cursors }),
   });
   keeper?.keep(store);

@@ -25,3 +25,13 @@ export function within<T>(ms: number, promise: Promise<T>): Promise<T> {
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
+
+/** The key code of any key that an input method handles. */
+const COMPOSING_KEY_CODE = 229;
+
+/**
+ * Whether an input method that composes text gets this key: Enter and Escape end a composition. Safari ends it before
+ * it tells of the key, so that only the deprecated code shows it.
+ */
+export const isOfInputMethod = ({ isComposing, keyCode }: KeyboardEvent): boolean =>
+  isComposing || keyCode === COMPOSING_KEY_CODE;

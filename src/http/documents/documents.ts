@@ -25,7 +25,7 @@ export function openApi(): Json {
       title: 'Parley: REST',
       version: contractVersion,
       description:
-        'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`.',
+        'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`. A method that a path does not have is answered with 405, and `Allow` names those that it has.',
       contact,
       license,
     },
@@ -60,6 +60,10 @@ function describeOperation(
     description,
     content: { 'application/problem+json': { schema: problem } },
   });
+  const done = (description: string) => ({
+    description,
+    ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
+  });
   const codes: ErrorCode[] = [
     ...(open ? [] : ['unauthenticated' as const]),
     // A user's requests that change something are counted with those of their sockets.
@@ -80,10 +84,8 @@ function describeOperation(
     parameters: [...(path ?? []), ...(query ? parametersOf(query, components) : [])],
     ...requestBodyOf(operation, components),
     responses: {
-      [status]: {
-        description: 'done',
-        ...(answer === undefined ? {} : { content: contentOf(answer, components) }),
-      },
+      [status]: done('done'),
+      ...(operation.creates ? { 201: done('created') } : {}),
       ...Object.fromEntries(errors),
       // Named only where it is the one refusal: beside it, a client could not rely on the body of an error.
       ...(codes.some((code) => errorCodes[code].http < 500) ? {} : { 431: HEADERS_TOO_LARGE }),

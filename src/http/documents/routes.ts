@@ -51,6 +51,8 @@ export interface Operation {
   /** The fields of a body that is a form. */
   readonly form?: z.ZodType;
   readonly status: number;
+  /** The answer to a request that has created something is 201, with the same body. */
+  readonly creates?: true;
   /** A schema for JSON; the media type for other content. */
   readonly answer?: z.ZodType | string;
   readonly errors?: readonly ErrorCode[];

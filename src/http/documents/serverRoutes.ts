@@ -8,12 +8,22 @@ import {
   HostMessagesAnswer,
   HostMessagesQuery,
 } from '../server/serverMessages.js';
-import { HostGroupBody, HostMemberBody, HostPairBody, HostRoomAnswer } from '../server/serverRooms.js';
+import {
+  HostGroupBody,
+  HostMemberBody,
+  HostPairBody,
+  HostRoomAnswer,
+  MembersAnswer,
+  RoomAboutAnswer,
+  RoomsAnswer,
+  RoomsQuery,
+} from '../server/serverRooms.js';
 import { HostTokenAnswer, HostTokenBody, HostUserAnswer, HostUserBody } from '../server/serverUsers.js';
 import { id, inPath } from './auditRoutes.js';
 
 const tag = 'Host' as const;
 const errors = ['bad_request', 'forbidden', 'not_found', 'rate_limited', 'overloaded', 'unknown'] as const;
+const reading = ['bad_request', 'forbidden', 'not_found', 'rate_limited', 'overloaded'] as const;
 const hostId: Json = { type: 'string', examples: ['ext:4711'] };
 const user = inPath('id', hostId, 'A user id, or `ext:` and your own id of 1–128 characters.');
 const userAndOther = [...user, ...inPath('otherId', hostId, 'The other user, named likewise.')];
@@ -25,6 +35,16 @@ const done = { ...common, status: 204 } as const;
 /** What the server of the host application is served, in OpenAPI's notation. */
 export const serverPaths = {
   '/server/users/{id}': {
+    get: {
+      ...common,
+      id: 'getHostUser',
+      summary: 'Get a user',
+      about: 'Scope `users`. Also an erased user, who has no name.',
+      path: user,
+      status: 200,
+      answer: HostUserAnswer,
+      errors: reading,
+    },
     put: {
       ...common,
       id: 'putHostUser',
@@ -35,6 +55,7 @@ export const serverPaths = {
       body: HostUserBody,
       isBodyOptional: true,
       status: 200,
+      creates: true,
       answer: HostUserAnswer,
       errors: [...errors, 'conflict'],
     },
@@ -129,10 +150,22 @@ export const serverPaths = {
         'Scope `rooms`. The room becomes active for both users: 201 if it was active for neither, else 200.',
       body: HostPairBody,
       status: 200,
+      creates: true,
       answer: HostRoomAnswer,
     },
   },
   '/server/rooms/{roomId}': {
+    get: {
+      ...common,
+      id: 'getRoom',
+      summary: 'Get a room',
+      about:
+        'Scope `rooms`. Without a text: reading messages needs the scope `messages`. `not_found` for a group that everybody has left.',
+      path: roomId,
+      status: 200,
+      answer: RoomAboutAnswer,
+      errors: reading,
+    },
     put: {
       ...common,
       id: 'putGroup',
@@ -142,8 +175,37 @@ export const serverPaths = {
       path: roomId,
       body: HostGroupBody,
       status: 200,
+      creates: true,
       answer: HostRoomAnswer,
       errors: [...errors, 'conflict'],
+    },
+  },
+  '/server/rooms/{roomId}/members': {
+    get: {
+      ...common,
+      id: 'getMembers',
+      summary: 'List the members of a group',
+      about:
+        'Scope `rooms`. The oldest member is first. `participants` of a room names the members of a private one.',
+      path: roomId,
+      query: RoomsQuery,
+      status: 200,
+      answer: MembersAnswer,
+      errors: reading,
+    },
+  },
+  '/server/users/{id}/rooms': {
+    get: {
+      ...common,
+      id: 'getRoomsOfUser',
+      summary: 'List the rooms of a user',
+      about:
+        'Scope `rooms`. The active chats of the user with the newest activity first, without a text. `participants` names all members of up to 32, as the user sees them.',
+      path: user,
+      query: RoomsQuery,
+      status: 200,
+      answer: RoomsAnswer,
+      errors: reading,
     },
   },
   '/server/rooms/{roomId}/members/{id}': {
@@ -189,6 +251,7 @@ export const serverPaths = {
       path: [...roomId, ...messageId],
       body: HostMessageBody,
       status: 200,
+      creates: true,
       answer: HostMessageAnswer,
       errors: [...errors, 'conflict'],
     },

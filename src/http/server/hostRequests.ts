@@ -27,8 +27,12 @@ export interface ServerParts {
   readonly reads: {
     readonly queries: Queries;
     readonly present: FindPresent;
+    /** The host application's own id of a user; undefined of a user without one, and of an erased user. */
+    readonly hostIdOf: (userId: UserId) => Promise<string | undefined>;
     /** What a query must include to show all that is in the log of a room. */
     readonly roomNow: (roomId: RoomId) => Promise<readonly Moment[]>;
+    /** As `roomNow`, of all rooms. */
+    readonly now: () => Promise<readonly Moment[]>;
   };
   readonly writes: {
     readonly commands: CommandRouter;
@@ -91,7 +95,7 @@ export class HostRequests {
   async actor(text = ''): Promise<UserId> {
     const userId = await this.userId(text);
     const standing = await standingOf(this.#parts.reads.present, userId);
-    if (standing === 'erased') throw notFound(`there is no user ${text}`);
+    if (standing === 'erased') throw notFound(`there is no user ${text}, or they are erased`);
     if (standing === 'suspended') throw forbidden('this user is suspended', 'suspended');
     return userId;
   }

@@ -5,14 +5,16 @@ import type { CommandOf } from '../../domain/commands.js';
 import { GroupId } from '../../domain/fields.js';
 import { RoleName, SomeSettings } from '../../domain/groups/groupState.js';
 import { GroupAbout, GroupName } from '../../domain/groups/groups.js';
-import type { RoomId, UserId } from '../../domain/ids.js';
-import { ADDED_MEMBERS } from '../../domain/limits.js';
+import { getMembers } from '../../domain/groups/members.js';
+import { isGroupId, type RoomId, type UserId } from '../../domain/ids.js';
+import { ADDED_MEMBERS, PAGE_ROWS } from '../../domain/limits.js';
 import { Chat } from '../../domain/userMessageChat.js';
 import { createGroupKey } from '../../gateway/groupHandlers.js';
+import type { PageAsked } from '../../projections/answerPages.js';
 import type { ServerKey } from '../../vault/serverKeys.js';
 import { serveResource } from '../auth.js';
 import { readBody, readId, readNoBody, readOptionalBody, readQuery } from '../problems.js';
-import { NoFields } from '../schemas.js';
+import { NoFields, pageLimit } from '../schemas.js';
 import { HostRequests, HostUserId, type ServerParts } from './hostRequests.js';
 import type { RequireKey } from './serverAuth.js';
 
@@ -42,7 +44,22 @@ type HostRoom = z.infer<typeof HostRoom>;
 
 export const HostRoomAnswer = z.strictObject({ room: HostRoom });
 
+/** A room without a text of it: reading those is recorded, and needs another scope. */
+const RoomAbout = z.strictObject(HostRoom.omit({ lastMessage: true }).shape);
+export const RoomAboutAnswer = z.strictObject({ room: RoomAbout });
+
+const next = z.string().min(1).max(256).exactOptional().meta({
+  description: 'The `next` of the page before.',
+});
+export const RoomsQuery = z.strictObject({ limit: pageLimit(PAGE_ROWS), next });
+export const RoomsAnswer = z.strictObject({
+  rooms: z.array(RoomAbout),
+  next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
+});
+export const MembersAnswer = getMembers.answer;
+
 const roomOf = (chat: Chat): HostRoom => z.object(HostRoom.shape).parse(chat);
+const aboutRoom = (chat: Chat) => z.object(RoomAbout.shape).parse(chat);
 
 /** Groups and private rooms of the host application. */
 export function mountServerRooms(router: Router, parts: ServerParts, required: RequireKey): void {
@@ -60,6 +77,11 @@ export function mountServerRooms(router: Router, parts: ServerParts, required: R
   });
 
   serveResource(router, '/server/rooms/:roomId', {
+    GET: required('rooms', async (ctx) => {
+      const roomId = readId(ctx.params.roomId);
+      readQuery(ctx, NoFields);
+      ctx.body = { room: aboutRoom(await rooms.find(roomId)) };
+    }),
     PUT: required('rooms', async (ctx, key) => {
       const roomId = readId(ctx.params.roomId);
       readQuery(ctx, NoFields);
@@ -70,6 +92,24 @@ export function mountServerRooms(router: Router, parts: ServerParts, required: R
       const { room, isNew } = await rooms.putGroup(roomId, body, key);
       ctx.body = { room };
       ctx.status = isNew ? 201 : 200;
+    }),
+  });
+
+  serveResource(router, '/server/rooms/:roomId/members', {
+    GET: required('rooms', async (ctx) => {
+      const roomId = readId(ctx.params.roomId);
+      ctx.body = await rooms.members(roomId, readQuery(ctx, RoomsQuery));
+    }),
+  });
+
+  serveResource(router, '/server/users/:id/rooms', {
+    GET: required('rooms', async (ctx) => {
+      const userId = await requests.userId(ctx.params.id);
+      const page = readQuery(ctx, RoomsQuery);
+      const { queries, present, now } = parts.reads;
+      if (!(await present(userId))) throw notFound(`there is no user ${ctx.params.id}`);
+      const { chats, ...end } = await queries.activeChats(userId, page, await now());
+      ctx.body = { rooms: chats.map(aboutRoom), ...end };
     }),
   });
 
@@ -114,7 +154,7 @@ class HostRoomResource {
       const command = { kind: 'put group', roomId, ...group, members: some } as const;
       isNew = (await this.requests.run<'put group'>(key, command)).isNew || isNew;
     }
-    return { room: await this.#find(roomId, members[0]?.userId), isNew };
+    return { room: roomOf(await this.find(roomId, members[0]?.userId)), isNew };
   }
 
   /** Opens the private chat for both. */
@@ -124,15 +164,30 @@ class HostRoomResource {
       this.requests.run<'init chat'>(key, { kind: 'init chat', actor, friendId });
     const { roomId, isNewActive } = await open(one, other);
     const { isNewActive: isNewForOther } = await open(other, one);
-    return { room: await this.#find(roomId, one), isNew: isNewActive && isNewForOther };
+    return { room: roomOf(await this.find(roomId, one)), isNew: isNewActive && isNewForOther };
   }
 
-  async #find(roomId: RoomId, member: UserId | undefined): Promise<HostRoom> {
+  /** A page of the members of a group; none of a group that everybody has left. */
+  async members(roomId: RoomId, page: PageAsked): Promise<z.output<typeof MembersAnswer>> {
+    const { groups } = this.parts.reads.queries;
+    const at = await this.parts.reads.roomNow(roomId);
+    const viewer = await groups.firstMember(roomId, at);
+    if (viewer !== undefined) return groups.members(viewer, { roomId, ...page }, at);
+    if (!(await groups.exists(roomId, at))) throw notFound(`there is no group ${roomId}`);
+    return { members: [] };
+  }
+
+  /** The room as this member sees it, by default the first one. */
+  async find(roomId: RoomId, member?: UserId): Promise<Chat> {
     const { queries, roomNow } = this.parts.reads;
     const at = await roomNow(roomId);
-    const viewer = member ?? (await queries.groups.firstMember(roomId, at));
+    const viewer =
+      member ??
+      (isGroupId(roomId)
+        ? await queries.groups.firstMember(roomId, at)
+        : (await queries.members(roomId, at))?.[0]);
     const chat = viewer === undefined ? undefined : await queries.chat(roomId, viewer, at);
-    if (!chat) throw notFound(`there is no room ${roomId}`);
-    return roomOf(chat);
+    if (!chat) throw notFound(`there is no room ${roomId}, or nobody is in it`);
+    return chat;
   }
 }

@@ -28,7 +28,13 @@ export const HostUserBody = z.strictObject({
 });
 type HostUserBody = z.output<typeof HostUserBody>;
 
-export const HostUserAnswer = z.strictObject({ user: User });
+export const HostUserAnswer = z.strictObject({
+  user: User,
+  externalId: z.string().exactOptional().meta({
+    description: 'Your own id of the user, if they have one. Events name the user by `userId`.',
+  }),
+});
+type HostUserAnswer = z.output<typeof HostUserAnswer>;
 
 export const HostTokenBody = z.strictObject({
   ttl: duration('1s', '3650d').exactOptional().meta({
@@ -43,12 +49,20 @@ export function mountServerUsers(router: Router, parts: ServerParts, required: R
   const hostUsers = new HostUserResource(parts, requests);
 
   serveResource(router, '/server/users/:id', {
+    GET: required('users', async (ctx) => {
+      const { id = '' } = ctx.params;
+      const userId = await requests.userId(id);
+      readQuery(ctx, NoFields);
+      const user = await parts.reads.present(userId);
+      if (!user) throw notFound(`there is no user ${id}`);
+      ctx.body = await hostUsers.answer(id, user);
+    }),
     PUT: required('users', async (ctx, key) => {
       const { id = '' } = ctx.params;
       readQuery(ctx, NoFields);
       if (hostIdIn(id) === undefined) await requests.userId(id);
       const { user, isNew } = await hostUsers.put(id, await readOptionalBody(ctx, HostUserBody), key);
-      ctx.body = { user };
+      ctx.body = await hostUsers.answer(id, user);
       ctx.status = isNew ? 201 : 200;
     }),
     DELETE: required('users', async (ctx, key) => {
@@ -142,11 +156,18 @@ class HostUserResource {
         ? { userId: await this.requests.userId(id), isNew: false }
         : await users.ensure(hostId, { ...wanted, profile }, routerVia(writes.commands, key.id));
     const found = await reads.present(userId);
-    if (!found || found.erased) throw notFound(`there is no user ${id}`);
+    if (!found) throw notFound(`there is no user ${id}`);
+    if (found.erased) throw notFound(`user ${id} is erased`);
     if (isNew) return { user: found, isNew };
     if (username !== undefined && username.toLowerCase() !== found.username?.toLowerCase())
       throw conflict('a user name cannot be changed');
     return { user: await this.#change(found, profile, key), isNew };
+  }
+
+  /** The user with the host application's own id: of the path, else as it was linked. */
+  async answer(id: string, user: User): Promise<HostUserAnswer> {
+    const externalId = hostIdIn(id) ?? (await this.parts.reads.hostIdOf(user.userId));
+    return { user, ...(externalId === undefined ? {} : { externalId }) };
   }
 
   async #change(

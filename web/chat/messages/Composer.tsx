@@ -2,6 +2,7 @@ import type { Message, Store } from '@parley/client';
 import type { RefObject } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { countCodePoints, MESSAGE_CODE_POINTS } from '../../../src/domain/limits.js';
+import { isOfInputMethod } from '../../ui/browser.js';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
 import { attempt } from '../notices.js';
@@ -26,7 +27,10 @@ interface Props {
   readonly onWriting: (what: 'new' | 'edit last') => void;
 }
 
-/** The message field. Enter sends, Shift+Enter starts a new line. Without a connection messages wait in the outbox. */
+/**
+ * The message field. Enter sends, Shift+Enter starts a new line; under a finger Enter starts one too. Without a connection
+ * messages wait in the outbox. It is no form: Enter in a field of the boxes that it opens would send the message.
+ */
 export function Composer({ store, talk, to, writing, onWriting }: Props) {
   const { room, view } = talk;
   const field = useRef<HTMLTextAreaElement>(null);
@@ -52,14 +56,14 @@ export function Composer({ store, talk, to, writing, onWriting }: Props) {
     if (event.key === 'Escape' && writing.kind !== 'new') onWriting('new');
     const isUp =
       event.key === 'ArrowUp' && !event.shiftKey && !event.ctrlKey && !event.altKey && !event.metaKey;
-    if (!isUp && (event.key !== 'Enter' || event.shiftKey)) return;
+    if (!isUp && (event.key !== 'Enter' || event.shiftKey || isTouched())) return;
     if (isUp && (value !== '' || writing.kind !== 'new')) return;
     event.preventDefault();
     if (isUp) onWriting('edit last');
     else send();
   };
   return (
-    <form class="composer" onSubmit={(event) => [event.preventDefault(), send()]}>
+    <div class="composer">
       {writing.kind !== 'new' && <WritingNotice writing={writing} onCancel={() => onWriting('new')} />}
       <EmojiButton field={field} write={write} />
       <div class="composer-field">
@@ -69,6 +73,7 @@ export function Composer({ store, talk, to, writing, onWriting }: Props) {
           class="input"
           dir="auto"
           rows={1}
+          enterkeyhint={isTouched() ? 'enter' : 'send'}
           {...completion.attributes}
           aria-invalid={excess > 0}
           aria-describedby={excess > 0 ? TOO_LONG_ID : undefined}
@@ -80,13 +85,13 @@ export function Composer({ store, talk, to, writing, onWriting }: Props) {
           onKeyDown={onKeyDown}
         />
       </div>
-      <SendButton isEdit={isEdit} canSend={canSend} />
+      <SendButton isEdit={isEdit} canSend={canSend} onSend={send} />
       {excess > 0 && (
         <p class="error too-long" id={TOO_LONG_ID} role="alert">
           {text('messages.tooLong', { excess, most: MESSAGE_CODE_POINTS })}
         </p>
       )}
-    </form>
+    </div>
   );
 }
 
@@ -127,8 +132,11 @@ function useValue({ view, viewer }: Talk, writing: Writing): readonly [string, (
   useEffect(() => {
     const save = (): void => saveDraft(userId, roomId, latest.current);
     addEventListener('pagehide', save);
+    // Before a press elsewhere signs the user out, which asks for the drafts.
+    addEventListener('focusout', save);
     return () => {
       removeEventListener('pagehide', save);
+      removeEventListener('focusout', save);
       save();
     };
   }, [userId, roomId]);
@@ -165,15 +173,8 @@ function useFocus(field: Field, writing: Writing): void {
   }, [writing]);
 }
 
-/** The key code of any key that an input method handles. */
-const COMPOSING_KEY_CODE = 229;
-
-/**
- * Whether an input method that composes text gets this key: Enter and Escape end a composition. Safari ends it before
- * it tells of the key, so that only the deprecated code shows it.
- */
-const isOfInputMethod = ({ isComposing, keyCode }: KeyboardEvent): boolean =>
-  isComposing || keyCode === COMPOSING_KEY_CODE;
+/** Whether the keyboard is most likely that of the screen, which has no Shift+Enter. */
+const isTouched = (): boolean => matchMedia('(pointer: coarse)').matches;
 
 interface NoticeProps {
   readonly writing: Exclude<Writing, { kind: 'new' }>;
@@ -202,11 +203,20 @@ function WritingNotice({ writing: { kind, message }, onCancel }: NoticeProps) {
   );
 }
 
-function SendButton({ isEdit, canSend }: { readonly isEdit: boolean; readonly canSend: boolean }) {
+interface SendProps {
+  readonly isEdit: boolean;
+  readonly canSend: boolean;
+  readonly onSend: () => void;
+}
+
+function SendButton({ isEdit, canSend, onSend }: SendProps) {
   return (
     <button
       class="button primary icon send"
-      type="submit"
+      type="button"
+      onClick={onSend}
+      // The field keeps the focus, and with it the keyboard of a phone.
+      onMouseDown={(event) => event.preventDefault()}
       aria-label={isEdit ? text('messages.save') : text('messages.send')}
       disabled={!canSend}
     >

@@ -1,7 +1,9 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { isOfInputMethod } from '../../ui/browser.js';
 import { readJson, writeText } from '../../ui/browserStore.js';
 import { text } from '../../ui/texts.js';
-import { EMOJI_GROUPS, type Emoji, findEmoji, loadEmoji } from './emojiData.js';
+import { EMOJI_GROUPS, findEmoji, loadEmoji } from './emojiData.js';
+import type { Emoji } from './emojiSearch.js';
 
 const RECENT = 'parley.recentEmoji';
 const MOST_RECENT = 24;
@@ -72,7 +74,7 @@ export function EmojiPicker({ onPick }: Props) {
         onInput={(event) => setQuery(event.currentTarget.value)}
         onKeyDown={(event) => {
           const [first] = shown;
-          if (event.key !== 'Enter' || !first || !wanted) return;
+          if (event.key !== 'Enter' || isOfInputMethod(event) || !first || !wanted) return;
           event.preventDefault();
           pick(first.emoji);
         }}

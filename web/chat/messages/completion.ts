@@ -1,7 +1,7 @@
 import type { User } from '@parley/client';
 import { displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
-import type { Emoji } from './emojiData.js';
+import type { Emoji } from './emojiSearch.js';
 import { ALL, mentionOf } from './messageText.js';
 
 /** What the text before the cursor asks to be completed. */

@@ -57,6 +57,10 @@ export function saveDraft(userId: string, roomId: string, text: string): void {
   else writeText(keyOf(userId), JSON.stringify(Object.fromEntries(kept)));
 }
 
+/** The rooms with a draft, whichever tab has stored it. */
+export const countDrafts = (userId: string): number =>
+  [...load(userId).values()].filter((draft) => draft.trim() !== '').length;
+
 /** Forgets all drafts of a user in this browser. */
 export function forgetDrafts(userId: string): void {
   latest = undefined;

@@ -6,6 +6,9 @@ import french from 'virtual:emoji-list/fr';
 import hindi from 'virtual:emoji-list/hi';
 import portuguese from 'virtual:emoji-list/pt';
 import chinese from 'virtual:emoji-list/zh';
+import type { Emoji } from './emojiSearch.js';
+
+export { findEmoji } from './emojiSearch.js';
 
 /** Emoji with their names. Each list is a file of this server, which is loaded when it is first needed. */
 
@@ -13,16 +16,6 @@ const lists: Readonly<Record<string, string>> = {
   ...{ ar: arabic, de: german, en: english, es: spanish, fr: french },
   ...{ hi: hindi, pt: portuguese, zh: chinese },
 };
-
-export interface Emoji {
-  readonly emoji: string;
-  /** What it shows, in the language of the page. */
-  readonly name: string;
-  /** Its names between colons. */
-  readonly shortcodes: readonly string[];
-  readonly tags: readonly string[];
-  readonly group: number;
-}
 
 /** The groups of Unicode that have emoji of their own, by the number that the lists have. */
 export const EMOJI_GROUPS = [0, 1, 3, 4, 5, 6, 7, 8, 9] as const;
@@ -43,23 +36,4 @@ async function fetchEmoji(): Promise<readonly Emoji[]> {
   if (!response.ok) throw new Error(`the list of emoji was answered with ${response.status}`);
   // The file is of this build.
   return (await response.json()) as readonly Emoji[];
-}
-
-/** The emoji that fit a text best, the best first: by their names between colons, else by words. */
-export function findEmoji(all: readonly Emoji[], text: string, most: number): readonly Emoji[] {
-  const wanted = text.toLowerCase();
-  const rankOf = ({ name, shortcodes, tags }: Emoji): number => {
-    const lengths = shortcodes.filter((code) => code.startsWith(wanted)).map(({ length }) => length);
-    // Below 2 for any length: of two names that begin so, the shorter one is nearer.
-    if (lengths.length > 0) return 2 - wanted.length / Math.min(...lengths);
-    const words = name.toLowerCase().split(' ');
-    if (words.some((word) => word.startsWith(wanted))) return 2;
-    return tags.some((tag) => tag.toLowerCase().startsWith(wanted)) ? 3 : Number.POSITIVE_INFINITY;
-  };
-  return all
-    .map((emoji) => ({ emoji, rank: rankOf(emoji) }))
-    .filter(({ rank }) => rank < Number.POSITIVE_INFINITY)
-    .sort((a, b) => a.rank - b.rank)
-    .slice(0, most)
-    .map(({ emoji }) => emoji);
 }

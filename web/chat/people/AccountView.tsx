@@ -5,8 +5,9 @@ import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
 import { AlertSettings } from '../alerts/AlertSettings.js';
-import { useChatPage } from '../chatContext.js';
-import { rest } from '../device.js';
+import { type Dialogs, useChatPage } from '../chatContext.js';
+import { countUnsent, rest } from '../device.js';
+import { countDrafts } from '../messages/drafts.js';
 import { leaveAfter } from './passwordViews.js';
 import { RoleLinks } from './RoleLinks.js';
 
@@ -21,12 +22,6 @@ export function AccountView() {
   );
   const opens = (label: string, name: AccountPart, more = '') =>
     button(label, () => dialogs.open({ name }), `opens ${more}`);
-  // If the server cannot be reached, the session ends there when it expires; on this device it ends now.
-  const signOut = (): void =>
-    void leaveAfter(
-      session,
-      within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}),
-    );
   return (
     <>
       <p role="status" class="hint">
@@ -41,11 +36,41 @@ export function AccountView() {
         <RoleLinks session={session} />
         {opens(text('account.changePassword'), 'changePassword', 'apart')}
         {button(text('account.download'), () => void downloadMyData(session).then(setStatus))}
-        {button(text('account.signOut'), signOut)}
+        {button(text('account.signOut'), () => void signOut(session, dialogs))}
         {opens(text('account.delete'), 'deleteAccount', 'danger')}
       </div>
     </>
   );
+}
+
+// If the server cannot be reached, the session ends there when it expires; on this device it ends now.
+const leave = (session: Session): Promise<void> =>
+  leaveAfter(
+    session,
+    within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}),
+  );
+
+/** Signs out of this browser. It asks first if that loses something that the user has written. */
+async function signOut(session: Session, dialogs: Dialogs): Promise<void> {
+  const unsent = await countUnsent();
+  const drafts = countDrafts(session.user.userId);
+  if (unsent + drafts === 0) return leave(session);
+  const lost = [
+    unsent > 0 && text('account.unsent', { count: unsent }),
+    drafts > 0 && text('account.drafts', { count: drafts }),
+    text('account.signOutLoses'),
+  ];
+  dialogs.open({
+    name: 'question',
+    question: {
+      title: text('account.signOutTitle'),
+      text: lost.filter((sentence) => sentence !== false).join(' '),
+      action: text('account.signOutAnyway'),
+      run: () => leave(session),
+      // The page ends.
+      onDone: () => {},
+    },
+  });
 }
 
 type AccountPart = 'myProfile' | 'privacy' | 'blocked' | 'changePassword' | 'deleteAccount';

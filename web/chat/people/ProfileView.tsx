@@ -35,10 +35,10 @@ export function ProfileView({ user: given }: { readonly user: User }) {
 
 /** The picture, names and status of a user, and whether they are online. */
 function PersonCard({ user }: { readonly user: User }) {
-  const { snapshot } = useChatPage();
+  const { snapshot, isLost } = useChatPage();
   const { username, status, bot, suspended } = user;
   const chat = allChats(snapshot).find(({ other }) => other?.userId === user.userId);
-  const presence = chat?.presence;
+  const presence = isLost ? undefined : chat?.presence;
   return (
     <div class="card">
       <Avatar user={user} />
