@@ -4,6 +4,7 @@ import type { Browser, Page } from 'playwright-core';
 import { appendLeaves } from '../../src/log/merkle.js';
 import { Signer } from '../audit/signing.js';
 import { axe, looks, openBrowser, openPageForEach, screenshot, strangers } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
@@ -152,6 +153,32 @@ describe('The audit console', function () {
     await page.getByText(`${seq} messages. The newest has seq ${seq}.`).waitFor();
   });
 
+  it('shows the point in time that its address says, also after Back', async () => {
+    await openConsole(page, world, `#/past?room=${world.roomId}`);
+    const shown = page.locator('output[for="change"]');
+    await page.getByRole('slider').waitFor();
+    const last = await shown.textContent();
+    await page.getByRole('button', { name: 'Previous change' }).click();
+    await page.waitForURL(/at=/);
+    await eventually('it is an earlier time', async () => (await shown.textContent()) !== last);
+    const before = await shown.textContent();
+    await page.goBack();
+    await shown.getByText(last ?? '').waitFor();
+    await page.goForward();
+    await shown.getByText(before ?? '').waitFor();
+    await page.goto(`${world.server.url}/audit#/past?room=${world.roomId}&at=2020-01-01T00:00:00.000Z`);
+    await shown.getByText('2020-01-01 00:00:00.000 UTC').waitFor();
+    await page.goto(`${world.server.url}/audit#/past?room=${world.roomId}&at=yesterday`);
+    await page.getByRole('alert').filter({ hasText: 'This is not a time.' }).waitFor();
+    await shown.getByText(last ?? '').waitFor();
+    // Other views have their address too.
+    await page.goto(`${world.server.url}/audit#/message?room=one&seq=1`);
+    const room = page.getByRole('combobox', { name: 'Room' });
+    await eventually('the form shows it', async () => (await room.inputValue()) === 'one');
+    await page.goto(`${world.server.url}/audit#/message?room=two&seq=1`);
+    await eventually('the form follows', async () => (await room.inputValue()) === 'two');
+  });
+
   it('shows a user at a point in time, found by name', async () => {
     await openConsole(page, world, '#/past');
     await page.getByLabel('User name, display name or user ID').fill('bob');
@@ -161,7 +188,7 @@ describe('The audit console', function () {
     // The field of a room promises no user, and finds none.
     await page.getByLabel('Name of a group, or room ID').fill('bob');
     await page.getByRole('button', { name: 'Show' }).click();
-    await page.getByText('No group has this in a name.').waitFor();
+    await page.getByText('No group has a name with this text.').waitFor();
     await page.getByLabel('Find a').selectOption('user');
     await page.getByRole('button', { name: 'Show' }).click();
     await page.getByRole('link', { name: 'bob' }).click();

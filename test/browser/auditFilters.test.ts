@@ -108,6 +108,68 @@ describe('The filters of the audit console', function () {
     expect(queryOf()).not.to.have.property('topic');
   });
 
+  it('keep what is typed when a period, a topic or what is left out is chosen', async () => {
+    await openConsole(page, world);
+    await page.getByText('about trees').waitFor();
+    await doneBy().fill('bob');
+    await page.getByRole('button', { name: 'Last hour' }).click();
+    await page.waitForURL(/actor=/);
+    expect(queryOf()).to.have.keys(['actor', 'since']);
+    expect(queryOf().actor).to.equal(world.bob.user.userId);
+    const room = page.getByRole('combobox', { name: 'Room or user' });
+    await room.fill('gardeners');
+    await topic('Messages').click();
+    await page.waitForURL(/topic=messages/);
+    expect(queryOf()).to.include({ stream: `room:${groupId}`, actor: world.bob.user.userId });
+    await room.fill('');
+    await topic('All topics').click();
+    await chip('Audit read').waitFor();
+    await room.fill('ann');
+    await chip('Audit read').click();
+    await page.waitForURL(/except=none/);
+    expect(queryOf().stream).to.equal(`user:${world.ann.user.userId}`);
+  });
+
+  it('say at the field that a name is not that of one person, and search for nothing', async () => {
+    await openConsole(page, world);
+    await page.getByText('about trees').waitFor();
+    await doneBy().fill('nobody of this name');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: 'Choose a person from the list.' }).waitFor();
+    expect(await doneBy().getAttribute('aria-invalid')).to.equal('true');
+    expect(await doneBy().evaluate((field) => field === document.activeElement)).to.equal(true);
+    expect(queryOf()).to.deep.equal({});
+    expect(await axe(page)).to.deep.equal([]);
+    await doneBy().fill('Bob');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/actor=/);
+    expect(queryOf().actor).to.equal(world.bob.user.userId);
+  });
+
+  it('say at the field that a text is not a time, as its placeholder writes one', async () => {
+    await openConsole(page, world);
+    await page.getByText('about trees').waitFor();
+    const since = page.getByLabel('Since (UTC)');
+    const said = page.getByRole('alert').filter({ hasText: 'Write it as yyyy-mm-dd hh:mm:ss, in UTC.' });
+    await since.fill('last week');
+    await page.keyboard.press('Enter');
+    await said.waitFor();
+    expect(await since.getAttribute('aria-invalid')).to.equal('true');
+    expect(queryOf(), 'nothing is searched for').to.deep.equal({});
+    await since.fill('2020-01-01 00:00');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/since=2020-01-01T00/);
+    expect(await said.count()).to.equal(0);
+    await openConsole(page, world, `#/past?room=${groupId}`);
+    await page.getByRole('slider').waitFor();
+    const before = page.url();
+    await page.getByLabel('Time (UTC)').fill('2020-13-45');
+    await page.keyboard.press('Tab');
+    await said.waitFor();
+    expect(page.url()).to.equal(before);
+    expect(await axe(page)).to.deep.equal([]);
+  });
+
   it('leave out the type of an event that is open, beside those before', async () => {
     await openConsole(page, world, `#/events?stream=room:${world.roomId}`);
     await page.locator('summary', { hasText: 'message 5' }).click();

@@ -232,6 +232,18 @@ describe('The languages of the chat', function () {
       expect(directions, 'each text has its own direction').to.deep.equal(['ltr', 'rtl']);
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
       expect(overflow, 'it scrolls sideways').to.be.at.most(0);
+      const long = `the beginning ${'of a long line '.repeat(20)}`;
+      await other.say(long);
+      await other.choose('the beginning', 'Pin');
+      for (const line of ['.pin-text .shown', ...(size === 'desktop' ? ['.last .cut'] : [])]) {
+        const cut = page.locator(line).filter({ hasText: 'the beginning' });
+        await cut.waitFor();
+        const style = await cut.evaluate((one) => [
+          getComputedStyle(one).direction,
+          one.scrollWidth > one.clientWidth && one.scrollLeft === 0,
+        ]);
+        expect(style, `${line} is cut at its end, which is on the right`).to.deep.equal(['ltr', true]);
+      }
       await screenshot(page, `chat-ar-${size}`);
       expect(await axe(page)).to.deep.equal([]);
       await other.close();

@@ -17,9 +17,14 @@ interface Props {
 export function TimeField({ name, label, value, onChange }: Props) {
   const [text, setText] = useState(value === undefined ? '' : formatTimeField(value));
   const [isChoosing, setChoosing] = useState(false);
+  /** The text that was last left or chosen; while somebody types, nothing is wrong yet. */
+  const [left, setLeft] = useState(text);
+  const isWrong = left.trim() !== '' && parseTimeField(left, 9) === undefined;
+  useEffect(() => setLeft(value === undefined ? '' : formatTimeField(value)), [value]);
   useEffect(() => setText(value === undefined ? '' : formatTimeField(value)), [value]);
   const choose = (chosen: string): void => {
     setText(chosen);
+    setLeft(chosen);
     onChange?.(chosen);
   };
   return (
@@ -34,6 +39,8 @@ export function TimeField({ name, label, value, onChange }: Props) {
           onInput={({ currentTarget }) => setText(currentTarget.value)}
           onChange={({ currentTarget }) => choose(currentTarget.value)}
           placeholder={TIME_FIELD_HINT}
+          aria-invalid={isWrong}
+          aria-describedby={`${name}-error`}
           spellcheck={false}
           autocomplete="off"
         />
@@ -46,6 +53,9 @@ export function TimeField({ name, label, value, onChange }: Props) {
           <CalendarIcon />
         </button>
       </div>
+      <span id={`${name}-error`} class="error" role="alert">
+        {isWrong ? `This is not a time. Write it as ${TIME_FIELD_HINT}, in UTC.` : ''}
+      </span>
       {isChoosing ? (
         <Calendar title={label} text={text} onChoose={choose} onClose={() => setChoosing(false)} />
       ) : null}

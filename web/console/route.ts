@@ -21,9 +21,11 @@ export const goTo = (href: string): void => {
   location.hash = href;
 };
 
-/** Changes the address without a step for Back. */
+/** Changes the address, and with it the route, without a step for Back. */
 export function replaceAddress(href: string): void {
   history.replaceState(null, '', href);
+  // Browsers report only the addresses that a link or `location` opens.
+  dispatchEvent(new Event('hashchange'));
 }
 
 /** The current route; renders again when it changes. An unknown address opens the first view. */

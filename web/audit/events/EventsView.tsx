@@ -10,6 +10,7 @@ import { hrefOf } from '../route.js';
 import { EventFilters } from './EventFilters.js';
 import { EventList } from './EventList.js';
 import { addressOfFilter, type EventFilter, filterInAddress } from './eventFilter.js';
+import { useFilterForm } from './filterForm.js';
 import { useLiveEvents } from './liveEvents.js';
 import { LeftOut, Presets } from './Presets.js';
 
@@ -37,10 +38,16 @@ export function EventsView({ query }: { readonly query: Query }) {
     const as = { ...shown, ...change };
     goTo(hrefOf('events', { ...addressOfFilter(next), ...addressOf(as) }));
   };
+  const form = useFilterForm(filter, show);
   return (
     <>
-      <Presets filter={filter} shown={addressOf(shown)} />
-      <EventFilters key={JSON.stringify(filter)} filter={filter} onChange={(next) => show(next)} />
+      <Presets filter={filter} shown={addressOf(shown)} form={form} />
+      <EventFilters
+        key={JSON.stringify(filter)}
+        filter={filter}
+        form={form}
+        onChange={(next) => show(next)}
+      />
       <div class="row">
         <label class="switch">
           <input
@@ -63,7 +70,7 @@ export function EventsView({ query }: { readonly query: Query }) {
           />
           Oldest first
         </label>
-        <LeftOut filter={filter} onChange={(next) => show(next)} />
+        <LeftOut filter={filter} form={form} />
       </div>
       {isLive ? (
         <LiveEvents filter={filter} />

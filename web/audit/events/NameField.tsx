@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
+import { displayName } from '../../ui/displayName.js';
 import { useConsole } from '../consoleContext.js';
 import type { Found } from '../names.js';
 
@@ -12,7 +13,15 @@ interface Suggestion {
   /** What the field then holds. */
   readonly value: string;
   readonly name: string;
+  /** All names by which it can be called exactly. */
+  readonly names: readonly string[];
   readonly about: string;
+}
+
+/** A text that is not taken, and the reason. */
+export interface Refused {
+  readonly text: string;
+  readonly reason: string;
 }
 
 interface Props {
@@ -25,19 +34,36 @@ interface Props {
   readonly suggest: (found: Found) => readonly Suggestion[];
   /** The name of the value, below the field. */
   readonly nameOf: (value: string) => ComponentChildren;
+  /** The text that was not taken last, and why. It is said until the text is another one. */
+  readonly refused?: Refused | undefined;
 }
 
 /** Groups by a name that they have or had. `prefix` comes before the id. */
 export const suggestGroups = ({ groups }: Found, prefix = ''): readonly Suggestion[] =>
   groups.map(({ roomId, names: [name = '', ...former] }) => ({
-    ...{ value: prefix + roomId, name },
+    ...{ value: prefix + roomId, name, names: [name] },
     about: former.length === 0 ? 'group' : `group, once ${former.join(', ')}`,
   }));
 
+/** People by a name. `prefix` comes before the id. */
+export const suggestPeople = ({ people }: Found, prefix = ''): readonly Suggestion[] =>
+  people.map((user) => ({
+    ...{ value: prefix + user.userId, name: displayName(user), about: 'user' },
+    names: [user.displayName, user.username].flatMap((name) => name ?? []),
+  }));
+
+/** The one value that a text names exactly; undefined if none or several have this name. */
+export function valueNamed(text: string, suggestions: readonly Suggestion[]): string | undefined {
+  const folded = text.trim().toLowerCase();
+  const named = suggestions.filter(({ names }) => names.some((name) => name.toLowerCase() === folded));
+  return named.length === 1 ? named[0]?.value : undefined;
+}
+
 /** A field for an id, which is found by a name too: the combobox of the ARIA Authoring Practices. */
-export function NameField({ name, label, value = '', hint, isValue, suggest, nameOf }: Props) {
+export function NameField({ name, label, value = '', hint, isValue, suggest, nameOf, refused }: Props) {
   const [text, setText] = useState(value);
   const [active, setActive] = useState(-1);
+  const error = refused?.text === text ? refused.reason : undefined;
   const { suggestions, clear } = useSuggestions(text, isValue, suggest);
   const isOpen = suggestions.length > 0;
   const choose = (suggestion: Suggestion | undefined): void => {
@@ -68,7 +94,8 @@ export function NameField({ name, label, value = '', hint, isValue, suggest, nam
         aria-controls={`${name}-options`}
         aria-autocomplete="list"
         aria-activedescendant={isOpen && active >= 0 ? idOf(active) : undefined}
-        aria-describedby={`${name}-name`}
+        aria-describedby={`${name}-name ${name}-error`}
+        aria-invalid={error !== undefined}
         placeholder={hint}
         spellcheck={false}
         autocomplete="off"
@@ -100,6 +127,9 @@ export function NameField({ name, label, value = '', hint, isValue, suggest, nam
       </div>
       <span id={`${name}-name`} class="hint" role="status">
         {isValue(text) ? nameOf(text) : ''}
+      </span>
+      <span id={`${name}-error`} class="error" role="alert">
+        {error ?? ''}
       </span>
     </div>
   );

@@ -10,23 +10,39 @@ import {
   READS,
   typesByTopic,
 } from './eventFilter.js';
+import type { FilterForm } from './filterForm.js';
 
 interface Props {
   readonly filter: EventFilter;
   /** The address's parameters that are no part of the filter: how events are shown. */
   readonly shown: Readonly<Record<string, string | undefined>>;
+  readonly form: FilterForm;
 }
 
-/** One link for each topic that events have. It keeps the place, the person and the time that are searched for. */
-export function Presets({ filter, shown }: Props) {
-  const { type, topic, except: _, ...rest } = filter;
+/** The filter for all events of a topic, or of all topics. */
+function filterOfTopic(
+  { type: _, topic: __, except: ___, ...rest }: EventFilter,
+  topic: string | undefined,
+): EventFilter {
+  return filterInAddress(topic === undefined ? { ...rest } : { ...rest, topic });
+}
+
+/** One link for each topic that events have. It keeps the place, the person and the time that are searched for or typed. */
+export function Presets({ filter, shown, form }: Props) {
+  const { type, topic } = filter;
+  const open = (event: MouseEvent, each: string | undefined): void => {
+    // A new tab has only what the address says.
+    if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    void form.change((typed) => filterOfTopic(typed, each));
+  };
   const link = (each: string | undefined, title: string) => {
-    const next = filterInAddress(each === undefined ? { ...rest } : { ...rest, topic: each });
     return (
       <li key={title}>
         <a
           class="button"
-          href={hrefOf('events', { ...addressOfFilter(next), ...shown })}
+          href={hrefOf('events', { ...addressOfFilter(filterOfTopic(filter, each)), ...shown })}
+          onClick={(event) => open(event, each)}
           aria-current={type === undefined && topic === each ? 'true' : undefined}
         >
           {title}
@@ -45,10 +61,9 @@ export function Presets({ filter, shown }: Props) {
 }
 
 /** What the filter leaves out: a chip for each type, which brings it back. */
-export function LeftOut({
-  filter,
-  onChange,
-}: Pick<Props, 'filter'> & { readonly onChange: (filter: EventFilter) => void }) {
+export function LeftOut({ filter, form }: Pick<Props, 'filter' | 'form'>) {
+  const showWithout = (types: readonly string[]): void =>
+    void form.change((typed) => (typed.type === undefined ? leaveOut(typed, types) : typed));
   const types = leftOutBy(filter);
   const canLeaveOutReads = filter.type === undefined && filter.topic === undefined && !types.includes(READS);
   if (types.length === 0 && !canLeaveOutReads) return null;
@@ -60,14 +75,7 @@ export function LeftOut({
             class="chip"
             type="button"
             title={`Show ${titleOfType(type)} again`}
-            onClick={() =>
-              onChange(
-                leaveOut(
-                  filter,
-                  types.filter((each) => each !== type),
-                ),
-              )
-            }
+            onClick={() => showWithout(types.filter((each) => each !== type))}
           >
             <span>
               Not shown: <strong>{titleOfType(type)}</strong>
@@ -79,11 +87,7 @@ export function LeftOut({
       ))}
       {canLeaveOutReads ? (
         <li>
-          <button
-            class="button plain"
-            type="button"
-            onClick={() => onChange(leaveOut(filter, [...types, READS]))}
-          >
+          <button class="button plain" type="button" onClick={() => showWithout([...types, READS])}>
             Leave out what auditors read
           </button>
         </li>

@@ -9,7 +9,7 @@ import { useRequest } from '../../ui/hooks.js';
 import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { ExportButtons } from '../ExportButtons.js';
-import { NameField, suggestGroups } from '../events/NameField.js';
+import { NameField, suggestGroups, valueNamed } from '../events/NameField.js';
 import { fetchProof } from '../proof/fetchProof.js';
 import { RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
@@ -25,7 +25,7 @@ export function MessageView({ query }: { readonly query: Query }) {
   const { room = '', seq = '', since } = query;
   const place: MessagePlace | undefined =
     UUID.test(room) && SEQ.test(seq) ? { roomId: room.toLowerCase(), seq: Number(seq), since } : undefined;
-  const key = place && `${place.roomId}/${seq}`;
+  const key = place && `${place.roomId}/${seq} ${since ?? ''}`;
   const request = useRequest<MessageHistory | undefined>(
     key,
     async (signal) => place && readHistory(api, place, signal),
@@ -33,7 +33,7 @@ export function MessageView({ query }: { readonly query: Query }) {
   const history = request.state === 'ready' ? request.value : undefined;
   return (
     <>
-      <PlaceForm key={key} room={room} seq={seq} />
+      <PlaceForm key={`${room}/${seq}`} room={room} seq={seq} />
       {place || (room === '' && seq === '') ? null : (
         <p class="notice bad" role="alert">
           Choose a group from those that are found, or enter the ID of a room and a message number.
@@ -60,13 +60,22 @@ export function MessageView({ query }: { readonly query: Query }) {
 
 function PlaceForm({ room, seq }: { readonly room: string; readonly seq: string }) {
   const form = useRef<HTMLFormElement>(null);
-  const show = (event: Event): void => {
+  const { names } = useConsole();
+  const show = async (event: Event): Promise<void> => {
     event.preventDefault();
     const data = new FormData(form.current ?? undefined);
-    goTo(hrefOf('message', { room: String(data.get('room')).trim(), seq: String(data.get('seq')) }));
+    const text = String(data.get('room')).trim();
+    // A text that is no exact name stays in the address, and the view says what it needs.
+    const named = UUID.test(text)
+      ? undefined
+      : await names.find(text).then(
+          (found) => valueNamed(text, suggestGroups(found)),
+          () => undefined,
+        );
+    goTo(hrefOf('message', { room: named ?? text, seq: String(data.get('seq')) }));
   };
   return (
-    <form ref={form} class="panel choose" onSubmit={show} aria-label="Message">
+    <form ref={form} class="panel choose" onSubmit={(event) => void show(event)} aria-label="Message">
       <div class="grow">
         <NameField
           {...{ name: 'room', label: 'Room', value: room, hint: 'a name of a group, or a room ID' }}

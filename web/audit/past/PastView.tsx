@@ -1,7 +1,6 @@
 import './past.css';
-import { useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
-import { replaceAddress } from '../../console/route.js';
+import { goTo, replaceAddress } from '../../console/route.js';
 import { TimeField } from '../../console/TimeField.js';
 import { formatUtcMs, parseTimeField } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
@@ -39,7 +38,7 @@ export function PastView({ query }: Props) {
         <p role="status">The log has no events of this {subject.kind}.</p>
       ) : null}
       {subject && found && found.changes.length > 0 ? (
-        <TimeSlider key={key} subject={subject} found={found} initial={query.at} />
+        <TimeSlider key={key} subject={subject} found={found} asked={query.at} />
       ) : null}
     </>
   );
@@ -51,19 +50,22 @@ const subjectOf = ({ room, user }: Props['query']): Subject | undefined =>
 interface TimeSliderProps {
   readonly subject: Subject;
   readonly found: Changes;
-  /** An ISO 8601 time; without one the slider starts at the last change. */
-  readonly initial: string | undefined;
+  /** The time in the address; without one, or with a text that is no time, the slider is at the last change. */
+  readonly asked: string | undefined;
 }
 
 /** Selects a change or any other time, and shows the subject's state at that time. */
-function TimeSlider({ subject, found: { changes, isCut, members }, initial }: TimeSliderProps) {
-  const [at, setAt] = useState(initial ?? changes.at(-1)?.at ?? '');
+function TimeSlider({ subject, found: { changes, isCut, members }, asked }: TimeSliderProps) {
+  const at = (asked && parseTimeField(asked, 9)) ?? changes.at(-1)?.at ?? '';
   const index = changeIndexAt(changes, at);
   const change = changes[index];
+  const addressAt = (next: string): string => hrefOf('past', { [subject.kind]: subject.id, at: next });
   const show = (next: string | undefined): void => {
-    if (next === undefined) return;
-    setAt(next);
-    replaceAddress(hrefOf('past', { [subject.kind]: subject.id, at: next }));
+    if (next !== undefined && next !== at) goTo(addressAt(next));
+  };
+  // A slider that is dragged passes many times; Back goes over all of them at once.
+  const slideTo = (next: string | undefined): void => {
+    if (next !== undefined) replaceAddress(addressAt(next));
   };
   const stepButton = (text: string, next: number) => (
     <button
@@ -95,13 +97,18 @@ function TimeSlider({ subject, found: { changes, isCut, members }, initial }: Ti
           step={1}
           value={index}
           aria-valuetext={`${formatUtcMs(at)}, ${change?.title ?? ''}`}
-          onInput={({ currentTarget }) => show(changes[Number(currentTarget.value)]?.at)}
+          onInput={({ currentTarget }) => slideTo(changes[Number(currentTarget.value)]?.at)}
         />
         <div class="row">
           {stepButton('Previous change', index - 1)}
           {stepButton('Next change', index + 1)}
           <div class="any">
-            <TimeField name="at" label="Time" value={at} onChange={(text) => show(parseTimeField(text))} />
+            <TimeField
+              name="at"
+              label="Time"
+              value={asked ?? at}
+              onChange={(text) => show(parseTimeField(text, 9))}
+            />
           </div>
         </div>
       </section>
