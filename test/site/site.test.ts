@@ -10,6 +10,7 @@ import { outline } from '../../site/outline.js';
 import { referenceOf } from '../../site/referenceText.js';
 import { sectionsOf } from '../../site/searchIndex.js';
 import { type Indexed, searchOptions } from '../../site/searchOptions.js';
+import { ERROR_REASONS } from '../../src/base/errors.js';
 import { pushes, requests } from '../../src/domain/contract.js';
 import { closeCodes } from '../../src/gateway/protocol.js';
 import { paths } from '../../src/http/documents/routes.js';
@@ -84,6 +85,7 @@ describe('The documentation', () => {
       ...methods,
     ]);
     for (const code of Object.keys(errorCodes)) expect(html).to.include(`<code>${code}</code>`);
+    for (const reason of ERROR_REASONS) expect(html).to.include(`<td><code>${reason}</code></td>`);
     for (const code of Object.keys(closeCodes)) expect(html).to.include(`<td>${code}</td>`);
     expect(html).not.to.include('undefined').and.not.to.include('[object');
   });
