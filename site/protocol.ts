@@ -1,6 +1,6 @@
 import { closeCodes } from '../src/gateway/protocol.js';
 import { asyncApi } from '../src/http/documents/asyncapi.js';
-import { errorCodes, type Json } from '../src/http/schemas.js';
+import { errorCodes, errorReasons, type Json } from '../src/http/schemas.js';
 import { slug } from './anchors.js';
 import { restReference } from './rest.js';
 import { at, fieldsOf, lastOf, list } from './schemas.js';
@@ -52,6 +52,14 @@ ${shapes(socket)}
 ${table(
   'code | HTTP | meaning',
   Object.entries(errorCodes).map(([code, { http, meaning }]) => `\`${code}\` | ${http} | ${meaning}`),
+)}
+## Reasons
+
+An error may have a \`reason\` beside its code: one of these words. Make a text of it in the language of the user.
+
+${table(
+  'reason | code, meaning, and what to do',
+  Object.entries(errorReasons).map(([reason, meaning]) => `\`${reason}\` | ${meaning}`),
 )}
 ## Close codes
 

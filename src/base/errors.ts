@@ -21,6 +21,7 @@ export const ERROR_REASONS = [
   'blocked',
   'gone',
   'group_full',
+  'history',
   'host',
   'last_owner',
   'not_member',

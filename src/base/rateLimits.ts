@@ -207,6 +207,8 @@ export class AdmissionQueue {
 
 /** Lines of one text: 60 at once, and one a second. That is at most 40 MB a day for each text. */
 const LINE_LIMIT = { ratePerSecond: 1, burst: 60 };
+/** Lines of one text about a service that is away, which each request would repeat: one in 10 s. */
+export const OUTAGE_LINE_LIMIT = { ratePerSecond: 0.1, burst: 1 };
 
 /**
  * Writes lines that strangers can cause, so few that they cannot fill the disk. The next line of the same text tells how
@@ -215,12 +217,14 @@ const LINE_LIMIT = { ratePerSecond: 1, burst: 60 };
 export class BoundedLog {
   readonly #logger: Logger;
   readonly #now: () => number;
+  readonly #limit: typeof LINE_LIMIT;
   readonly #texts = new Map<string, { readonly bucket: TokenBucket; omitted: number }>();
 
   /** `now`: monotonic milliseconds. */
-  constructor(logger: Logger, now: () => number = monotonicNow) {
+  constructor(logger: Logger, now: () => number = monotonicNow, limit = LINE_LIMIT) {
     this.#logger = logger;
     this.#now = now;
+    this.#limit = limit;
   }
 
   /** `text` is one of a few: nothing of a request. */
@@ -228,7 +232,7 @@ export class BoundedLog {
     if (!this.#logger.isLevelEnabled(level)) return;
     let lines = this.#texts.get(text);
     if (!lines) {
-      lines = { bucket: new TokenBucket(LINE_LIMIT.ratePerSecond, LINE_LIMIT.burst), omitted: 0 };
+      lines = { bucket: new TokenBucket(this.#limit.ratePerSecond, this.#limit.burst), omitted: 0 };
       this.#texts.set(text, lines);
     }
     if (lines.bucket.take(this.#now()) > 0) {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { type Clock, systemClock, withTimeout } from '../base/clock.js';
-import { badRequest, overloaded, type ParleyError } from '../base/errors.js';
+import { overloaded, ParleyError } from '../base/errors.js';
 import type { Moment } from '../domain/commands.js';
 import type { EventLog } from '../log/log.js';
 
@@ -96,7 +96,8 @@ export class Cursors {
     const body = text.slice(0, dot);
     if (dot < 0 || crc32(body).toString(36) !== text.slice(dot + 1)) throw refuse(name);
     const [head, ...fields] = body.split('.');
-    if (head === undefined || head.slice(1) !== this.#history) throw refuse(name);
+    if (head === undefined) throw refuse(name);
+    if (head.slice(1) !== this.#history) throw refuseHistory(name);
     return [head.charAt(0), ...fields];
   }
 
@@ -119,9 +120,23 @@ function number(text: string | undefined, radix: number, name: string): number {
   return n;
 }
 
-function refuse(name: string) {
-  const message = `is not a ${name} of this log; take one as the server gave it`;
-  return badRequest(`the ${name} ${message}`, [{ path: name, message }]);
+const refuse = (name: string): ParleyError =>
+  refuseWith(name, `is not a ${name} of this log; take one as the server gave it`);
+
+/** It was whole once: the data was replaced or restored since, or it is of another server. */
+const refuseHistory = (name: string): ParleyError =>
+  refuseWith(
+    name,
+    `is of another history of the log, such as one before a restore; begin without it`,
+    'history',
+  );
+
+function refuseWith(name: string, message: string, reason?: 'history'): ParleyError {
+  const fields = [{ path: name, message }];
+  return new ParleyError('bad_request', `the ${name} ${message}`, {
+    fields,
+    ...(reason === undefined ? {} : { reason }),
+  });
 }
 
 /** The longest wait for a cursor or revision that is ahead of this node. */
@@ -217,7 +232,10 @@ export class Revisions {
   }
 }
 
-function refuseAhead(name: string): ParleyError {
-  const message = `is newer than this log; ${name === 'cursor' ? 'reconnect' : 'repeat the request'} without it`;
-  return badRequest(`the ${name} ${message}`, [{ path: name, message }]);
-}
+/** A log that was put back from a backup without a new history ends before such a cursor. */
+const refuseAhead = (name: string): ParleyError =>
+  refuseWith(
+    name,
+    `is newer than this log; ${name === 'cursor' ? 'reconnect' : 'repeat the request'} without it`,
+    'history',
+  );

@@ -1,8 +1,10 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { monotonicNow } from '../base/clock.js';
 import { Deque } from '../base/collections.js';
 import type { Egress } from '../base/egress.js';
-import { BoundedLog } from '../base/rateLimits.js';
+import { messageOf } from '../base/errors.js';
+import { BoundedLog, OUTAGE_LINE_LIMIT } from '../base/rateLimits.js';
 import { signedHeaders } from '../base/webhooks.js';
 import type { Held } from '../domain/defineCommand.js';
 import type { MessageRef, UserId } from '../domain/ids.js';
@@ -39,6 +41,14 @@ export interface SendHookSettings {
   readonly onFailure: 'closed' | 'open';
 }
 
+function readAnswer(body: string): z.output<typeof Answer> | undefined {
+  try {
+    return Answer.parse(JSON.parse(body));
+  } catch {
+    return undefined;
+  }
+}
+
 /** Asks the host whether a new text may be sent: `HOOK_SEND`. */
 export class SendHook {
   readonly #settings: SendHookSettings;
@@ -50,7 +60,7 @@ export class SendHook {
   constructor(settings: SendHookSettings, egress: Pick<Egress, 'request'>, logger: Logger) {
     this.#settings = settings;
     this.#egress = egress;
-    this.#lines = new BoundedLog(logger);
+    this.#lines = new BoundedLog(logger, monotonicNow, OUTAGE_LINE_LIMIT);
   }
 
   /** The questions that wait for a place or an answer. */
@@ -87,14 +97,17 @@ export class SendHook {
       maxBytes: ANSWER_BYTES,
     });
     if (status < 200 || status > 299) throw new Error(`the host answered with status ${status}`);
-    const answer = Answer.parse(JSON.parse(body));
+    const answer = readAnswer(body);
+    if (!answer) throw new Error('the host answered with no {"allow": true} or {"allow": false}');
     if (answer.allow) return undefined;
     return { why: 'refused', ...(answer.detail === undefined ? {} : { detail: answer.detail }) };
   }
 
-  #notAsked(err: unknown): Held | undefined {
+  #notAsked(error: unknown): Held | undefined {
     const { onFailure } = this.#settings;
-    this.#lines.write('warn', 'the host could not be asked about a message', { err, onFailure });
+    // The message names the cause. A stack would only lead to this file.
+    const why = messageOf(error);
+    this.#lines.write('warn', 'the host could not be asked about a message', { why, onFailure });
     return onFailure === 'open' ? undefined : { why: 'not asked' };
   }
 }

@@ -93,7 +93,7 @@ export function createApp(
   for (const mount of [mountServerUsers, mountServerRooms, mountServerMessages])
     mount(router, host.server, byKey);
   mountSubscriptions(router, host.events, byKey);
-  mountIssuer(router, host.issuer, accounts.sessionRules.signUp);
+  mountIssuer(router, host.issuer, { signedIn, signUp: accounts.sessionRules.signUp });
 
   app.use(observeRequests(operations.metrics, origins, log));
   app.use(setSecurityHeaders);

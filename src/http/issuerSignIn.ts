@@ -5,9 +5,8 @@ import { TOKEN_CHARACTERS } from '../domain/limits.js';
 import { User } from '../domain/userMessageChat.js';
 import type { IssuerKeys } from '../host/issuerKeys.js';
 import type { IssuerSessions } from '../host/issuerSessions.js';
-import { parseBearerToken } from '../vault/sessionStore.js';
 import type { SignUpRule } from './accounts.js';
-import { type FindPresent, keepRenewal, renewalOf, serveResource } from './auth.js';
+import { type FindPresent, keepRenewal, type RequireSession, renewalOf, serveResource } from './auth.js';
 import { readBody, readForm, readNoBody, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 
@@ -45,7 +44,11 @@ export interface IssuerParts {
 }
 
 /** How users may sign in; what the issuer asks for, and signing in by it, which are `not_found` without an issuer. */
-export function mountIssuer(router: Router, issuer: IssuerParts | undefined, signUp: SignUpRule): void {
+export function mountIssuer(
+  router: Router,
+  issuer: IssuerParts | undefined,
+  { signedIn, signUp }: { readonly signedIn: RequireSession; readonly signUp: SignUpRule },
+): void {
   serveResource(router, '/oidc/logout', {
     POST: async (ctx) => {
       if (!issuer) throw notFound('this server has no OIDC_ISSUER');
@@ -90,14 +93,11 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined, sig
   });
 
   serveResource(router, '/oidc/renew', {
-    POST: async (ctx) => {
+    // The cookie alone renews nothing: a session that has ended stays so.
+    POST: signedIn(async (ctx, session) => {
       const { clientId, keys, sessions, present } = requireClient();
       readQuery(ctx, NoFields);
       await readNoBody(ctx, NoFields);
-      // The cookie alone renews nothing: a session that has ended stays so.
-      const token = parseBearerToken(ctx.get('Authorization'));
-      const session = token === undefined ? undefined : await sessions.find(token, new Date());
-      if (!session) throw unauthenticated('sign in and send the token as Authorization: Bearer');
       const renewal = renewalOf(ctx);
       const tokens = renewal === undefined ? undefined : await keys.refresh(clientId, renewal);
       const next = tokens && (await sessions.find(tokens.idToken, new Date()));
@@ -106,7 +106,7 @@ export function mountIssuer(router: Router, issuer: IssuerParts | undefined, sig
       // An issuer that gives no new refresh token goes on with the old one.
       keepRenewal(ctx, tokens.refreshToken ?? renewal);
       ctx.body = { token: tokens.idToken, user };
-    },
+    }),
   });
 }
 

@@ -1,6 +1,6 @@
 import common from '@zxcvbn-ts/language-common';
 import { z } from 'zod';
-import { ERROR_CODES, ERROR_REASONS, type ErrorCode } from '../base/errors.js';
+import { ERROR_CODES, ERROR_REASONS, type ErrorCode, type ErrorReason } from '../base/errors.js';
 import { Time } from '../domain/fields.js';
 import {
   PASSWORD_CHARACTERS,
@@ -67,9 +67,9 @@ export const SignInAnswer = z.strictObject({
 
 export const SignOutQuery = z.strictObject({
   everywhere: z
-    .enum(['true', 'false'])
+    .enum(['true', 'false', 'others'])
     .default('false')
-    .meta({ description: 'Ends all sessions of the user, not only this one.' }),
+    .meta({ description: '`true` ends all sessions of the user, `others` all except this one.' }),
 });
 
 export const ChangePassword = z.strictObject({ password: z.string(), newPassword: NewPassword });
@@ -145,7 +145,7 @@ export const Problem = z
       .meta({ description: 'With `bad_request`: the first 20 at most, possibly none.' }),
     reason: z.enum(ERROR_REASONS).exactOptional().meta({
       description:
-        'May come with `forbidden`, `conflict` and `bad_request`: one of these words, to make a text of.',
+        'May come with `forbidden`, `conflict` and `bad_request`: one of these words, to make a text of. The contract at `/docs/protocol` explains each.',
     }),
     retryAfterMs: z
       .int()
@@ -230,4 +230,25 @@ export const errorCodes: Record<ErrorCode, { readonly http: number; readonly mea
     meaning: 'it may have happened; after `retryAfterMs` send it again with the same ids',
   },
   internal: { http: 500, meaning: 'a fault of the server; `incident` is in its log' },
+};
+
+/** What each reason means, and what the caller can do. */
+export const errorReasons: Record<ErrorReason, string> = {
+  admins_only: '`forbidden`: only owners and admins of the group may do this. Ask one of them.',
+  blocked: '`forbidden`: this user has blocked the other one. End the block first.',
+  gone: '`conflict`: the message was deleted, or the last member has left the group. It does not come back: remove it from your view.',
+  group_full: '`forbidden`: the group has `GROUP_SIZE` members. Remove one first, or make another group.',
+  history:
+    '`bad_request`: the cursor or revision is of another history of the log, or newer than the log: the data was restored or replaced. Begin anew without it, and fetch again what you keep.',
+  host: '`forbidden`: the host application does not permit this text; its own word may come in `detail`. Change the text.',
+  last_owner: '`conflict`: the group would have no owner. Make another member an owner first.',
+  not_member: '`forbidden`: this user has left the group, or was removed. A member can add them again.',
+  not_taken:
+    '`forbidden`, or beside a user who was not added: the other user does not accept this from this user, by a block or a preference. Do not repeat it.',
+  suspended:
+    '`forbidden`, and the reason of a close with 4401: the user is suspended. Only a moderator, an operator or the host ends that.',
+  too_many: '`forbidden`: a maximum is reached, which the message names. Remove one first.',
+  too_many_groups:
+    '`forbidden`, or beside a user who was not added: this user is in 1,000 groups. They must leave one first.',
+  url: '`bad_request`: Parley does not connect to this URL. Use `https` and a public address, or have `EGRESS_ALLOW` permit it.',
 };

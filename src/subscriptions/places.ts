@@ -1,5 +1,5 @@
 import { SinceTime } from '../audit/events/eventFilter.js';
-import { badRequest, ParleyError } from '../base/errors.js';
+import { ParleyError } from '../base/errors.js';
 import { type Cursors, momentsOf, type Vector } from '../gateway/cursor.js';
 import { findLastCommit, type LogSource } from '../log/checkLog.js';
 import type { ReadableLog } from './eventReader.js';
@@ -38,7 +38,7 @@ export class Places {
     if (time.success) return this.#atTime(time.data);
     const at = this.#parseCursor(text, field);
     const isAhead = momentsOf(at).some(({ partition, size }) => size > (ends[partition] ?? 0));
-    if (isAhead) throw refuse(field, 'is newer than this log');
+    if (isAhead) throw refuse(field, 'is newer than this log; begin anew', 'history');
     return at;
   }
 
@@ -48,6 +48,12 @@ export class Places {
       if (cursor.kind === 'live') return cursor.at;
     } catch (error) {
       if (!(error instanceof ParleyError)) throw error;
+      if (error.details.reason === 'history')
+        throw refuse(
+          field,
+          'is of another history of the log, such as one before a restore; begin anew',
+          'history',
+        );
     }
     throw refuse(field, 'must be now, start, a time such as 2026-01-31T12:00:00Z, or a cursor of this log');
   }
@@ -65,6 +71,10 @@ export class Places {
   }
 }
 
-function refuse(field: string, message: string): ParleyError {
-  return badRequest(`${field} ${message}`, [{ path: field, message }]);
+function refuse(field: string, message: string, reason?: 'history'): ParleyError {
+  const fields = [{ path: field, message }];
+  return new ParleyError('bad_request', `${field} ${message}`, {
+    fields,
+    ...(reason === undefined ? {} : { reason }),
+  });
 }

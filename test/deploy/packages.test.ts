@@ -14,7 +14,7 @@ import { repository } from './dockerfile.js';
 import { Program } from './program.js';
 
 /** Of what a page loads of the client, compressed. */
-const MOST_BYTES = 12_400;
+const MOST_BYTES = 12_500;
 const names = ['client', 'react'] as const;
 const version: string = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')).version;
 

@@ -4,6 +4,7 @@ import { allEngines, hasEngine, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { HostServer } from '../support/hostServer.js';
 import { parley } from '../support/parley.js';
+import { RawSocket } from '../support/rawSocket.js';
 import { EGRESS, Receiver } from '../support/receiver.js';
 import type { ServerProcess } from '../support/server.js';
 import { chatOf, Newcomer, say } from './newcomer.js';
@@ -38,6 +39,8 @@ for (const engine of allEngines)
       await host.subscribe('all', { url: inbox.url, types: ['MessageSent'] });
       await speak('kept');
       await eventually('it has come', () => texts().length === 1);
+      const events = (from: string) => host.ask(`GET /server/events?from=${encodeURIComponent(from)}`);
+      const { next: old } = (await events('start')).body;
       await running.stop();
       const copy = await backUp(running);
       await running.start();
@@ -53,6 +56,17 @@ for (const engine of allEngines)
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
       inbox.answer = () => 200;
       await running.start();
+      const { status, body } = await events(old);
+      expect([status, body.code, body.reason]).to.deep.equal([400, 'bad_request', 'history']);
+      const altered = await events(`${old}x`);
+      expect([altered.status, altered.body.reason]).to.deep.equal([400, undefined]);
+      const device = await RawSocket.connect(running.wsUrl);
+      const identity = { token: ada.token, cursor: old };
+      expect(await device.refusal('identity', identity)).to.include({
+        code: 'bad_request',
+        reason: 'history',
+      });
+      await device.close();
       const { failing, lagEvents } = await host.subscription('all');
       expect(failing).to.equal(undefined);
       expect(lagEvents, 'only what came since').to.be.below(10);

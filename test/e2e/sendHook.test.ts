@@ -175,6 +175,32 @@ for (const engine of allKinds) {
 describe('HOOK_SEND', function () {
   this.timeout(60_000);
 
+  it('is logged at most once in 10 s while it is away, with the cause and no stack', async () => {
+    const hook = await Receiver.start();
+    const server = await startServer({
+      engine: 'sqlite',
+      env: { ...EGRESS, HOOK_SEND: hook.url, HOOK_SECRET: secret },
+    });
+    const [ada, ben] = [await Newcomer.at(server), await Newcomer.at(server)];
+    const phone = await ada.device();
+    const roomId = await chatOf(phone, ben);
+    await hook.close();
+    const since = Date.now();
+    for (let i = 0; i < 20; i++) {
+      const refusal = phone.refusal('send message', { roomId, messageId: randomUUID(), message: 'x' });
+      expect(await refusal).to.include({ code: 'overloaded' });
+    }
+    const most = 1 + Math.ceil((Date.now() - since) / 10_000);
+    await phone.close();
+    await server.stop();
+    const lines = server.log.split('\n').filter((line) => line.includes('the host could not be asked'));
+    expect(lines.length).to.be.within(1, most);
+    const { level, why, ...others } = JSON.parse(lines[0] ?? '');
+    expect(level).to.equal('warn');
+    expect(why).to.include('was not reached').and.to.include('ECONNREFUSED');
+    expect(JSON.stringify(others)).to.not.include('stack');
+  });
+
   it('lets messages pass without the host where HOOK_SEND_FAIL is open', async () => {
     const hook = await Receiver.start();
     const server = await startServer({

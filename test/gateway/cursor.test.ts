@@ -19,11 +19,12 @@ const cursor: fc.Arbitrary<Cursor> = fc.oneof(
   }),
 );
 
-const refused = (read: () => unknown): void => {
+const refused = (read: () => unknown, reason?: 'history'): void => {
   try {
     read();
   } catch (error) {
     expect(error).instanceOf(ParleyError).property('code', 'bad_request');
+    if (reason) expect((error as ParleyError).details.reason).to.equal(reason);
     return;
   }
   expect.fail('it was accepted');
@@ -56,8 +57,8 @@ describe('cursors and revisions', () => {
 
   it('are a bad_request when they are of another log', () => {
     const other = new Cursors('1b5f0c6e-9f5d-4d5a-8f5e-2f1f6a7b8c9d', 3);
-    refused(() => cursors.parseCursor(other.live([1, 2, 3])));
-    refused(() => cursors.parseRevision(other.revision({ partition: 0, size: 1 })));
+    refused(() => cursors.parseCursor(other.live([1, 2, 3])), 'history');
+    refused(() => cursors.parseRevision(other.revision({ partition: 0, size: 1 })), 'history');
   });
 
   it('are a bad_request when they name no log, or the beginning of its id', () => {

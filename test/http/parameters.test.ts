@@ -22,6 +22,8 @@ const probes = [
     'ASC',
     'open',
     'closed',
+    'messages',
+    'Messages',
     'Open',
     'MessageSent',
     'messagesent',

@@ -3,7 +3,15 @@ import { ERROR_REASONS } from '../../base/errors.js';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/protocol.js';
-import { Components, contact, contractVersion, errorCodes, type Json, license } from '../schemas.js';
+import {
+  Components,
+  contact,
+  contractVersion,
+  errorCodes,
+  errorReasons,
+  type Json,
+  license,
+} from '../schemas.js';
 
 const RequestId = z.union([z.int(), z.string().max(128)]).meta({
   description: 'The client’s choice: a safe integer, or at most 128 bytes of text. The answer has it too.',
@@ -36,6 +44,10 @@ const description = `One JSON object a text frame. A client sends requests \`{id
 Errors:
 
 ${table(Object.entries(errorCodes).map(([code, { meaning }]) => [code, meaning] as const))}
+
+Reasons, which an error may have beside its code:
+
+${table(Object.entries(errorReasons))}
 
 Close codes:
 

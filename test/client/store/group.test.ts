@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import fc from 'fast-check';
 import { asKeptState } from '../../../packages/client/src/kept/checkState.js';
 import { LIMITS, trimState } from '../../../packages/client/src/kept/trimState.js';
-import { applyConnection, windowsOf } from '../../../packages/client/src/store/chatFolds.js';
+import { applyConnection } from '../../../packages/client/src/store/chatFolds.js';
 import { applyAnswer, foldAnswer } from '../../../packages/client/src/store/contractFolds.js';
 import { applyClosing, applyOpening } from '../../../packages/client/src/store/roomStore.js';
 import { shownMessages, viewRoom, viewSnapshot } from '../../../packages/client/src/store/snapshot.js';
