@@ -11,6 +11,12 @@ export interface Frame {
   readonly files: { readonly style: string; readonly script: string; readonly index: string };
 }
 
+/** The links at the top of every page. */
+export const HOME = '<a class="home" href="/docs">Parley</a>';
+export const PLACES = `<a href="/docs/protocol">Contract</a>
+<a href="/">Chat</a>
+<a href="/audit">Audit console</a>`;
+
 /** Returns a complete page. The page has no inline script or style and no resource of another host. */
 export function layout({ title, html }: Text, frame: Frame): string {
   const { page, previous, next, files } = frame;
@@ -30,14 +36,12 @@ export function layout({ title, html }: Text, frame: Frame): string {
 <body>
 <a class="skip" href="#text">Skip to the text</a>
 <header>
-<a class="home" href="/docs">Parley</a>
+${HOME}
 <div class="search" role="search" data-index="${files.index}" hidden>
 <input type="search" aria-label="Search the documentation" placeholder="Search (press /)" autocomplete="off" spellcheck="false">
 <div class="results" hidden><p role="status"></p><ol></ol></div>
 </div>
-<a href="/docs/protocol">Contract</a>
-<a href="/">Chat</a>
-<a href="/audit">Audit console</a>
+${PLACES}
 </header>
 <details class="menu"><summary>All pages</summary>
 <nav aria-label="All pages">${navigation(frame)}</nav></details>

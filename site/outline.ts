@@ -11,7 +11,7 @@ export interface Written {
 /** A page that the build generates from the schemas, the types or the list of decisions. */
 export interface Generated {
   readonly made: 'protocol' | 'reference' | 'decisions';
-  /** A folder. Markdown links to this folder lead to the page. */
+  /** A file or a folder. Markdown links to it lead to the page: in the repository they lead to what the page is made of. */
   readonly source?: string;
   readonly url: string;
   readonly name: string;
@@ -45,9 +45,15 @@ export const outline: readonly Part[] = [
   {
     heading: 'Build a client',
     pages: [
-      { made: 'protocol', url: '/docs/protocol', name: 'The contract' },
+      { made: 'protocol', source: 'src/domain', url: '/docs/protocol', name: 'The contract' },
+      page('limits', 'Limits'),
       page('client', 'Client guide'),
-      { made: 'reference', url: '/docs/reference', name: 'Client reference' },
+      {
+        made: 'reference',
+        source: 'packages/client/src/index.ts',
+        url: '/docs/reference',
+        name: 'Client reference',
+      },
       page('tutorial', 'Tutorial'),
       page('host', 'The host application'),
       page('porting', 'Porting from Socket.IO'),

@@ -12,12 +12,22 @@ export const list = (json: unknown): readonly Json[] => (json ?? []) as Json[];
 /** Returns the last segment of a `$ref`. */
 export const lastOf = (ref: unknown): string => String(ref).split('/').at(-1) ?? '';
 
+/** A list of more words is cut, as it would fill the screen of a phone. The documents for programs have all words. */
+const MOST_WORDS = 20;
+const FIRST_WORDS = 3;
+
+function wordsOf(values: readonly unknown[]): string {
+  const words = values.map((each) => JSON.stringify(each));
+  const shown = words.length > MOST_WORDS ? words.slice(0, FIRST_WORDS) : words;
+  const left = words.length - shown.length;
+  return [...shown, ...(left > 0 ? [`${left} others`] : [])].join(' or ');
+}
+
 /** Returns a short name of a schema: `[Chat]`, `string (uuid)`, `integer`. */
 export function typeOf(schema: Json): string {
   if (schema.$ref !== undefined) return lastOf(schema.$ref);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
-  if (schema.enum !== undefined)
-    return (schema.enum as unknown[]).map((each) => JSON.stringify(each)).join(' or ');
+  if (schema.enum !== undefined) return wordsOf(schema.enum as unknown[]);
   const either = schema.anyOf ?? schema.oneOf;
   if (either !== undefined) return list(either).map(typeOf).join(' or ');
   const places = schema.prefixItems ?? schema.items; // Of a tuple, by the newer drafts and the older ones.

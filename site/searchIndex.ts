@@ -44,11 +44,18 @@ export function searchIndex(pages: readonly SearchedPage[]): string {
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"' };
 
+/** Returns the character of an entity: of a name such as `lt`, or a number such as `#39` or `#x27`. */
+function characterOf(entity: string): string {
+  const [, hex = '', digits = ''] = /^#(?:x([\da-f]+)|(\d+))$/i.exec(entity) ?? [];
+  const code = hex === '' ? Number.parseInt(digits, 10) : Number.parseInt(hex, 16);
+  return Number.isNaN(code) ? (ENTITIES[entity] ?? `&${entity};`) : String.fromCodePoint(code);
+}
+
 /** Returns the text of HTML. A tag of a block separates words, and a tag inside of a line does not. */
 const plain = (html: string): string =>
   html
     .replaceAll(/<\/?(?:a|code|em|span|strong)\b[^>]*>/g, '')
     .replaceAll(/<[^>]+>/g, ' ')
-    .replaceAll(/&(\w+);/g, (whole, name) => ENTITIES[name] ?? whole)
+    .replaceAll(/&(#?\w+);/g, (_, entity) => characterOf(entity))
     .replaceAll(/\s+/g, ' ')
     .trim();

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { HOME, PLACES } from './layout.js';
 
 /** The page `/docs/rest`: Swagger UI, whose every file comes from this server. Without inline scripts, which the policy of pages forbids. */
 const PAGE = `<!doctype html>
@@ -15,27 +16,44 @@ const PAGE = `<!doctype html>
 <script src="/docs/rest/page.js" defer></script>
 </head>
 <body>
-<header><h1>Try the REST side</h1>
+<header>
+${HOME}
+${PLACES}
+</header>
+<main>
+<div class="about"><h1>Try the REST side</h1>
 <p><a href="/docs/protocol">The contract</a> says what each answer means, and what travels over the socket;
-<a href="/openapi.json">openapi.json</a> is this page for machines.</p></header>
-<main id="rest"></main>
+<a href="/openapi.json">openapi.json</a> is this page for machines.</p></div>
+<div id="rest"></div>
+</main>
 </body>
 </html>
 `;
 
 const CSS = `:root { color-scheme: light; }
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; }
-header { max-width: 60rem; margin: 0 auto; padding: 1rem 1.5rem; }
+header { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; align-items: center; padding: 0.5rem 1rem; border-bottom: 1px solid #d5dbe4; }
+header a { padding: 0.25rem 0; text-decoration: none; }
+header a:hover { text-decoration: underline; }
+.home { margin-right: auto; font-weight: 700; font-size: 1.15rem; }
 a { color: #1a56c4; }
+a.home { color: #1c2430; }
+/* As wide as the boxes of Swagger UI below it. */
+.about { box-sizing: border-box; max-width: 1460px; margin: 0 auto; padding: 0.5rem 20px 0; }
 `;
 
-const SCRIPT = `SwaggerUIBundle({
-  url: '/openapi.json',
-  dom_id: '#rest',
-  deepLinking: true,
-  validatorUrl: null,
-  queryConfigEnabled: false,
-});
+/** Shows the document without its contact, which is for those who have the document alone. */
+const SCRIPT = `fetch('/openapi.json')
+  .then((answer) => answer.json())
+  .then(({ info: { contact, ...info }, ...document }) =>
+    SwaggerUIBundle({
+      spec: { ...document, info },
+      dom_id: '#rest',
+      deepLinking: true,
+      validatorUrl: null,
+      queryConfigEnabled: false,
+    }),
+  );
 `;
 
 const installed = (url: string): Buffer => readFileSync(fileURLToPath(url));

@@ -11,7 +11,7 @@ const open = async (scene: Scene, mode: 'signIn.signIn' | 'signIn.signUp'): Prom
 
 const openReset = async (scene: Scene): Promise<void> => {
   await open(scene, 'signIn.signIn');
-  await scene.press('signIn.hasCode');
+  await scene.press('signIn.forgot');
 };
 
 async function submit({ page }: Scene, fields: Readonly<Record<string, string>>): Promise<void> {

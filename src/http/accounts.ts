@@ -136,12 +136,14 @@ export class Accounts {
   }
 
   /** Ends the session, or all of its user's, on every node. May be repeated. */
-  async signOut(session: Session, isEverywhere: boolean): Promise<void> {
+  async signOut(session: Session, everywhere: z.infer<typeof SignOutQuery>['everywhere']): Promise<void> {
     const { vault, sessionRules } = this.#parts;
-    const ended = isEverywhere ? await vault.sessions.revokeAll(session.userId) : [];
-    if (!isEverywhere) await vault.sessions.revoke(session.id);
+    const { userId, id } = session;
+    if (everywhere === 'others') return sessionRules.announceEnds(await vault.sessions.revokeAll(userId, id));
+    const ended = everywhere === 'true' ? await vault.sessions.revokeAll(userId) : [];
+    if (everywhere === 'false') await vault.sessions.revoke(id);
     // A repeat ends nothing more, but must also wait until every node knows.
-    await sessionRules.announceEnds(ended.length > 0 ? ended : [session.id]);
+    await sessionRules.announceEnds(ended.length > 0 ? ended : [id]);
   }
 
   /** Changes the password and ends all other sessions. Throws `forbidden` when `password` is wrong. */
@@ -258,8 +260,8 @@ export function mountAccounts(
     POST: signedIn(async (ctx, session) => {
       const { everywhere } = readQuery(ctx, SignOutQuery);
       await readNoBody(ctx, NoFields);
-      await accounts.signOut(session, everywhere === 'true');
-      keepRenewal(ctx, undefined);
+      await accounts.signOut(session, everywhere);
+      if (everywhere !== 'others') keepRenewal(ctx, undefined);
       ctx.status = 204;
     }),
   });

@@ -67,9 +67,9 @@ export const SignInAnswer = z.strictObject({
 
 export const SignOutQuery = z.strictObject({
   everywhere: z
-    .enum(['true', 'false'])
+    .enum(['true', 'false', 'others'])
     .default('false')
-    .meta({ description: 'Ends all sessions of the user, not only this one.' }),
+    .meta({ description: '`true` ends all sessions of the user, `others` all except this one.' }),
 });
 
 export const ChangePassword = z.strictObject({ password: z.string(), newPassword: NewPassword });

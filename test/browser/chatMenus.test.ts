@@ -15,6 +15,33 @@ describe('Chats in the list of the web chat', function () {
   const inRequests = ({ page }: Person, name: string): Locator =>
     page.getByRole('navigation', { name: 'Requests' }).getByRole('button', { name });
 
+  it('moves a chat up with what is not sent yet, and shows it', async () => {
+    const [ann, bob, carl] = [await somebody(), await somebody(), await somebody()];
+    for (const other of [bob, carl]) {
+      await ann.open(other.name);
+      await ann.say(`Hello, ${other.name}`);
+      await ann.sees(`Hello, ${other.name}`, 'sent');
+    }
+    const { port } = new URL(ann.page.url());
+    await ann.page.evaluate('navigator.serviceWorker.ready.then(() => true)');
+    await world.server.kill();
+    await ann.chat(bob.name).click();
+    await ann.say('written offline');
+    const unsent = ann.chat(bob.name).filter({ hasText: 'sending, You: written offline' });
+    await unsent.waitFor();
+    const names = (): Promise<string[]> => ann.page.locator('.row .chat b.name').allInnerTexts();
+    expect(await names()).to.deep.equal([bob.name, carl.name]);
+    await ann.page.reload();
+    await unsent.waitFor();
+    expect(await names(), 'after a reload').to.deep.equal([bob.name, carl.name]);
+    await world.server.start({ PORT: port });
+    await ann.page.evaluate("dispatchEvent(new Event('online'))");
+    await ann.sees('written offline', 'sent');
+    await ann.chat(bob.name).filter({ hasText: 'You: written offline' }).waitFor();
+    await unsent.waitFor({ state: 'hidden' });
+    expect(await names()).to.deep.equal([bob.name, carl.name]);
+  });
+
   it('pins, mutes and archives a chat by its menu: mouse, keyboard, long press', async () => {
     const ann = await somebody(PHONE);
     const [bob, carl] = [await somebody(), await somebody()];

@@ -95,6 +95,10 @@ describe('The documentation in a browser', function () {
     await page.getByText('/user/signin', { exact: true }).waitFor();
     // The policy blocks the inline styles of Swagger UI, which works without them.
     expect(asked.filter((text) => !text.includes('Content Security Policy'))).to.deep.equal([]);
+    expect(await page.getByRole('link', { name: /Website|Send email/ }).count()).to.equal(0);
+    await page.getByRole('link', { name: 'Audit console' }).waitFor();
+    const left = async (selector: string) => (await page.locator(selector).first().boundingBox())?.x;
+    expect(await left('h1'), 'the title is above the text').to.equal(await left('#rest .info hgroup'));
     await page.close();
   });
 });

@@ -77,6 +77,57 @@ describe('Messages of a group in the web chat', function () {
     await screenshot(page, 'messages-happenings');
   });
 
+  it('name those whom they mention alike, wherever they are shown', async () => {
+    const { cleo, write, ann: me, annId, roomId } = await group();
+    const { page } = me;
+    const { token } = await new Rest(world.server.url).signIn(me.name, Person.password);
+    await new Rest(world.server.url).changeProfile(token, { displayName: 'Ada Lovelace' });
+    const { messageId } = await write(cleo, `Hi @${me.name}`, { mentions: [annId] });
+    await cleo.socket.request('pin message', { roomId, messageId, on: true });
+    await me.chat('Walk on Sunday').filter({ hasText: '@Ada Lovelace' }).click();
+    await me.sees('@Ada Lovelace');
+    await me.message('@Ada Lovelace').getByRole('button', { name: 'Reply' }).click();
+    await page.locator('.replying', { hasText: '@Ada Lovelace' }).waitFor();
+    await me.say('Hello');
+    await page.locator('.quote', { hasText: '@Ada Lovelace' }).waitFor();
+    await page.locator('.pin-text', { hasText: '@Ada Lovelace' }).waitFor();
+    expect(await page.getByText(`@${me.name}`).count()).to.equal(0);
+  });
+
+  it('of a blocked person are covered everywhere: the pins, their list, quotes, the reply, the list of chats', async () => {
+    const { roomId, cleo, dan, write, ann: me } = await group();
+    const { page } = me;
+    await cleo.socket.request('add members', { roomId, userIds: [dan.user.userId] });
+    const { messageId } = await write(dan, 'rude words');
+    await cleo.socket.request('pin message', { roomId, messageId, on: true });
+    await write(cleo, 'stop it', { replyTo: messageId });
+    await me.chat('Walk on Sunday').click();
+    await me.sees('stop it');
+    await page.getByRole('region', { name: 'Pinned messages' }).getByText('rude words').waitFor();
+    const { token } = await new Rest(world.server.url).signIn(me.name, Person.password);
+    const device = await RawSocket.open(world.server.wsUrl, token);
+    open.push(device);
+    await device.request('block user', { userId: dan.user.userId, block: true });
+    const cover = 'Message from a person you blocked';
+    const bar = page.getByRole('region', { name: 'Pinned messages' });
+    await bar.getByText(cover).waitFor();
+    await page.locator('.quote', { hasText: cover }).waitFor();
+    await bar.getByRole('button', { name: '1 pinned' }).click();
+    await page.getByRole('dialog', { name: 'Pinned messages' }).getByText(cover).waitFor();
+    expect(await page.getByText('rude words').count()).to.equal(0);
+    await page.keyboard.press('Escape');
+    await page.reload();
+    await bar.getByText(cover).waitFor();
+    expect(await page.getByText('rude words').count(), 'after a reload').to.equal(0);
+    // Who wants to read it can, and answer it.
+    await page.getByRole('article').filter({ hasText: cover }).getByRole('button', { name: 'Show' }).click();
+    await me.message('rude words').getByRole('button', { name: 'Reply' }).click();
+    await page.locator('.replying').getByText(cover).waitFor();
+    await write(dan, 'more rude words');
+    await me.chat('Walk on Sunday').getByText(cover).waitFor();
+    expect(await page.getByText('rude words').count(), 'the one that is shown').to.equal(1);
+  });
+
   it('keep these lines for a reload and a new device, in the part of the history that is shown', async () => {
     const { roomId, cleo, dan, ann: me, write } = await group();
     const [eve, fay] = [await member('eve'), await member('fay')];

@@ -172,13 +172,25 @@ describe('Groups in the web chat', function () {
     await group(ann, 'Skating', [bob, carl]);
     await carl.chat('Skating').click();
     await carl.composer.waitFor();
+    await ann.page.getByRole('button', { name: 'Account and settings' }).click();
+    await press(ann, 'Delete my account');
+    const next = `${bob.name} becomes the owner. To choose somebody else`;
+    await dialog(ann)
+      .getByRole('listitem')
+      .filter({ hasText: `Skating: ${next}` })
+      .waitFor();
+    await press(ann, 'Close');
     await ann.page.getByRole('button', { name: 'Chat menu' }).last().click();
     await menuItem(ann.page, 'Leave group').click();
-    await dialog(ann).getByText(`${bob.name} becomes the owner. To choose somebody else`).waitFor();
+    await dialog(ann).getByText(next).waitFor();
     await dialog(ann).getByRole('button', { name: 'Leave group' }).click();
-    await carl.page.getByText(`${bob.name} is now an owner, because the last owner left.`).waitFor();
     const lines = carl.page.locator('.happening');
-    await lines.filter({ hasText: `${ann.name} left.` }).waitFor();
+    const told = [`${ann.name} left.`, `${bob.name} is now an owner, because the last owner left.`];
+    for (const line of told) await lines.filter({ hasText: line }).waitFor();
+    expect((await lines.allInnerTexts()).slice(-2), 'the reason comes first').to.deep.equal(told);
+    await carl.page.reload();
+    for (const line of told) await lines.filter({ hasText: line }).waitFor();
+    expect((await lines.allInnerTexts()).slice(-2)).to.deep.equal(told);
     expect(await lines.filter({ hasText: ' made ' }).count()).to.equal(0);
   });
 

@@ -89,6 +89,41 @@ describe('The languages of the chat', function () {
     }
   });
 
+  it('can be chosen in the form and in the settings, and are those of the browser by default', async () => {
+    const page = await open({ locale: 'fr-CA' });
+    const select = page.locator('select').filter({ hasText: 'English' });
+    const root = page.locator('html');
+    const isIn = (language: Language): Promise<void> =>
+      page.locator(`html[lang="${language}"][dir="${language === 'ar' ? 'rtl' : 'ltr'}"]`).waitFor();
+    const button = (language: Language, name: string): Locator =>
+      page.getByRole('button', { name: textsOf(language)[name] ?? '', exact: true });
+    const names = await select.locator('option').allTextContents();
+    expect(names).to.have.members([
+      textsOf('fr')['signIn.asBrowser'],
+      ...languages
+        .map((language) => new Intl.DisplayNames(language, { type: 'language' }).of(language))
+        .map((name = '') => name.charAt(0).toUpperCase() + name.slice(1)),
+    ]);
+    await isIn('fr');
+    for (const language of ['ar', 'de'] as const) {
+      await select.selectOption(language);
+      await isIn(language);
+      await button(language, 'signIn.signUp').waitFor();
+    }
+    await page.reload();
+    await isIn('de');
+    expect(await select.inputValue()).to.equal('de');
+    await signUp(page);
+    await button('de', 'account.title').click();
+    await select.selectOption('zh');
+    await isIn('zh');
+    await button('zh', 'account.title').click();
+    await select.selectOption('');
+    await isIn('fr');
+    expect(await root.getAttribute('dir')).to.equal('ltr');
+    await page.context().close();
+  });
+
   it('are chosen by the order of the user, whatever the region, and are English at last', async () => {
     for (const [wanted, shown] of [
       [['pt-BR', 'en'], 'pt'],
@@ -197,6 +232,18 @@ describe('The languages of the chat', function () {
       expect(directions, 'each text has its own direction').to.deep.equal(['ltr', 'rtl']);
       const overflow = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
       expect(overflow, 'it scrolls sideways').to.be.at.most(0);
+      const long = `the beginning ${'of a long line '.repeat(20)}`;
+      await other.say(long);
+      await other.choose('the beginning', 'Pin');
+      for (const line of ['.pin-text .shown', ...(size === 'desktop' ? ['.last .cut'] : [])]) {
+        const cut = page.locator(line).filter({ hasText: 'the beginning' });
+        await cut.waitFor();
+        const style = await cut.evaluate((one) => [
+          getComputedStyle(one).direction,
+          one.scrollWidth > one.clientWidth && one.scrollLeft === 0,
+        ]);
+        expect(style, `${line} is cut at its end, which is on the right`).to.deep.equal(['ltr', true]);
+      }
       await screenshot(page, `chat-ar-${size}`);
       expect(await axe(page)).to.deep.equal([]);
       await other.close();

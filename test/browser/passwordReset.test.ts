@@ -16,12 +16,17 @@ describe('A new password by a code, in a browser', function () {
 
     const showForm = async () => {
       const signIn = page.getByRole('button', { name: 'Sign in', exact: true });
-      const forCode = page.getByRole('button', { name: 'I have a code' });
+      const forCode = page.getByRole('button', { name: 'Forgot your password?' });
       await signIn.first().waitFor();
       if (!(await forCode.isVisible())) await signIn.click();
       await forCode.click();
+      await page.getByText('Ask the people who run this server for a code.').waitFor();
+      // Only what leads back is left of the form to sign in.
+      for (const other of ['You are signed out.', 'Already have an account?'])
+        expect(await page.getByText(other).count(), other).to.equal(0);
+      await page.getByRole('button', { name: 'Back to sign-in' }).waitFor();
       await page.getByLabel('User name').fill(name);
-      await page.getByLabel('Password', { exact: true }).fill('another good password');
+      await page.getByLabel('New password', { exact: true }).fill('another good password');
     };
     await showForm();
     await page.getByLabel('Code').fill('0'.repeat(code.length));

@@ -182,6 +182,39 @@ describe('People in the web chat', function () {
     await dialog.getByRole('heading', { name: 'Account and settings' }).waitFor();
   });
 
+  it('invites people with a link, which leads to a chat, also after they have signed up', async () => {
+    const ann = await somebody();
+    await ann.page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+    await ann.page.getByRole('button', { name: 'Invite people' }).first().click();
+    await ann.page.getByText('Link copied.').waitFor();
+    const link = await ann.page.evaluate<string>('navigator.clipboard.readText()');
+
+    const context = await world.browser.newContext({ locale: 'en-GB' });
+    const page = await context.newPage();
+    await page.goto(link);
+    await page.getByLabel('User name').fill(`${ann.name}-guest`);
+    await page.getByLabel('Password').fill(Person.password);
+    await page.getByRole('button', { name: 'Sign up' }).click();
+    const profile = page.getByRole('dialog').filter({ hasText: ann.name });
+    await profile.getByRole('button', { name: 'Message' }).click();
+    await page.getByRole('textbox', { name: `Message to ${ann.name}` }).waitFor();
+    await page.reload();
+    await page.getByRole('textbox', { name: `Message to ${ann.name}` }).waitFor();
+    expect(await page.getByRole('dialog').count(), 'the profile after a reload').to.equal(0);
+    // The link also works in a page that is open.
+    await page.evaluate(`location.hash = ${JSON.stringify(new URL(link).hash)}`);
+    await profile.waitFor();
+    await context.close();
+
+    const phone = await somebody(PHONE);
+    await phone.page.evaluate(`navigator.share = async ({ url }) => {
+      globalThis.shared = url;
+    }`);
+    await phone.page.getByRole('button', { name: 'Friends' }).tap();
+    await phone.page.getByRole('dialog').getByRole('button', { name: 'Invite people' }).tap();
+    expect(await phone.page.evaluate<string>('shared')).to.match(/\/#user=[\w-]+$/);
+  });
+
   it('shows somebody who was added that they were', async () => {
     const [ann, bob] = [await somebody(), await somebody(PHONE)];
     await ann.search.fill(bob.name);

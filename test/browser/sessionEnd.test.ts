@@ -136,6 +136,25 @@ describe('The end of a session in a browser', function () {
     for (const person of [ann, bob]) await person.close();
   });
 
+  it('comes to all other devices of a user who asks for it, and not to this one', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const second = await (await world.browser.newContext({ locale: 'en-GB' })).newPage();
+    await second.goto(world.server.url);
+    await signIn(second, ann.name);
+    await second.getByRole('searchbox').waitFor();
+    await ann.page.getByRole('button', { name: 'Account and settings' }).click();
+    await ann.page.getByRole('button', { name: 'End my other sessions' }).click();
+    const question = ann.page.getByRole('dialog', { name: 'End my other sessions' });
+    await question.getByText('This one stays signed in.').waitFor();
+    await question.getByRole('button', { name: 'End my other sessions' }).click();
+    await ann.page.getByText('Your other sessions have ended.').waitFor();
+    await second.getByText('You are signed out.').waitFor();
+    await ann.page.reload();
+    await ann.search.waitFor();
+    await second.context().close();
+    await ann.close();
+  });
+
   it('leaves no chats when the page was closed before it could delete them', async () => {
     const [bob, ann] = [
       await Person.at(world.browser, world.server.url),

@@ -86,6 +86,8 @@ describe('the REST client', () => {
     answers(204, undefined);
     expect(await rest.signOut('secret', { everywhere: true })).to.equal(undefined);
     expect(asked).to.include({ method: 'POST', url: '/user/signout?everywhere=true' });
+    expect(await rest.signOut('secret', { everywhere: 'others' })).to.equal(undefined);
+    expect(asked).to.include({ method: 'POST', url: '/user/signout?everywhere=others' });
     expect(await rest.changePassword('secret', 'old password', 'new password')).to.equal(undefined);
     expect(asked).to.deep.include({ body: { password: 'old password', newPassword: 'new password' } });
   });

@@ -169,6 +169,19 @@ export function restContract(start: () => Promise<HttpTarget>): void {
       expect((await on('GET /user/search?q=x', { token: theirs.token })).status).to.equal(200);
     });
 
+    it('ends all of mine except this one, with everywhere=others', async () => {
+      const [mine, theirs] = [await newUser(), await newUser()];
+      const other = (await signIn(mine.username)).body.token;
+      // The second ends nothing.
+      for (let n = 0; n < 2; n++)
+        expect((await on('POST /user/signout?everywhere=others', { token: mine.token })).status).to.equal(
+          204,
+        );
+      isProblem(await on('GET /user/search?q=x', { token: other }), 401, 'unauthenticated');
+      for (const { token } of [mine, theirs])
+        expect((await on('GET /user/search?q=x', { token })).status).to.equal(200);
+    });
+
     it('refuses parameters and fields it does not know, and stays signed in', async () => {
       const { token } = await newUser();
       expect(wrongFields(await on('POST /user/signout?everywhere=yes', { token }))).to.deep.equal([

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -15,6 +15,7 @@ import { pushes, requests } from '../../src/domain/contract.js';
 import { closeCodes } from '../../src/gateway/protocol.js';
 import { paths } from '../../src/http/documents/routes.js';
 import { errorCodes } from '../../src/http/schemas.js';
+import { repository } from '../deploy/dockerfile.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
 
 /** The folder of the built site. */
@@ -89,6 +90,20 @@ describe('The documentation', () => {
     expect(html).not.to.include('undefined').and.not.to.include('[object');
   });
 
+  it('has no cell of the contract that fills the screen of a phone', () => {
+    for (const [, cell = ''] of read('protocol.html').matchAll(/<td[^>]*>(.*?)<\/td>/gs))
+      expect(cell.replaceAll(/<[^>]+>/g, '').length, cell).to.be.at.most(500);
+  });
+
+  it('names pages of the build by what they are made of, which readers of the repository can open', () => {
+    const folder = `${repository}/docs/`;
+    for (const name of readdirSync(folder).filter((each) => each.endsWith('.md')))
+      for (const [, url] of readFileSync(folder + name, 'utf8').matchAll(/\]\(\/docs\/([^)#]+)/g))
+        expect(url, `${name} links to a page of the server`).to.equal('rest');
+    for (const { source } of outline.flatMap((part) => part.pages))
+      expect(existsSync(`${repository}/${source}`), source).to.equal(true);
+  });
+
   it('has the limits of each field of the contract', () => {
     const cells = Array.from(read('protocol.html').matchAll(/<td>(.*?)<\/td>/g), ([, cell]) => cell);
     for (const limits of [
@@ -137,15 +152,17 @@ describe('The search index', () => {
     expect(first('ParleyDiskFull')).to.equal('/docs/incidents#parleydiskfull');
     expect(first('parley disk full')).to.equal('/docs/incidents#parleydiskfull');
     expect(first('session ttl')).to.equal('/docs/readme#settings');
+    expect(first('maximum message length')).to.equal('/docs/limits#messages');
+    expect(first('user name rules')).to.equal('/docs/limits#names-and-passwords');
     expect(first('append seconds')).to.equal('/docs/operations#metrics');
   });
 
   it('has the text as readers see it', () => {
     const heading = '<h1 id="a"><a href="#a">A <code>b</code></a></h1>';
     const row = '<tr>\n<td><code>X</code></td>\n<td>y</td>\n</tr>';
-    const html = `${heading}\n<p>c&lt;<em>d</em></p><ul><li>e</li><li>f</li></ul><table>${row}</table>`;
+    const html = `${heading}\n<p>c&lt;<em>d</em>&#x27;&#39;&amp;lt;</p><ul><li>e</li><li>f</li></ul><table>${row}</table>`;
     expect(sectionsOf({ url: '/docs/a', name: 'A', html })).to.deep.equal([
-      { url: '/docs/a', page: 'A', heading: 'A b', text: 'c<d e f' },
+      { url: '/docs/a', page: 'A', heading: 'A b', text: "c<d''&lt; e f" },
       { url: '/docs/a', page: 'A', heading: 'X', text: 'y' },
     ]);
   });

@@ -3,6 +3,7 @@ import { type ComponentType, render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import '../ui/tokens.css';
 import '../ui/controls.css';
+import { LanguageSelect } from '../ui/LanguageSelect.js';
 import { SignIn } from '../ui/SignIn.js';
 import { forgetChatsOfOthers, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
 import { loadAllTexts, loadFirstTexts, text } from '../ui/texts.js';
@@ -40,7 +41,9 @@ function ChatApp() {
         purpose={text(profile === '' ? 'app.purpose' : 'app.secondUser')}
         initialMode="sign up"
         onSignedIn={setSession}
-      />
+      >
+        <LanguageSelect />
+      </SignIn>
     </div>
   );
 }

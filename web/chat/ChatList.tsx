@@ -1,11 +1,14 @@
 import type { ChatView, Snapshot } from '@parley/client';
 import { useEffect, useRef } from 'preact/hooks';
+import { useSource } from '../ui/hooks.js';
 import { Icon } from '../ui/icons.js';
 import { profile } from '../ui/session.js';
 import { text } from '../ui/texts.js';
 import { ChatRow } from './ChatRow.js';
 import { useChatPage } from './chatContext.js';
+import { InviteButton } from './invitation.js';
 import { attempt } from './notices.js';
+import { type WaitingEntry, waiting } from './waiting.js';
 
 /** The lists of chats. One is shown at a time. */
 export type ListName = 'chats' | 'requests' | 'archived';
@@ -65,18 +68,30 @@ interface RowsProps {
   readonly onOpen: (roomId: string) => void;
 }
 
+/** What this user wrote last stands first among the pinned and among the others, also while it is not sent yet. */
+function withUnsentFirst(
+  chats: readonly ChatView[],
+  unsent: ReadonlyMap<string, WaitingEntry>,
+): readonly ChatView[] {
+  if (unsent.size === 0) return chats;
+  const timeOf = ({ roomId }: ChatView): number => Date.parse(unsent.get(roomId)?.queuedAt ?? '') || 0;
+  return [...chats].sort((a, b) => Number(!!b.pinned) - Number(!!a.pinned) || timeOf(b) - timeOf(a));
+}
+
 function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
   const { me } = useChatPage();
+  const unsent = useSource(waiting);
   return (
     <nav aria-label={label}>
       <ul>
-        {chats.map((chat) => (
+        {withUnsentFirst(chats, unsent).map((chat) => (
           <ChatRow
             key={chat.roomId}
             chat={chat}
             myUserId={me.userId}
             isOpen={chat.roomId === openRoom}
             onOpen={onOpen}
+            waiting={unsent.get(chat.roomId)}
           />
         ))}
       </ul>
@@ -179,7 +194,8 @@ export function EmptyState({ hasChats, loaded }: EmptyStateProps) {
     <div class="empty-state">
       <h2>{text('empty.start')}</h2>
       <p>{text('empty.how')}</p>
-      <a class="button primary" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
+      <InviteButton />
+      <a class="button" href={profile === '' ? '/?as=second' : '/'} target="_blank" rel="noopener">
         {text('empty.secondWindow')}
       </a>
     </div>

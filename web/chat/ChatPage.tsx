@@ -12,6 +12,7 @@ import { ChatList, canShow, EmptyState, type ListName } from './ChatList.js';
 import { ConnectionStatus } from './ConnectionStatus.js';
 import { ChatActionsContext, ChatPageContext, type MessageAddress, useChatPage } from './chatContext.js';
 import { DialogLayer, useDialogs } from './DialogLayer.js';
+import { useInvitation } from './invitation.js';
 import { useIsLost } from './lostConnection.js';
 import { moveFocus } from './Menu.js';
 import { NoticeArea } from './NoticeArea.js';
@@ -43,6 +44,7 @@ export function ChatPage({ store, session }: Props) {
     };
     return { store, session, dialogs, openRoom, showMessage };
   }, [store, session, dialogs, openRoom]);
+  useInvitation(actions);
   const page = useMemo(
     () => ({ ...actions, snapshot, isLost, me, wanted }),
     [actions, snapshot, isLost, me, wanted],

@@ -1,4 +1,4 @@
-import type { ChatView } from '@parley/client';
+import type { ChatView, Message } from '@parley/client';
 import { Component } from 'preact';
 import { chatName, displayName } from '../ui/displayName.js';
 import { formatShort } from '../ui/format.js';
@@ -9,20 +9,28 @@ import { useChatActions } from './chatContext.js';
 import { GroupAvatar } from './groups/GroupAvatar.js';
 import { MenuButton, useMenu } from './Menu.js';
 import { useDraft } from './messages/drafts.js';
+import { previewOf } from './preview.js';
+import type { WaitingEntry } from './waiting.js';
 
 interface Props {
   readonly chat: ChatView;
   readonly myUserId: string;
   readonly isOpen: boolean;
   readonly onOpen: (roomId: string) => void;
+  /** The newest message that is not sent yet. */
+  readonly waiting: WaitingEntry | undefined;
 }
 
 /** One chat of a list, with its menu. Of up to 1,000 rows, only those that change are drawn again. */
 export class ChatRow extends Component<Props> {
-  override shouldComponentUpdate({ chat, myUserId, isOpen, onOpen }: Props): boolean {
+  override shouldComponentUpdate({ chat, myUserId, isOpen, onOpen, waiting }: Props): boolean {
     const { props } = this;
     return (
-      chat !== props.chat || myUserId !== props.myUserId || isOpen !== props.isOpen || onOpen !== props.onOpen
+      chat !== props.chat ||
+      myUserId !== props.myUserId ||
+      isOpen !== props.isOpen ||
+      onOpen !== props.onOpen ||
+      waiting !== props.waiting
     );
   }
 
@@ -31,7 +39,7 @@ export class ChatRow extends Component<Props> {
   }
 }
 
-function RowWithMenu({ chat, myUserId, isOpen, onOpen }: Props) {
+function RowWithMenu({ chat, myUserId, isOpen, onOpen, waiting }: Props) {
   const actions = useChatActions();
   const label = text('chat.menu');
   const items = () => chatMenu(chat, actions);
@@ -52,6 +60,7 @@ function RowWithMenu({ chat, myUserId, isOpen, onOpen }: Props) {
           isMine={chat.lastMessage?.senderId === myUserId}
           // The field of the open room shows it.
           draft={isOpen ? '' : draft}
+          waiting={waiting}
         />
       </button>
       {menu}
@@ -82,10 +91,12 @@ interface LineProps {
   readonly isMine: boolean;
   /** What the user has begun to write; empty: nothing. */
   readonly draft: string;
+  readonly waiting: WaitingEntry | undefined;
 }
 
-function ChatLine({ chat, isMine, draft }: LineProps) {
-  const { unread, mentions, presence, lastActivity, pinned } = chat;
+function ChatLine({ chat, isMine, draft, waiting }: LineProps) {
+  const { unread, mentions, presence, pinned } = chat;
+  const lastActivity = waiting?.queuedAt ?? chat.lastActivity;
   const muted = isMuted(chat);
   return (
     <>
@@ -103,7 +114,7 @@ function ChatLine({ chat, isMine, draft }: LineProps) {
         </span>
         <span class="top">
           <span class="last">
-            <Preview chat={chat} isMine={isMine} draft={draft} />
+            <Preview {...{ chat, isMine, draft, waiting }} />
           </span>
           {pinned && <Sign name="pin" label={text('chat.pinned')} />}
           {mentions.length > 0 && (
@@ -133,15 +144,29 @@ function Sign({ name, label }: { readonly name: 'muted' | 'pin'; readonly label:
   );
 }
 
-/** Who is typing, else the draft, else the last message. */
-function Preview({ chat, isMine, draft }: LineProps) {
-  if (chat.isTyping) return <i>{text('chat.isTyping')}</i>;
-  if (draft.trim() === '') return <LastMessage chat={chat} isMine={isMine} />;
+/** Who is typing, else the draft, else what is not sent yet, else the last message. */
+function Preview({ chat, isMine, draft, waiting }: LineProps) {
+  if (chat.isTyping) return <i class="cut">{text('chat.isTyping')}</i>;
+  if (draft.trim() !== '')
+    return (
+      <>
+        <span class="draft">{text('chat.draft')} </span>
+        <bdi class="cut">{draft}</bdi>
+      </>
+    );
+  if (!waiting) return <LastMessage chat={chat} isMine={isMine} />;
   return (
     <>
-      <span class="draft">{text('chat.draft')}</span> <bdi>{draft}</bdi>
+      <Icon name="waiting" />
+      <span class="hidden-visually">{text('messages.markSending')}, </span>
+      <span>{text('chat.you')}: </span>
+      <PreviewText message={waiting.data} />
     </>
   );
+}
+
+function PreviewText({ message }: { readonly message: Pick<Message, 'message' | 'mentions'> }) {
+  return <bdi class="cut">{previewOf(useChatActions().store.get(), message)}</bdi>;
 }
 
 /** A longer name leaves no room for the text behind it. */
@@ -155,22 +180,24 @@ function shortened(name: string): string {
 
 function LastMessage({ chat, isMine }: { readonly chat: ChatView; readonly isMine: boolean }) {
   const { lastMessage, lastIsBlocked, other, sender } = chat;
-  if (!lastMessage) return <>{text('chat.noMessages')}</>;
+  if (!lastMessage) return <span class="cut">{text('chat.noMessages')}</span>;
   // The chat folds it away too.
-  if (lastIsBlocked) return <>{text('messages.ofBlocked')}</>;
-  if (lastMessage.message === null) return <>{text('chat.messageDeleted')}</>;
+  if (lastIsBlocked) return <span class="cut">{text('messages.ofBlocked')}</span>;
+  if (lastMessage.message === null) return <span class="cut">{text('chat.messageDeleted')}</span>;
   const name = !other && sender ? displayName(sender) : undefined;
   return (
     <>
-      {isMine
-        ? `${text('chat.you')}: `
-        : name !== undefined && (
-            <>
-              <bdi>{shortened(name)}</bdi>
-              {': '}
-            </>
-          )}
-      <bdi>{lastMessage.message}</bdi>
+      {isMine ? (
+        <span>{text('chat.you')}: </span>
+      ) : (
+        name !== undefined && (
+          <span>
+            <bdi>{shortened(name)}</bdi>
+            {': '}
+          </span>
+        )
+      )}
+      <PreviewText message={lastMessage} />
     </>
   );
 }

@@ -76,7 +76,9 @@ function About({ message, quote }: AboutProps) {
   const asked = useRequest(quote === undefined ? `${roomId} ${messageId}` : undefined, () =>
     store.request('get message', { roomId, messageId }),
   );
-  const shown = quote ?? asked.value?.message.message ?? undefined;
+  const found = asked.value?.message;
+  const isCovered = snapshot.blocked.some(({ userId }) => userId === found?.senderId);
+  const shown = quote ?? (isCovered ? text('messages.ofBlocked') : found?.message) ?? undefined;
   return (
     <>
       {chat && (

@@ -99,21 +99,25 @@ export const askToBlock = ({ store, dialogs }: ChatActions, userId: string, name
     },
   });
 
-/** What happens to a group when this user leaves it: who becomes its owner, if they are the only one. */
-async function afterLeaving(
+/** Says who owns a group when this user has left it; `undefined` where that does not change. */
+export async function nextOwnerText(
   { store, session }: ChatActions,
   { roomId, role }: Pick<ChatView, 'roomId' | 'role'>,
-): Promise<string> {
-  const keep = text('group.leaveText');
-  if (role !== 'owner') return keep;
+): Promise<string | undefined> {
+  if (role !== 'owner') return undefined;
   const members = await fetchMembers(store, roomId);
   const others = members.filter(({ user }) => user.userId !== session.user.userId);
-  if (others.some((member) => member.role === 'owner')) return keep;
+  if (others.some((member) => member.role === 'owner')) return undefined;
   // They come in the order of joining, as the server chooses.
   const next = others.find((member) => member.role === 'admin') ?? others[0];
-  if (!next) return keep;
+  if (!next) return undefined;
   const state = next.user.suspended ? 'suspended' : 'other';
-  return `${text('group.leaveOwnerText', { name: displayName(next.user), state })} ${keep}`;
+  return text('group.leaveOwnerText', { name: displayName(next.user), state });
+}
+
+/** What happens to a group when this user leaves it, and what they keep. */
+async function afterLeaving(actions: ChatActions, chat: Pick<ChatView, 'roomId' | 'role'>): Promise<string> {
+  return [await nextOwnerText(actions, chat), text('group.leaveText')].filter(Boolean).join(' ');
 }
 
 /** Asks whether to leave a group. */

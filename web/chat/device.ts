@@ -7,6 +7,7 @@ import type { Session } from '../ui/session.js';
 import { type CountingOutbox, lenientOutbox } from './lenientOutbox.js';
 import { forgetDrafts } from './messages/drafts.js';
 import { tellRefused } from './notices.js';
+import { watchedOutbox } from './waiting.js';
 
 /** The REST interface of the server that served this page. */
 export const rest = new Rest(location.origin);
@@ -38,7 +39,7 @@ export async function openDevice(session: Session): Promise<Store> {
     rest,
     onError: report,
     onRefused: tellRefused,
-    outbox,
+    outbox: watchedOutbox(outbox),
     ...(keeper && { begin: keeper.begin, cursors: keeper.cursors }),
   });
   keeper?.keep(store);

@@ -1,4 +1,5 @@
 import { ClientError, type Rest } from '@parley/client';
+import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../src/domain/limits.js';
 import { hasWebCrypto } from './browser.js';
@@ -27,6 +28,8 @@ interface Props {
   readonly purpose: string;
   readonly initialMode: Mode;
   readonly onSignedIn: (session: Session) => void;
+  /** Stands below the forms. */
+  readonly children?: ComponentChildren;
 }
 
 const endTexts = {
@@ -37,9 +40,9 @@ const endTexts = {
 } as const satisfies Record<EndCause, string>;
 
 /** All ways to sign in or to sign up that the server has. */
-export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
+export function SignIn({ rest, purpose, initialMode, onSignedIn, children }: Props) {
   const [options, setOptions] = useState(drawnOptions);
-  const [endCause] = useState(lastEndCause);
+  const [endCause, setEndCause] = useState(lastEndCause);
   const [issuerError, setIssuerError] = useState<ClientError>();
   useEffect(() => {
     if (!options)
@@ -68,21 +71,25 @@ export function SignIn({ rest, purpose, initialMode, onSignedIn }: Props) {
           initialMode={options.signUp && endCause === undefined ? initialMode : 'sign in'}
           canSignUp={options.signUp}
           onSignedIn={onSignedIn}
+          onForgotten={() => setEndCause(undefined)}
         />
       )}
       {options?.issuer && (
         <IssuerSignIn issuer={options.issuer} isOnly={!options.password} error={issuerError} />
       )}
+      {options && children}
     </main>
   );
 }
 
-interface PasswordProps extends Omit<Props, 'purpose'> {
+interface PasswordProps extends Omit<Props, 'purpose' | 'children'> {
+  /** The user wants a new password. */
+  readonly onForgotten: () => void;
   readonly canSignUp: boolean;
 }
 
 /** The form for a name and a password. An error that is about a field is shown at that field. */
-function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordProps) {
+function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn, onForgotten }: PasswordProps) {
   const [mode, setMode] = useState(initialMode);
   const [error, setError] = useState<ErrorTexts>({});
   const [isBusy, setBusy] = useState(false);
@@ -91,6 +98,7 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
   const show = (next: Mode) => () => {
     setMode(next);
     setError({});
+    if (next === 'reset') onForgotten();
   };
 
   async function submit(event: Event): Promise<void> {
@@ -116,11 +124,12 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
   return (
     <>
       <form ref={form} onSubmit={(event) => void submit(event)} noValidate>
+        {mode === 'reset' && <p>{text('signIn.forgotHelp')}</p>}
         <UserNameField error={error.username} isNew={mode === 'sign up'} />
         {mode === 'reset' && <CodeField />}
         <PasswordField
           id="password"
-          label={text('signIn.password')}
+          label={text(mode === 'reset' ? 'signIn.newPassword' : 'signIn.password')}
           autocomplete={isNew ? 'new-password' : 'current-password'}
           error={error.password}
           hint={isNew ? text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min }) : undefined}
@@ -132,7 +141,11 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
           {text(SUBMIT[mode])}
         </button>
       </form>
-      {canSignUp ? (
+      {mode === 'reset' ? (
+        <button class="button plain" type="button" onClick={show('sign in')}>
+          {text('signIn.back')}
+        </button>
+      ) : canSignUp ? (
         <p class="other">
           {text(isNew ? 'signIn.hasAccount' : 'signIn.newHere')}
           <button class="button plain" type="button" onClick={show(isNew ? 'sign in' : 'sign up')}>
@@ -144,12 +157,7 @@ function PasswordSignIn({ rest, initialMode, canSignUp, onSignedIn }: PasswordPr
       )}
       {mode === 'sign in' && (
         <button class="button plain" type="button" onClick={show('reset')}>
-          {text('signIn.hasCode')}
-        </button>
-      )}
-      {mode === 'reset' && !canSignUp && (
-        <button class="button plain" type="button" onClick={show('sign in')}>
-          {text('signIn.signIn')}
+          {text('signIn.forgot')}
         </button>
       )}
     </>

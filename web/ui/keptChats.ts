@@ -1,4 +1,3 @@
-import { deleteKeptState } from '@parley/client/browser';
 import { within } from './browser.js';
 import { databaseNames } from './browserStore.js';
 
@@ -13,7 +12,11 @@ export const DATABASE_WAIT_MS = 3000;
 
 /** Deletes the chats that are kept of this user, and not what is unsent. Never rejects. */
 export async function forgetChats(userId: string): Promise<void> {
-  await within(DATABASE_WAIT_MS, deleteKeptState(databaseOf(userId))).catch(console.error);
+  // The form needs none of it, and the chats have loaded it.
+  const deleted = import('@parley/client/browser').then(({ deleteKeptState }) =>
+    deleteKeptState(databaseOf(userId)),
+  );
+  await within(DATABASE_WAIT_MS, deleted).catch(console.error);
 }
 
 /** The ids of the users who have a database here. Never rejects: some browsers do not tell. */

@@ -1,5 +1,6 @@
 import type english from '../texts/en.json';
 import firstEnglish from '../texts/en.json?first';
+import { readText, removeStored, writeText } from './browserStore.js';
 import { setLocale } from './format.js';
 
 /** The name of a text: `<view>.<what it is>`. Each file of `texts/` has all of them, in one language. */
@@ -24,6 +25,27 @@ const rightToLeft: ReadonlySet<string> = new Set(['ar']);
 
 const baseOf = (tag: string): string => tag.toLowerCase().split('-')[0] ?? '';
 
+const KEY = 'parley.language';
+
+/** The language that the user has chosen in this browser; empty if it is that of the browser. */
+export function loadLanguage(): string {
+  const stored = readText(KEY) ?? '';
+  return fileOf(stored) in others ? stored : '';
+}
+
+/** Stores the language of the pages, which a page has from its next load on. Empty: that of the browser. */
+export function saveLanguage(language: string): void {
+  if (language === '') removeStored(KEY);
+  else writeText(KEY, language);
+}
+
+/** The user's languages, the best first; the one that they have chosen has the region that the browser says for it. */
+function preferredLocales(): readonly string[] {
+  const chosen = loadLanguage();
+  if (chosen === '') return navigator.languages;
+  return [navigator.languages.find((tag) => baseOf(tag) === chosen) ?? chosen];
+}
+
 /** The first of the user's languages that the pages have, with its region; otherwise English. */
 const chooseLocale = (preferred: readonly string[]): string =>
   preferred.find((tag) => baseOf(tag) === 'en' || fileOf(baseOf(tag)) in others) ?? 'en';
@@ -40,7 +62,7 @@ function show(locale: string, parts: readonly Texts[]): void {
 }
 
 async function load(files: readonly (typeof first)[]): Promise<void> {
-  const locale = chooseLocale(navigator.languages);
+  const locale = chooseLocale(preferredLocales());
   const parts = await Promise.all(files.map((part) => part[fileOf(baseOf(locale))]?.()));
   show(
     locale,

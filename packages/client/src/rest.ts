@@ -85,9 +85,12 @@ export class Rest {
     return this.#ask('POST', '/user/signin', { body: { username, password } });
   }
 
-  /** Ends this session and its sockets, or all of the user's. */
-  signOut(token: string, { everywhere = false } = {}): Promise<void> {
-    return this.#ask('POST', `/user/signout${everywhere ? '?everywhere=true' : ''}`, { token });
+  /** Ends this session and its sockets, all of the user's, or all `others`. */
+  signOut(
+    token: string,
+    { everywhere = false }: { readonly everywhere?: boolean | 'others' } = {},
+  ): Promise<void> {
+    return this.#ask('POST', `/user/signout${everywhere ? `?everywhere=${everywhere}` : ''}`, { token });
   }
 
   /** Ends all other sessions. Rejects with `forbidden` when `password` is wrong. */

@@ -108,7 +108,7 @@ export const paths: Record<
       id: 'signOut',
       summary: 'Sign out',
       about:
-        'Ends this session and closes its sockets with 4401; with `everywhere=true` all sessions of the user.',
+        'Ends this session and closes its sockets with 4401; with `everywhere=true` all sessions of the user, with `everywhere=others` all except this one.',
       tag: 'Users',
       query: SignOutQuery,
       status: 204,

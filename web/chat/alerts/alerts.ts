@@ -2,6 +2,7 @@ import type { ChatView, Snapshot } from '@parley/client';
 import { useEffect, useRef } from 'preact/hooks';
 import { chatName, displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
+import { previewOf } from '../preview.js';
 import { notify } from './notifications.js';
 import { playSound } from './sound.js';
 
@@ -25,7 +26,8 @@ const withNewMessage = (
  * Shows the number of unread messages in the title and at the icon. A new message makes a sound, and a notification if
  * the page is hidden; neither in a muted chat.
  */
-export function useAlerts({ chats, unread, isLoaded }: Snapshot, myUserId: string): void {
+export function useAlerts(snapshot: Snapshot, myUserId: string): void {
+  const { chats, unread, isLoaded } = snapshot;
   const newestSeqs = useRef<ReadonlyMap<string, number> | undefined>(undefined);
   useEffect(() => showUnread(unread), [unread]);
   useEffect(() => {
@@ -36,15 +38,15 @@ export function useAlerts({ chats, unread, isLoaded }: Snapshot, myUserId: strin
     if (!before) return;
     const isHidden = document.visibilityState !== 'visible';
     const told = withNewMessage(chats, before, myUserId).filter((chat) => !isMuted(chat));
-    if (isHidden) for (const chat of told) void notify(noticeOf(chat));
+    if (isHidden) for (const chat of told) void notify(noticeOf(snapshot, chat));
     if (told.some(({ roomId }) => isHidden || location.hash !== `#room=${roomId}`)) playSound();
   }, [chats, isLoaded, myUserId]);
 }
 
-function noticeOf(chat: ChatView) {
+function noticeOf(snapshot: Snapshot, chat: ChatView) {
   const { roomId, other, sender, lastMessage, lastIsBlocked } = chat;
   if (lastIsBlocked) return { roomId, title: chatName(chat), body: text('messages.ofBlocked') };
-  const body = lastMessage?.message ?? '';
+  const body = lastMessage ? previewOf(snapshot, lastMessage) : '';
   // In a group the title does not say who wrote it.
   return { roomId, title: chatName(chat), body: !other && sender ? `${displayName(sender)}: ${body}` : body };
 }

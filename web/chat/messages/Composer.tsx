@@ -10,7 +10,7 @@ import { CompletionList, useCompletion } from './CompletionList.js';
 import { draftOf, saveDraft } from './drafts.js';
 import { EmojiButton } from './EmojiButton.js';
 import { mentionsIn } from './messageText.js';
-import type { Talk } from './talk.js';
+import { lineOfEntry, type Talk } from './talk.js';
 
 /** What the text of the field will be. */
 export type Writing =
@@ -64,7 +64,7 @@ export function Composer({ store, talk, to, writing, onWriting }: Props) {
   };
   return (
     <div class="composer">
-      {writing.kind !== 'new' && <WritingNotice writing={writing} onCancel={() => onWriting('new')} />}
+      {writing.kind !== 'new' && <WritingNotice {...{ talk, writing }} onCancel={() => onWriting('new')} />}
       <EmojiButton field={field} write={write} />
       <div class="composer-field">
         <CompletionList completion={completion} />
@@ -177,19 +177,21 @@ function useFocus(field: Field, writing: Writing): void {
 const isTouched = (): boolean => matchMedia('(pointer: coarse)').matches;
 
 interface NoticeProps {
+  readonly talk: Talk;
   readonly writing: Exclude<Writing, { kind: 'new' }>;
   readonly onCancel: () => void;
 }
 
 /** Says what is replied to, or edited. */
-function WritingNotice({ writing: { kind, message }, onCancel }: NoticeProps) {
+function WritingNotice({ talk, writing: { kind, message }, onCancel }: NoticeProps) {
   const isReply = kind === 'reply';
+  const entry = talk.find(message.messageId);
   return (
     <div class="replying">
       <Icon name={isReply ? 'reply' : 'edit'} />
       <p>
         <span class="hint">{isReply ? text('messages.replyingTo') : text('messages.editing')} </span>
-        <bdi>{message.message}</bdi>
+        <bdi class="cut">{entry ? lineOfEntry(talk, entry) : message.message}</bdi>
       </p>
       <button
         class="button plain icon"

@@ -11,13 +11,23 @@ interface Props {
 
 /** Lines of who came and went, and of what was changed in a group. */
 export function HappeningLines({ talk, happenings }: Props) {
-  return runsOf(happenings)
+  return runsOf(leavingFirst(happenings))
     .flatMap((run) => linesOf(talk, run))
     .map((line, i) => (
       <p key={i} class="happening">
         {line}
       </p>
     ));
+}
+
+/** The log has the next owner before the last one leaves, as no group is without one; readers are told why first. */
+function leavingFirst(happenings: readonly ShownHappening[]): readonly ShownHappening[] {
+  const inOrder = [...happenings];
+  happenings.forEach((one, i) => {
+    const next = happenings[i + 1];
+    if (one.kind === 'role' && one.inherited && next?.kind === 'left') inOrder.splice(i, 2, next, one);
+  });
+  return inOrder;
 }
 
 type Adding = Extract<ShownHappening, { readonly kind: 'joined' }>;

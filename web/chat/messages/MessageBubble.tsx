@@ -10,7 +10,7 @@ import { MessageText } from './MessageText.js';
 import { idOf, textOf, timeOf } from './messageRows.js';
 import { ALL } from './messageText.js';
 import { Reactions } from './Reactions.js';
-import { actionsOn, nameOf, personOf, type Talk, useTalk } from './talk.js';
+import { actionsOn, lineOfEntry, nameOf, personOf, type Talk, useTalk } from './talk.js';
 
 interface Props {
   readonly entry: Entry;
@@ -105,7 +105,7 @@ function Quote({ talk, quoted: { id, entry }, onGoTo }: QuoteProps) {
           <b>
             <bdi>{senderOf(talk, entry)}</bdi>
           </b>
-          <bdi>{textOf(entry) ?? text('messages.deleted')}</bdi>
+          <bdi>{lineOfEntry(talk, entry)}</bdi>
         </>
       ) : (
         <span>{text('messages.earlierMessage')}</span>

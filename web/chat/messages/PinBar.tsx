@@ -15,11 +15,11 @@ interface Props {
 export const MessageLine = ({ line: { sender, text: shown } }: { readonly line: Line }) => (
   <span class="message-line">
     {sender !== '' && (
-      <>
+      <span>
         <bdi>{sender}</bdi>:{' '}
-      </>
+      </span>
     )}
-    <bdi>{shown}</bdi>
+    <bdi class="shown">{shown}</bdi>
   </span>
 );
 

@@ -3,9 +3,9 @@ import { useEffect, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
-import { useChatActions } from '../chatContext.js';
+import { useChatActions, useChatPage } from '../chatContext.js';
 import { rest } from '../device.js';
-import { nameOf, personOf, type Talk } from './talk.js';
+import { lineOf, nameOf, personOf, type Talk } from './talk.js';
 
 /** A message with its sender, whom the room may not name any more. */
 interface Found {
@@ -21,6 +21,7 @@ export interface Line {
 
 /** Lines of messages by their ids. Those that the room has not loaded are asked for, one by one. */
 export function useLines(talk: Talk, messageIds: readonly string[]): (messageId: string) => Line {
+  const { blocked } = useChatPage().snapshot;
   const [fetched, setFetched] = useState<ReadonlyMap<string, Found>>(new Map());
   const loaded = (messageId: string): Message | undefined => {
     const entry = talk.find(messageId);
@@ -43,10 +44,13 @@ export function useLines(talk: Talk, messageIds: readonly string[]): (messageId:
     const message = loaded(messageId) ?? far?.message;
     if (!message) return { sender: '', text: text('messages.earlierMessage') };
     const { senderId } = message;
+    // As in the list of messages.
+    if (blocked.some(({ userId }) => userId === senderId))
+      return { sender: '', text: text('messages.ofBlocked') };
     const stranger = personOf(talk, senderId) ? undefined : far?.sender;
     return {
       sender: stranger ? displayName(stranger) : nameOf(talk, senderId),
-      text: message.message ?? text('messages.deleted'),
+      text: lineOf(talk, message),
     };
   };
 }

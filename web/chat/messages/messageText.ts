@@ -1,4 +1,4 @@
-import type { User } from '@parley/client';
+import type { Message, User } from '@parley/client';
 
 /** A part of a message's text, as it is shown. */
 export type TextPart =
@@ -106,6 +106,25 @@ export function mentionsIn(text: string, users: readonly User[]): string[] {
   const found = withMentions(text, byName(users, true), mentionPattern([...byName(users, true).keys()]));
   const ids = new Set(found.flatMap((part) => (part.kind === 'mention' ? part.userId : [])));
   return ids.has(ALL) ? [ALL] : [...ids];
+}
+
+/** A name in a text of the other direction stands for itself. */
+const isolated = (name: string): string => `\u2068${name}\u2069`;
+
+/** The text of a message in one line, with the names of those whom it mentions, as its bubble shows them. */
+export function withNames(
+  { message, mentions = [] }: Pick<Message, 'message' | 'mentions'>,
+  userOf: (userId: string) => User | undefined,
+  nameOf: (user: User) => string,
+): string {
+  const mentioned = mentions.flatMap((userId) => userOf(userId) ?? []);
+  if (!message || mentioned.length === 0) return message ?? '';
+  return partsOf(message, mentioned)
+    .map((part) => {
+      const user = part.kind === 'mention' && mentioned.find(({ userId }) => userId === part.userId);
+      return user ? isolated(`@${nameOf(user)}`) : part.text;
+    })
+    .join('');
 }
 
 /** Whether the text is up to three emoji and nothing else, which is shown large. */

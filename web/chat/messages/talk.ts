@@ -4,6 +4,7 @@ import { useContext } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
 import type { ShownHappening } from './happenings.js';
+import { withNames } from './messageText.js';
 
 /** What a user can do with a message, beside reading it. */
 export type MessageAction =
@@ -103,4 +104,16 @@ export function nameOf(talk: Talk, userId: string): string {
   if (userId === talk.viewer.me.userId) return text('messages.you');
   const user = personOf(talk, userId);
   return user ? displayName(user) : text('messages.somebody');
+}
+
+/** A message in one line, with the names of those whom it mentions. */
+export const lineOf = (talk: Talk, message: Pick<Message, 'message' | 'mentions'>): string =>
+  message.message === null
+    ? text('messages.deleted')
+    : withNames(message, (userId) => personOf(talk, userId), displayName);
+
+/** As `lineOf`. What a blocked person wrote is folded away everywhere, as in the list of messages. */
+export function lineOfEntry(talk: Talk, entry: Entry): string {
+  if (entry.state !== 'stored') return lineOf(talk, entry);
+  return entry.blocked ? text('messages.ofBlocked') : lineOf(talk, entry.message);
 }

@@ -1,6 +1,7 @@
 import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { downloadFile, within } from '../../ui/browser.js';
+import { LanguageSelect } from '../../ui/LanguageSelect.js';
 import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
@@ -8,6 +9,7 @@ import { AlertSettings } from '../alerts/AlertSettings.js';
 import { type Dialogs, useChatPage } from '../chatContext.js';
 import { countUnsent, rest } from '../device.js';
 import { countDrafts } from '../messages/drafts.js';
+import { tell } from '../notices.js';
 import { leaveAfter } from './passwordViews.js';
 import { RoleLinks } from './RoleLinks.js';
 
@@ -31,10 +33,12 @@ export function AccountView() {
         {opens(text('profile.mine'), 'myProfile')}
         {opens(text('privacy.title'), 'privacy')}
         {opens(text('blocked.title'), 'blocked')}
+        <LanguageSelect />
         <ThemeSelect />
         <AlertSettings />
         <RoleLinks session={session} />
         {opens(text('account.changePassword'), 'changePassword', 'apart')}
+        {button(text('account.endOthers'), () => askToEndOthers(session, dialogs))}
         {button(text('account.download'), () => void downloadMyData(session).then(setStatus))}
         {button(text('account.signOut'), () => void signOut(session, dialogs))}
         {opens(text('account.delete'), 'deleteAccount', 'danger')}
@@ -72,6 +76,22 @@ async function signOut(session: Session, dialogs: Dialogs): Promise<void> {
     },
   });
 }
+
+/** Asks whether to end the user's sessions on all other devices. */
+const askToEndOthers = (session: Session, dialogs: Dialogs): void =>
+  dialogs.open({
+    name: 'question',
+    question: {
+      title: text('account.endOthers'),
+      text: text('account.endOthersText'),
+      action: text('account.endOthers'),
+      run: () => rest.signOut(tokenOf(session), { everywhere: 'others' }),
+      onDone() {
+        dialogs.close();
+        tell({ kind: 'told', text: text('account.endedOthers') });
+      },
+    },
+  });
 
 type AccountPart = 'myProfile' | 'privacy' | 'blocked' | 'changePassword' | 'deleteAccount';
 

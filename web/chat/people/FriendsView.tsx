@@ -3,6 +3,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { text } from '../../ui/texts.js';
 import { useChatPage } from '../chatContext.js';
+import { InviteButton } from '../invitation.js';
 import { contains } from '../PeopleSearch.js';
 import { markSeen, useNewFriends } from './newFriends.js';
 import { PersonRow } from './PersonRow.js';
@@ -26,7 +27,13 @@ export function FriendsView() {
   const isNew = ({ userId }: User): boolean => known.has(userId);
   const shown = friends.filter(({ username, displayName: name }) => contains(query.trim(), username, name));
   const inOrder = [...shown.filter(isNew), ...shown.filter((user) => !isNew(user))];
-  if (friends.length === 0) return <p class="hint">{text('friends.none')}</p>;
+  if (friends.length === 0)
+    return (
+      <>
+        <p class="hint">{text('friends.none')}</p>
+        <InviteButton />
+      </>
+    );
   return (
     <>
       <p class="hint">{text('friends.hint')}</p>
@@ -46,6 +53,7 @@ export function FriendsView() {
           <FriendRow key={user.userId} user={user} isNew={isNew(user)} />
         ))}
       </ul>
+      <InviteButton />
     </>
   );
 }

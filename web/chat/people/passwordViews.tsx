@@ -1,12 +1,15 @@
 import { ClientError } from '@parley/client';
 import type { ComponentChildren } from 'preact';
-import { useRef, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../../src/domain/limits.js';
+import { chatName } from '../../ui/displayName.js';
 import { PasswordField } from '../../ui/PasswordField.js';
 import { endSession, finishBeforeEnd, noteEndCause, type Session, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
+import { nextOwnerText } from '../chatActions.js';
 import { useChatPage } from '../chatContext.js';
 import { deleteDevice, rest } from '../device.js';
+import { allChats } from '../PeopleSearch.js';
 import { failureText } from './failureText.js';
 
 /** What only the owner of an account may do: each of these asks for the password. */
@@ -61,7 +64,47 @@ export function DeleteAccountView() {
       }
     >
       <p class="notice">{text('account.deleteWarning')}</p>
+      <OwnedGroups />
     </PasswordForm>
+  );
+}
+
+/** Who owns more groups than this is told of these. */
+const MOST_GROUPS = 20;
+
+/** Who becomes the owner of each group that has only this one. */
+function OwnedGroups() {
+  const page = useChatPage();
+  const [texts, setTexts] = useState<ReadonlyMap<string, string>>(new Map());
+  const owned = allChats(page.snapshot)
+    .filter(({ role, isMember }) => role === 'owner' && isMember)
+    .slice(0, MOST_GROUPS);
+  useEffect(() => {
+    let isOver = false;
+    for (const chat of owned)
+      nextOwnerText(page, chat)
+        .catch(() => text('group.leaveUnknownOwnerText'))
+        .then((told) => {
+          if (!isOver && told) setTexts((before) => new Map(before).set(chat.roomId, told));
+        });
+    return () => {
+      isOver = true;
+    };
+  }, [owned.map(({ roomId }) => roomId).join()]);
+  const shown = owned.filter(({ roomId }) => texts.has(roomId));
+  if (shown.length === 0) return null;
+  return (
+    <ul class="reasons">
+      {shown.map((chat) => (
+        <li key={chat.roomId}>
+          <b>
+            <bdi>{chatName(chat)}</bdi>
+          </b>
+          {': '}
+          {texts.get(chat.roomId)}
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -111,7 +154,8 @@ function PasswordForm({ action, isDangerous = false, isNew = false, onSubmit, ch
       {isNew && (
         <PasswordField
           id="new-password"
-          label={text('account.newPassword', { min: PASSWORD_CHARACTERS.min })}
+          label={text('signIn.newPassword')}
+          hint={text('signIn.passwordRule', { min: PASSWORD_CHARACTERS.min })}
           autocomplete="new-password"
           error={error.newPassword}
         />
