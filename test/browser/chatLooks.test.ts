@@ -22,7 +22,7 @@ describe('The accessibility of the web chat', function () {
         await Person.at(world.browser, world.server.url, options),
         await Person.at(world.browser, world.server.url, options),
       ];
-      await ann.page.getByRole('heading', { name: 'Start a conversation' }).waitFor();
+      await ann.page.getByRole('heading', { name: 'Start a chat' }).waitFor();
       await look(ann, 'beginning');
       await ann.search.fill('-');
       await ann.page.getByText(/found$/).waitFor();

@@ -43,7 +43,7 @@ describe('The chat under a finger', function () {
     await stranger.getByLabel('User name').waitFor();
     expect(await stranger.evaluate<string[]>(MISSED), 'sign up').to.deep.equal([]);
     await stranger.getByRole('button', { name: 'Sign in' }).last().tap();
-    await stranger.getByRole('button', { name: 'I have a code' }).waitFor();
+    await stranger.getByRole('button', { name: 'Forgot your password?' }).waitFor();
     expect(await stranger.evaluate<string[]>(MISSED), 'sign in').to.deep.equal([]);
     await stranger.context().close();
 

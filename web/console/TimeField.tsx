@@ -1,5 +1,5 @@
 import './timeField.css';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatTimeField, parseTimeField, TIME_FIELD_HINT } from '../ui/format.js';
 import { Question } from './Dialog.js';
 import { addMonths, dayAtKey, dayOf, formatDate, weeksOf } from './monthGrid.js';
@@ -145,9 +145,13 @@ interface MonthProps {
 
 function Month({ day, onDay }: MonthProps) {
   const table = useRef<HTMLTableElement>(null);
-  const hasMoved = useRef(true);
-  useEffect(() => {
-    if (hasMoved.current) table.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
+  const hasMoved = useRef(false);
+  const focusDay = (): void => table.current?.querySelector<HTMLElement>('[tabindex="0"]')?.focus();
+  // Once the dialog is open.
+  useEffect(focusDay, []);
+  // Before the next key: the focus must not come back from where that leads.
+  useLayoutEffect(() => {
+    if (hasMoved.current) focusDay();
     hasMoved.current = false;
   }, [day]);
   const onKeyDown = (event: KeyboardEvent): void => {
