@@ -126,7 +126,8 @@ describe('The installed chat', function () {
       await page.reload();
       await find(page);
       await page.reload();
-      await page.getByRole('article').filter({ hasText: 'Hello' }).waitFor();
+      // The chat itself is here too, not only its messages.
+      await page.getByRole('button', { name: button, exact: true }).waitFor();
       await server.kill();
       await find(page);
       await own.close();

@@ -39,9 +39,13 @@ export class Connection {
     if (this.#isClosed || this.#isDeleted) return;
     const opening = this.#open();
     try {
-      const { store, done } = (await opening).transaction('device', 'readwrite');
+      const transaction = (await opening).transaction('device', 'readwrite');
+      const { store, done } = transaction;
       const puts = Object.entries(put).map(([key, value]) => store.put(value, key));
-      await Promise.all([...puts, ...remove.map((key) => store.delete(key)), done]);
+      const removals = remove.map((key) => store.delete(key));
+      // Without waiting for the answers: the page may be going.
+      transaction.commit();
+      await Promise.all([...puts, ...removals, done]);
     } catch (error) {
       if (!isEnded(error)) throw error;
       this.#forget(opening);
