@@ -6,7 +6,7 @@ import type { Chat, User } from './userMessageChat.js';
 
 /** The builders of declared events and of what they push. */
 
-/** What events are about, for whoever looks for them in the log. Each feature has one. */
+/** The topics by which auditors filter events. Each feature declares one. */
 export const TOPICS = ['messages', 'people', 'groups', 'administration', 'audit'] as const;
 export type Topic = (typeof TOPICS)[number];
 

@@ -133,7 +133,7 @@ export interface Queries {
 
 /** The reads of groups. Each one waits as those of `Queries` do. */
 export interface GroupQueries {
-  /** When the user is and was a member of a group; undefined for whoever never was. */
+  /** The periods in which the user was a member of a group; undefined if there was none. */
   membership(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Membership | undefined>;
   /** All memberships of a user, also those that have ended. */
   memberships(userId: UserId, at: readonly Moment[]): Promise<readonly PlacedMembership[]>;
@@ -153,7 +153,7 @@ export interface GroupQueries {
     page: Parameters<typeof readersPage>[2],
     at: readonly Moment[],
   ): ReturnType<typeof readersPage>;
-  /** A page of what happened. Throws `not_found` for whoever never was a member. */
+  /** A page of the changes of a group. Throws `not_found` if the user never was a member. */
   happenings(me: UserId, page: HappeningsAsked, at: readonly Moment[]): ReturnType<typeof happeningsPage>;
 }
 

@@ -103,7 +103,7 @@ function Friendship({ user, onAdd }: { readonly user: User; readonly onAdd: () =
       type="button"
       aria-label={label}
       onClick={({ currentTarget }) => {
-        // This button goes, and the keyboard must not begin anew.
+        // This button is removed: without this, the focus of the keyboard would move to the start of the page.
         currentTarget.closest('li')?.querySelector<HTMLElement>('[data-row]')?.focus();
         onAdd();
       }}

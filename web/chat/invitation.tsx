@@ -9,7 +9,7 @@ import { attempt } from './notices.js';
 
 const PREFIX = '#user=';
 
-/** The address that shows this user to whoever opens it, also after they have signed up. */
+/** The address that opens the profile of this user. It works for a new user too: the profile opens after the sign-up. */
 const invitationOf = (userId: string): string => `${location.origin}/${PREFIX}${userId}`;
 
 /** Shows the user whose invitation the page was opened with. */

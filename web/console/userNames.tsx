@@ -5,7 +5,7 @@ import { displayName } from '../ui/displayName.js';
 import type { ConsoleApi } from './consoleApi.js';
 
 const MAX_CACHED_USERS = 2000;
-/** An older answer is asked for again when its user is shown anew: the user may have been renamed or erased. */
+/** The page asks for an older answer again when it next shows the user, who may have been renamed or erased. */
 const MAX_AGE_MS = 60_000;
 
 interface Cached {

@@ -99,8 +99,8 @@ export function endSession(session: Session): void {
 }
 
 /**
- * Forgets the chats of users who have no session in this browser: whoever signed them out may have closed the page before
- * that was done. Never rejects.
+ * Forgets the chats of users who have no session in this browser: the page may have been closed at their sign-out before
+ * it had deleted them. Never rejects.
  */
 export async function forgetChatsOfOthers(): Promise<void> {
   const users = await usersWithDatabase();

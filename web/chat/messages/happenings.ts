@@ -82,7 +82,7 @@ export function useHappenings(store: Store, view: RoomView) {
   const [kept, setKept] = useState<Past>();
   const past = kept?.key === key ? kept : undefined;
   useEffect(() => {
-    // The store has begun anew: what it was not told is not known here either.
+    // The store fetched its state again, and may have missed changes: the pages fetched here are dropped.
     if (after === undefined) return setKept(undefined);
     if (past && past.after <= after) return undefined;
     const told = past?.told ?? new Set(happenings);

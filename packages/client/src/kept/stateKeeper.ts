@@ -105,7 +105,7 @@ class RecordKeeper implements StateKeeper {
       else void this.#save();
       this.#isOver = true;
     });
-    // So the record is written although nothing changes, and its readings begin anew.
+    // Writes the record once even if nothing changes, which sets the count of its readings to 0.
     this.#saveSoon();
   };
 
