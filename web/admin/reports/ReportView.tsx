@@ -1,6 +1,6 @@
 import type { Message, User } from '@parley/client';
 import { useState } from 'preact/hooks';
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { Field } from '../../console/Field.js';
 import { addressOf } from '../../console/route.js';
 import { UserName, useFreshUsers } from '../../console/userNames.js';
@@ -21,12 +21,7 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
     api.json<ReportInContext>(`/admin/reports/${encodeURIComponent(reportId)}`, {}, signal),
   );
   useFreshUsers(request.value?.users);
-  if (request.state === 'failed')
-    return (
-      <p class="notice bad" role="alert">
-        {describeError(request.error)}
-      </p>
-    );
+  if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!request.value) return <p role="status">Loading…</p>;
   const { report, users, messages } = request.value;
   const mark = (messageId: string, isMarked: boolean): void => {

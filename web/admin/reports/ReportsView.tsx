@@ -1,4 +1,4 @@
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { PageButtons, usePages } from '../../console/Pages.js';
 import { addressOf, type Query } from '../../console/route.js';
 import { UserName } from '../../console/userNames.js';
@@ -47,12 +47,7 @@ function ReportPages({ state }: { readonly state: State }) {
   const { api } = useVisitor();
   const pages = usePages<ReportsPage>((next, signal) => api.json('/admin/reports', { state, next }, signal));
   const { request } = pages;
-  if (request.state === 'failed')
-    return (
-      <p class="notice bad" role="alert">
-        {describeError(request.error)}
-      </p>
-    );
+  if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!request.value) return <p role="status">Loading…</p>;
   const { reports } = request.value;
   return (

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { Field } from '../../console/Field.js';
 import { formatUtcMs, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
@@ -39,11 +39,7 @@ export function SubscriptionsView() {
           Refresh
         </button>
       </div>
-      {request.state === 'failed' ? (
-        <p class="notice bad" role="alert">
-          {describeError(request.error)}
-        </p>
-      ) : null}
+      {request.state === 'failed' ? <FailureNotice error={request.error} /> : null}
       <ul class="list subscriptions">
         {subscriptions?.map((subscription) => (
           <li key={subscription.id}>

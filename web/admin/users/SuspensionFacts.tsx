@@ -1,4 +1,4 @@
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { Field } from '../../console/Field.js';
 import { UserName } from '../../console/userNames.js';
 import { formatUtcMs } from '../../ui/format.js';
@@ -19,12 +19,7 @@ export function SuspensionFacts({ userId }: { readonly userId: string }) {
   const request = useRequest(userId, (signal) =>
     api.json<{ suspension: Suspension }>(`/admin/users/${userId}/suspension`, {}, signal),
   );
-  if (request.state === 'failed')
-    return (
-      <p class="notice bad" role="alert">
-        {describeError(request.error)}
-      </p>
-    );
+  if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!request.value) return <p role="status">Loading…</p>;
   const { since, by, via, reason } = request.value.suspension;
   return (

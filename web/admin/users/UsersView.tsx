@@ -1,6 +1,6 @@
 import type { User } from '@parley/client';
 import { useRef } from 'preact/hooks';
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { PageButtons, usePages } from '../../console/Pages.js';
 import { addressOf, goTo, type Query } from '../../console/route.js';
 import { pluralize } from '../../ui/format.js';
@@ -76,12 +76,7 @@ function UserPages({ q }: { readonly q: string }) {
     return { users: named.users.filter((one) => one.user.userId === user.userId) };
   });
   const { request, reload } = pages;
-  if (request.state === 'failed')
-    return (
-      <p class="notice bad" role="alert">
-        {describeError(request.error)}
-      </p>
-    );
+  if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!request.value) return <p role="status">Searching…</p>;
   const { users } = request.value;
   return (

@@ -1,5 +1,5 @@
+import { FailureNotice } from '../../console/FailureNotice.js';
 import './events.css';
-import { describeError } from '../../console/consoleApi.js';
 import { PageButtons, usePages } from '../../console/Pages.js';
 import { goTo, type Query } from '../../console/route.js';
 import { pluralize } from '../../ui/format.js';
@@ -113,12 +113,7 @@ function EventPages({ filter, order }: EventPagesProps) {
   });
   const { request, number } = pages;
   const { value: page } = request;
-  if (request.state === 'failed')
-    return (
-      <p class="notice bad" role="alert">
-        {describeError(request.error)}
-      </p>
-    );
+  if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!page) return <p role="status">Searching…</p>;
   return (
     <section aria-label="Events found" aria-busy={request.state === 'loading'}>

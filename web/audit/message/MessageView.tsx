@@ -1,3 +1,4 @@
+import { FailureNotice } from '../../console/FailureNotice.js';
 import './message.css';
 import { useRef, useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
@@ -46,11 +47,7 @@ export function MessageView({ query }: { readonly query: Query }) {
         </p>
       )}
       {place && request.state === 'loading' ? <p role="status">Reading the room’s events…</p> : null}
-      {request.state === 'failed' ? (
-        <p class="notice bad" role="alert">
-          {describeError(request.error)}
-        </p>
-      ) : null}
+      {request.state === 'failed' ? <FailureNotice error={request.error} /> : null}
       {place && history?.events.length === 0 ? (
         <p role="status">The log has no message {seq} in this room.</p>
       ) : null}

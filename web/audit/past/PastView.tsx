@@ -1,5 +1,5 @@
+import { FailureNotice } from '../../console/FailureNotice.js';
 import './past.css';
-import { describeError } from '../../console/consoleApi.js';
 import { goTo, replaceAddress } from '../../console/route.js';
 import { TimeField } from '../../console/TimeField.js';
 import { formatUtcMs, parseTimeField } from '../../ui/format.js';
@@ -28,11 +28,7 @@ export function PastView({ query }: Props) {
   return (
     <>
       <SubjectForm key={key} subject={subject} />
-      {request.state === 'failed' ? (
-        <p class="notice bad" role="alert">
-          {describeError(request.error)}
-        </p>
-      ) : null}
+      {request.state === 'failed' ? <FailureNotice error={request.error} /> : null}
       {subject && request.state === 'loading' ? <p role="status">Loading changes…</p> : null}
       {subject && found?.changes.length === 0 ? (
         <p role="status">The log has no events of this {subject.kind}.</p>

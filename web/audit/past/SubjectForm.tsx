@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import { describeError } from '../../console/consoleApi.js';
+import { FailureNotice } from '../../console/FailureNotice.js';
 import { goTo } from '../../console/route.js';
 import { displayName } from '../../ui/displayName.js';
 import { pluralize } from '../../ui/format.js';
@@ -73,11 +73,7 @@ export function SubjectForm({ subject }: { readonly subject: Subject | undefined
           Show
         </button>
       </form>
-      {error === undefined ? null : (
-        <p class="notice bad" role="alert">
-          {describeError(error)}
-        </p>
-      )}
+      {error === undefined ? null : <FailureNotice error={error} />}
       {found ? <SearchResult kind={kind} found={found} /> : null}
       {subject ? null : (
         <p class="quiet">
