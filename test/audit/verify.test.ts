@@ -114,9 +114,9 @@ for (const kind of allEngines)
         // Of these the small log has no row.
         if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
-        // One of the four for each read model, in turn, on each engine another; the long form tries all.
+        // One of the four for every second read model, for the others on the other engine; the long form tries all.
         const turn = kind === 'sqlite' ? at : at + 1;
-        const tried = isSoak ? all : all.filter((_, i) => i === turn % all.length);
+        const tried = isSoak ? all : all.filter((_, i) => turn % 2 === 0 && i === (turn / 2) % all.length);
         for (const [what, mismatch] of tried)
           await mismatch(table, key, async () => {
             expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
@@ -143,7 +143,9 @@ for (const kind of allEngines)
       expect((await beginEarly()).mismatch?.what).to.include('the read model chats');
     });
 
-    it('finds the first wrong place, whichever thread comes to it', async () => {
+    // Threads divide the log in the same way on both engines; the long form has both.
+    const inThreads = isSoak || kind === 'sqlite' ? it : it.skip;
+    inThreads('finds the first wrong place, whichever thread comes to it', async () => {
       const { engine } = await smallLog(await freshEngine(kind), { messages: 300 });
       const inSections = () => verify(engine, { sectionEvents: 1 });
       const whole = await inSections();

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { User } from '../../src/domain/userMessageChat.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { HostServer } from '../support/hostServer.js';
 import { ask, type Reply } from '../support/http.js';
@@ -8,7 +8,7 @@ import { parley } from '../support/parley.js';
 import { EGRESS, Receiver } from '../support/receiver.js';
 import { Newcomer } from './newcomer.js';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('sqlite')) {
   describe(`what the pages of admins and auditors read (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;
