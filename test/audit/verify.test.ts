@@ -12,6 +12,7 @@ import { freshDatabase } from '../support/mongo.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 import { smallLog } from './smallLog.js';
+import { copyStore, type StoredCopy } from './storedCopy.js';
 import { tamper } from './tamper.js';
 
 async function freshEngine(kind: Engine['kind']): Promise<Engine> {
@@ -38,6 +39,15 @@ for (const kind of allEngines)
     });
 
     describe('names the commit', () => {
+      let engine: Engine;
+      let end: number;
+      let copy: StoredCopy;
+      before(async () => {
+        ({ engine } = await smallLog(await freshEngine(kind)));
+        end = (await verify(engine)).partitions[0]?.commits ?? 0;
+        copy = await copyStore(engine);
+      });
+      afterEach(() => copy?.restore());
       /** What is done to a log of one partition whose last commit is at `end`, and where it shows first. */
       const changes: Record<string, (engine: Engine, end: number) => Promise<number>> = {
         async 'whose event was changed'(engine) {
@@ -67,9 +77,7 @@ for (const kind of allEngines)
       };
       for (const [which, change] of Object.entries(changes))
         it(which, async () => {
-          const { engine } = await smallLog(await freshEngine(kind));
-          const { partitions } = await verify(engine);
-          const position = await change(engine, partitions[0]?.commits ?? 0);
+          const position = await change(engine, end);
           expect((await verify(engine)).mismatch).to.include({ partition: 0, position });
         });
     });
