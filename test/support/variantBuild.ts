@@ -42,9 +42,11 @@ export async function variantBuild(
   };
   writeFileSync(join(directory, 'tsconfig.json'), JSON.stringify(config));
   const tsc = join(root, 'node_modules', '.bin', 'tsc');
-  await promisify(execFile)(tsc, ['-p', directory, ...(isChecked ? [] : ['--noCheck'])]).catch((error: { stdout?: string }) => {
-    throw new Error(`the variant does not compile:\n${error.stdout}`, { cause: error });
-  });
+  await promisify(execFile)(tsc, ['-p', directory, ...(isChecked ? [] : ['--noCheck'])]).catch(
+    (error: { stdout?: string }) => {
+      throw new Error(`the variant does not compile:\n${error.stdout}`, { cause: error });
+    },
+  );
   const built = join(directory, 'out', 'src');
   return { main: join(built, 'app', 'main.js'), cli: join(built, 'cli', 'bin.js') };
 }
