@@ -33,7 +33,7 @@ describe('a line of a transcript', () => {
   ] as const)
     it(`counts ${count} of the reported and deleted messages`, () => {
       const common = {
-        ...{ partition: 0, offset: 0, stream: 'user:ann', version: 1, actor: 'ann' } as const,
+        ...({ partition: 0, offset: 0, stream: 'user:ann', version: 1, actor: 'ann' } as const),
         ...{ recordedAt: '2026-01-01T00:00:00.000Z', commandId: '1' },
       } as const;
       const ids = Array.from({ length: count }, (_, i) => `m${i + 1}`);
