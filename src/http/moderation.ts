@@ -5,7 +5,7 @@ import type { CommandRouter } from '../domain/commands.js';
 import { Id, Time } from '../domain/fields.js';
 import { PAGE_ROWS, REPORTED_MESSAGES } from '../domain/limits.js';
 import { Category, Note, Verdict } from '../domain/moderation/reports.js';
-import { Message, User } from '../domain/userMessageChat.js';
+import { Chat, Message, User } from '../domain/userMessageChat.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { Report } from '../projections/reportQueries.js';
 import { type RequireSession, serveResource } from './auth.js';
@@ -46,12 +46,28 @@ export const ReportsAnswer = z.strictObject({
   next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
 });
 
+const ReportedRoom = z.strictObject({
+  roomId: z.string(),
+  roomType: Chat.shape.roomType,
+  name: z.string().nullable().exactOptional().meta({ description: 'Of a group; null once it is erased.' }),
+  members: z.int().min(0).exactOptional().meta({ description: 'Of a group: the number of its members.' }),
+  memberIds: z.array(z.string()).exactOptional().meta({ description: 'Of a private chat.' }),
+});
+
 export const ReportAnswer = z.strictObject({
   report: ReportShown,
-  users: z.array(User).meta({ description: 'The reporter, the reported user, and who wrote the messages.' }),
+  room: ReportedRoom.exactOptional().meta({ description: 'As the reporter sees it.' }),
+  users: z.array(User).meta({
+    description:
+      'The reporter, the reported user, the members of a private chat, and who wrote the messages.',
+  }),
   messages: z.array(Message).meta({
     description:
       'The reported ones and the 5 before and after each. One that was deleted after the report has its text here while the report is open.',
+  }),
+  editedSince: z.array(z.strictObject({ messageId: z.string(), message: z.string().nullable() })).meta({
+    description:
+      'Reported messages that were edited since, with the texts that they had at the time of the report.',
   }),
 });
 

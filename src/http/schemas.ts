@@ -209,8 +209,6 @@ export class Components {
 /** Changes with the contract, not with the program. */
 export const contractVersion = '1.0.0';
 
-/** Linters want all three. The project has no site and no address: names in `.example` lead nowhere (RFC 2606). */
-export const contact = { name: 'Parley', url: 'https://parley.example/', email: 'contact@parley.example' };
 export const license = { name: 'MIT', url: 'https://spdx.org/licenses/MIT.html' };
 
 export const errorCodes: Record<ErrorCode, { readonly http: number; readonly meaning: string }> = {

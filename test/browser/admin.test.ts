@@ -9,7 +9,7 @@ import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
 
@@ -88,9 +88,10 @@ describe('The page of moderators and admins', function () {
     const views = page.getByRole('navigation', { name: 'Views' }).getByRole('link');
     expect(await views.allTextContents()).to.deep.equal(['Reports', 'Users']);
     await page.getByRole('link', { name: 'Users' }).click();
-    await page.getByLabel('Part of a name, or a user ID').fill('cle');
+    await page.getByLabel('Name or user ID').fill('cle');
     await page.keyboard.press('Enter');
     await page.locator('summary', { hasText: 'cleo' }).click();
+    await page.getByText('A part of a user name or of a display name').waitFor();
     const actions = page.locator('.details').getByRole('button');
     expect(await actions.allTextContents()).to.deep.equal(['Suspend']);
     await page.getByRole('button', { name: 'Menu of mia' }).click();
@@ -112,7 +113,7 @@ describe('The page of moderators and admins', function () {
     await page.getByLabel('Delete this message').first().check();
     await page.getByLabel('Suspend bob').check();
     await page.getByLabel('Note').fill('advertising');
-    const action = { name: 'Delete 1 message and suspend bob and close' };
+    const action = { name: 'Delete 1 message, suspend bob and close' };
     await page.getByRole('button', action).click();
     const dialog = page.getByRole('dialog');
     await dialog.getByRole('heading', { name: `${action.name}?` }).waitFor();
@@ -128,6 +129,11 @@ describe('The page of moderators and admins', function () {
     expect(await reported.locator('.text').allTextContents()).to.deep.equal(['deleted', 'buy that']);
     await page.getByRole('link', { name: 'All reports' }).click();
     await page.getByText('1 report, newest first.').waitFor();
+    await page
+      .getByRole('link', {
+        name: /bob, 2 messages.*Closed: 1 message deleted, user suspended\. Decided by mia/,
+      })
+      .waitFor();
     await page.getByRole('link', { name: 'Open', exact: true }).click();
     await page.getByText('No report is open.').waitFor();
     const refused = await signIn(bob).catch((error) => error.reason);
@@ -186,7 +192,7 @@ describe('The page of moderators and admins', function () {
     for (let n = 0; n < 2; n++) await signIn(user);
     await open(ada, '#/users');
     await page.getByText('ada').first().waitFor();
-    await page.getByLabel('Part of a name, or a user ID').fill('OF-THE');
+    await page.getByLabel('Name or user ID').fill('OF-THE');
     await page.getByRole('button', { name: 'Search' }).click();
     const row = page.locator('summary', { hasText: 'dora.of-the-test' });
     await row.getByText('2 sessions').waitFor();
@@ -248,7 +254,7 @@ describe('The page of moderators and admins', function () {
     await dialog.getByLabel('Place').selectOption('the start of the log');
     await dialog.getByRole('button', { name: 'Continue from there' }).click();
     await dialog.waitFor({ state: 'detached' });
-    const names = () => there(receiver).received.map(({ json }) => json.data.data.username);
+    const names = () => dataAt(there(receiver).received, 'username');
     await eventually('what was sent before comes', async () => names().includes('cleo'));
   });
 

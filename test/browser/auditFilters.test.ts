@@ -148,6 +148,42 @@ describe('The filters of the audit console', function () {
     expect(queryOf().actor).to.equal(world.bob.user.userId);
   });
 
+  it('keep the other fields and the focus, whatever becomes of a search', async () => {
+    await openConsole(page, world);
+    await page.getByText('about trees').waitFor();
+    await page.getByLabel('Type').selectOption('UserRegistered');
+    await page.getByLabel('Partition').fill('0');
+    await doneBy().fill('nobody of this name');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: 'Choose a person from the list.' }).waitFor();
+    expect(await page.getByLabel('Type').inputValue()).to.equal('UserRegistered');
+    expect(await page.getByLabel('Partition').inputValue()).to.equal('0');
+    await doneBy().fill('bob');
+    await page.keyboard.press('Enter');
+    // The field has the id when the form shows the search.
+    await eventually(
+      'the field has the id',
+      async () => (await doneBy().inputValue()) === world.bob.user.userId,
+    );
+    expect(await doneBy().evaluate((field) => field === document.activeElement)).to.equal(true);
+    await page.goBack();
+    await eventually(
+      'the form shows the address',
+      async () => (await page.getByLabel('Type').inputValue()) === '',
+    );
+    expect(await doneBy().inputValue(), 'as it was searched for').to.equal('');
+  });
+
+  it('clear what was typed without a search', async () => {
+    await openConsole(page, world);
+    await page.getByText('about trees').waitFor();
+    await page.getByLabel('Type').selectOption('UserRegistered');
+    await doneBy().fill('bob');
+    await page.getByRole('button', { name: 'Clear filters' }).click();
+    await eventually('the form is empty', async () => (await page.getByLabel('Type').inputValue()) === '');
+    expect(await doneBy().inputValue()).to.equal('');
+  });
+
   it('say at the field that a text is not a time, as its placeholder writes one', async () => {
     await openConsole(page, world);
     await page.getByText('about trees').waitFor();

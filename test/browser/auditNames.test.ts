@@ -199,7 +199,8 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
     await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();
-    await page.getByText('Members over time: 2 members').click();
+    await page.getByText('Who was a member, and when: 2 users').click();
+    await page.getByText('It is filled while the user was a member').waitFor();
     const ann = page.locator('.members li', { hasText: 'ann' }).first();
     await ann.getByText(/^member from [-\d: ]+ to [-\d: ]+$/).waitFor();
     await page
@@ -214,6 +215,36 @@ describe('The audit console, for those who know names and not ids', function () 
     await state.getByRole('link', { name: 'ann' }).waitFor();
     await page.getByRole('slider').press('End');
     await state.getByText('deleted', { exact: true }).waitFor();
+  });
+
+  it('says of a time before the beginning that nothing was there yet, and leads to the beginning', async () => {
+    const early = '2001-02-03T04:05:06.000Z';
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await openConsole(page, world, `#/past?room=${groupId}&at=${early}`);
+    await page.getByText(/^This room did not exist yet\. It was created at \d{4}-[-\d: .]+ UTC\.$/).waitFor();
+    await page.getByText(/^Before the first of \d+ changes$/).waitFor();
+    expect(asked, 'nothing is asked of a room that was not there').to.not.contain(`/audit/rooms/${groupId}`);
+    expect(await axe(page)).to.deep.equal([]);
+    await page.getByRole('button', { name: 'Go to that time' }).click();
+    await page.getByText(/^Change \d+ of \d+$/).waitFor();
+    await page.getByRole('region', { name: 'Room at this time' }).getByText('No message yet.').waitFor();
+    await page.goto(`${world.server.url}/audit#/past?user=${world.bob.user.userId}&at=${early}`);
+    await page.getByText(/^This user had not signed up yet\. They signed up at/).waitFor();
+  });
+
+  it('counts one message, one edit and one member as one', async () => {
+    const roomId = randomUUID();
+    await phone.client.request('create group', { roomId, name: 'Alone', memberIds: [] });
+    const { messageId } = await phone.say(roomId, 'to myself');
+    await phone.client.request('edit message', {
+      ...{ roomId, messageId, editId: randomUUID(), message: 'for myself' },
+    });
+    await openConsole(page, world, `#/past?room=${roomId}`);
+    const state = page.getByRole('region', { name: 'Room at this time' });
+    await state.getByText('1 message. The newest has seq 1.').waitFor();
+    await state.getByText('edited 1 time', { exact: true }).waitFor();
+    await page.getByText('Who was a member, and when: 1 user', { exact: true }).waitFor();
   });
 
   it('shows what became of a message, with the proof of each event', async () => {
@@ -342,7 +373,7 @@ describe('The audit console, for those who know names and not ids', function () 
       } as const;
       for (const [view, hash] of Object.entries(views)) {
         if (hash) await shown.goto(`${world.server.url}/audit${hash}`);
-        if (view === 'members') await shown.getByText('Members over time').click();
+        if (view === 'members') await shown.getByText('Who was a member, and when').click();
         if (view === 'events') await shown.locator('.events summary').first().click();
         // On a phone the filters, which name him too, are folded away.
         await shown.getByText('bob').filter({ visible: true }).first().waitFor();

@@ -112,13 +112,12 @@ describe('The end of a conversation in the web chat', function () {
       await ann.chat(name).click();
       await ann.sees('message 60');
       expect(await fromEnd()).to.equal(0);
-      // An arrow key is the smallest step of a reader.
-      await ann.page.getByRole('region', { name: 'Messages' }).focus();
-      await ann.page.keyboard.press('ArrowUp');
+      // The smallest step of a reader.
+      await ann.page.locator('.scroller').hover();
+      await ann.page.mouse.wheel(0, -40);
       await eventually('a step away', async () => (await fromEnd()) > 0);
       await write();
       expect(await fromEnd(), 'a new message does not move the view').to.be.above(0);
-      await ann.page.locator('.scroller').hover();
       await ann.page.mouse.wheel(0, -1500);
       await eventually('a screen away', async () => (await fromEnd()) > 1000);
       const away = await fromEnd();

@@ -1,5 +1,5 @@
 import type { ChatView, Snapshot } from '@parley/client';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { useSource } from '../ui/hooks.js';
 import { Icon } from '../ui/icons.js';
 import { profile } from '../ui/session.js';
@@ -81,15 +81,21 @@ function withUnsentFirst(
 function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
   const { me } = useChatPage();
   const unsent = useSource(waiting);
+  const [focused, setFocused] = useState<string>();
+  const shown = withUnsentFirst(chats, unsent);
+  // The whole list is one stop of the Tab key: the chat that had the focus last, the open one, or else the first.
+  const has = (roomId: string | undefined): boolean => chats.some((chat) => chat.roomId === roomId);
+  const stop = [focused, openRoom].find(has) ?? shown[0]?.roomId;
   return (
     <nav aria-label={label}>
-      <ul>
-        {withUnsentFirst(chats, unsent).map((chat) => (
+      <ul onFocusIn={({ target }) => setFocused(rowOf(target)?.dataset.room)} onKeyDown={moveInRow}>
+        {shown.map((chat) => (
           <ChatRow
             key={chat.roomId}
             chat={chat}
             myUserId={me.userId}
             isOpen={chat.roomId === openRoom}
+            isStop={chat.roomId === stop}
             onOpen={onOpen}
             waiting={unsent.get(chat.roomId)}
           />
@@ -97,6 +103,18 @@ function Rows({ label, chats, openRoom, onOpen }: RowsProps) {
       </ul>
     </nav>
   );
+}
+
+const rowOf = (target: EventTarget | null): HTMLElement | null =>
+  target instanceof Element ? target.closest('li') : null;
+
+/** Right leads from a chat to the button of its menu, and Left back. Other keys move from there as from the chat. */
+function moveInRow(event: KeyboardEvent): void {
+  const row = rowOf(event.target);
+  const [chat, menu] = row?.querySelectorAll<HTMLElement>('.chat, .row-menu') ?? [];
+  const isRtl = row !== null && getComputedStyle(row).direction === 'rtl';
+  if (event.key === (isRtl ? 'ArrowLeft' : 'ArrowRight')) menu?.focus();
+  else if (event.key.startsWith('Arrow') || event.key === 'Home' || event.key === 'End') chat?.focus();
 }
 
 function MoreButton({ onMore }: { readonly onMore: () => Promise<void> }) {

@@ -16,6 +16,8 @@ interface Props {
   readonly chat: ChatView;
   readonly myUserId: string;
   readonly isOpen: boolean;
+  /** Whether the Tab key leads to it. */
+  readonly isStop: boolean;
   readonly onOpen: (roomId: string) => void;
   /** The newest message that is not sent yet. */
   readonly waiting: WaitingEntry | undefined;
@@ -23,12 +25,13 @@ interface Props {
 
 /** One chat of a list, with its menu. Of up to 1,000 rows, only those that change are drawn again. */
 export class ChatRow extends Component<Props> {
-  override shouldComponentUpdate({ chat, myUserId, isOpen, onOpen, waiting }: Props): boolean {
+  override shouldComponentUpdate({ chat, myUserId, isOpen, isStop, onOpen, waiting }: Props): boolean {
     const { props } = this;
     return (
       chat !== props.chat ||
       myUserId !== props.myUserId ||
       isOpen !== props.isOpen ||
+      isStop !== props.isStop ||
       onOpen !== props.onOpen ||
       waiting !== props.waiting
     );
@@ -39,19 +42,20 @@ export class ChatRow extends Component<Props> {
   }
 }
 
-function RowWithMenu({ chat, myUserId, isOpen, onOpen, waiting }: Props) {
+function RowWithMenu({ chat, myUserId, isOpen, isStop, onOpen, waiting }: Props) {
   const actions = useChatActions();
   const label = text('chat.menu');
   const items = () => chatMenu(chat, actions);
   const { handlers, menu } = useMenu(label, items);
   const draft = useDraft(myUserId, chat.roomId);
   return (
-    <li class="row">
+    <li class="row" data-room={chat.roomId}>
       <button
         {...handlers}
         class="chat"
         type="button"
         data-row
+        tabIndex={isStop ? 0 : -1}
         aria-current={isOpen ? 'true' : undefined}
         onClick={() => onOpen(chat.roomId)}
       >
@@ -64,7 +68,7 @@ function RowWithMenu({ chat, myUserId, isOpen, onOpen, waiting }: Props) {
         />
       </button>
       {menu}
-      <MenuButton label={label} class="row-menu" items={items}>
+      <MenuButton label={label} class="row-menu" tabIndex={-1} items={items}>
         <Icon name="more" />
       </MenuButton>
     </li>

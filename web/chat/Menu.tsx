@@ -157,18 +157,21 @@ export function useMenu(label: string, items: () => readonly MenuItem[]) {
 interface MenuButtonProps {
   readonly label: string;
   readonly class?: string;
+  /** -1: the keyboard reaches it otherwise than by Tab. */
+  readonly tabIndex?: number;
   readonly items: () => readonly MenuItem[];
   readonly children: ComponentChildren;
 }
 
 /** A button that opens a menu below itself. */
-export function MenuButton({ label, class: more = '', items, children }: MenuButtonProps) {
+export function MenuButton({ label, class: more = '', tabIndex = 0, items, children }: MenuButtonProps) {
   const { menu, isOpen, open } = useMenu(label, items);
   return (
     <>
       <button
         class={`button plain icon ${more}`}
         type="button"
+        tabIndex={tabIndex}
         aria-label={label}
         aria-haspopup="menu"
         aria-expanded={isOpen}

@@ -1,6 +1,7 @@
 import './timeField.css';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { formatTimeField, parseTimeField, TIME_FIELD_HINT } from '../ui/format.js';
+import { useTyped } from '../ui/hooks.js';
 import { Question } from './Dialog.js';
 import { addMonths, dayAtKey, dayOf, formatDate, weeksOf } from './monthGrid.js';
 
@@ -15,13 +16,12 @@ interface Props {
 
 /** A UTC time, typed or chosen from a calendar. */
 export function TimeField({ name, label, value, onChange }: Props) {
-  const [text, setText] = useState(value === undefined ? '' : formatTimeField(value));
+  const given = value === undefined ? '' : formatTimeField(value);
+  const [text, setText] = useTyped(given);
   const [isChoosing, setChoosing] = useState(false);
   /** The text that was last left or chosen; while somebody types, nothing is wrong yet. */
-  const [left, setLeft] = useState(text);
+  const [left, setLeft] = useTyped(given);
   const isWrong = left.trim() !== '' && parseTimeField(left, 9) === undefined;
-  useEffect(() => setLeft(value === undefined ? '' : formatTimeField(value)), [value]);
-  useEffect(() => setText(value === undefined ? '' : formatTimeField(value)), [value]);
   const choose = (chosen: string): void => {
     setText(chosen);
     setLeft(chosen);

@@ -17,16 +17,19 @@ export function addressOf(view: string, query: Readonly<Record<string, string | 
 }
 
 /** Opens an address and adds a step for Back. */
-export const goTo = (href: string): void => {
+export function goTo(href: string): void {
   location.hash = href;
-};
+  reportAddress();
+}
 
 /** Changes the address, and with it the route, without a step for Back. */
 export function replaceAddress(href: string): void {
   history.replaceState(null, '', href);
-  // Browsers report only the addresses that a link or `location` opens.
-  dispatchEvent(new Event('hashchange'));
+  reportAddress();
 }
+
+/** Browsers report an address that a link or `location` opens, but later; and others not at all. */
+const reportAddress = (): boolean => dispatchEvent(new Event('hashchange'));
 
 /** The current route; renders again when it changes. An unknown address opens the first view. */
 export function useRoute<V extends string>(views: readonly [V, ...V[]]): Route<V> {

@@ -18,6 +18,16 @@ export function useSource<T>(source: Source<T>): T {
   return value;
 }
 
+/**
+ * The text of a field, and the function that keeps what is typed. The field begins with `value`, and again whenever
+ * that changes; until then it keeps what is typed, however often its form is rendered.
+ */
+export function useTyped(value: string): readonly [text: string, type: (text: string) => void] {
+  const [typed, setTyped] = useState({ value, text: value });
+  if (typed.value !== value) setTyped({ value, text: value });
+  return [typed.value === value ? typed.text : value, (text) => setTyped({ value, text })];
+}
+
 /** Whether a media query holds; renders again when that changes. */
 export function useMedia(query: string): boolean {
   const [doesMatch, setMatch] = useState(() => matchMedia(query).matches);

@@ -3,15 +3,7 @@ import { ERROR_REASONS } from '../../base/errors.js';
 import { pushes, requests } from '../../domain/contract.js';
 import { MAX_FRAME_BYTES } from '../../domain/limits.js';
 import { closeCodes } from '../../gateway/protocol.js';
-import {
-  Components,
-  contact,
-  contractVersion,
-  errorCodes,
-  errorReasons,
-  type Json,
-  license,
-} from '../schemas.js';
+import { Components, contractVersion, errorCodes, errorReasons, type Json, license } from '../schemas.js';
 
 const RequestId = z.union([z.int(), z.string().max(128)]).meta({
   description: 'The client’s choice: a safe integer, or at most 128 bytes of text. The answer has it too.',
@@ -181,7 +173,6 @@ export function asyncApi(): Json {
       title: 'Parley: WebSocket',
       version: contractVersion,
       description,
-      contact,
       license,
       tags: [{ name: 'Messaging', description: 'Rooms, messages, friends and presence.' }],
     },

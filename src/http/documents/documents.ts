@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ErrorCode } from '../../base/errors.js';
 import { serveResource } from '../auth.js';
 import { PAGE_POLICY } from '../pages.js';
-import { Components, contact, contractVersion, errorCodes, type Json, license, Problem } from '../schemas.js';
+import { Components, contractVersion, errorCodes, type Json, license, Problem } from '../schemas.js';
 import { asyncApi } from './asyncapi.js';
 import { type Operation, paths, tags } from './routes.js';
 
@@ -26,7 +26,6 @@ export function openApi(): Json {
       version: contractVersion,
       description:
         'Accounts, users and operations; messages travel over the WebSocket, see `/asyncapi.json`. JSON bodies of at most 64 KiB; unknown fields and parameters are a `bad_request`; errors are `application/problem+json`. A method that a path does not have is answered with 405, and `Allow` names those that it has.',
-      contact,
       license,
     },
     servers: [{ url: '/' }],

@@ -1,7 +1,8 @@
+import { Fragment } from 'preact';
 import { useState } from 'preact/hooks';
 import { TimeField } from '../../console/TimeField.js';
 import { UserName } from '../../console/userNames.js';
-import { useMedia } from '../../ui/hooks.js';
+import { useMedia, useTyped } from '../../ui/hooks.js';
 import { Icon } from '../../ui/icons.js';
 import { titleOfType } from '../eventWords.js';
 import { RoomName } from '../RoomName.js';
@@ -28,6 +29,11 @@ export function EventFilters({ filter, form, onChange }: Props) {
     const since = new Date(Date.now() - hours * HOUR_MS).toISOString();
     void form.change(({ until: _, ...rest }) => ({ ...rest, since }), ['since', 'until']);
   };
+  const clear = (): void => {
+    setTimesCleared(timesCleared + 1);
+    onChange(filterInAddress({}));
+  };
+  const [timesCleared, setTimesCleared] = useState(0);
   const isWide = useMedia('(min-width: 48.01rem)');
   const [isOpen, setOpen] = useState(false);
   return (
@@ -38,55 +44,32 @@ export function EventFilters({ filter, form, onChange }: Props) {
     >
       <summary hidden={isWide}>Filters: {namesOf(filter)}</summary>
       <form ref={form.element} class="filters" onSubmit={search} aria-label="Event filters">
-        <div class="field">
-          <label for="type">Type</label>
-          <select class="input" id="type" name="type" value={filter.type ?? ''}>
-            <option value="">any</option>
-            {Object.entries(typesByTopic).map(([topic, types]) => (
-              <optgroup key={topic} label={titleOfType(topic)}>
-                {types.map((type) => (
-                  <option key={type} value={type}>
-                    {titleOfType(type)}
-                  </option>
-                ))}
-              </optgroup>
-            ))}
-          </select>
-          <span class="hint">{filter.type}</span>
-        </div>
-        <NameField
-          {...{
-            name: 'stream',
-            label: labels.stream,
-            value: filter.stream,
-            hint: 'a name, or room:… or user:…',
-          }}
-          isValue={isStream}
-          suggest={suggestStreams}
-          refused={form.refused.stream}
-          nameOf={(stream) => <StreamName stream={wholeStream(stream)} />}
-        />
-        <NameField
-          {...{ name: 'actor', label: labels.actor, value: filter.actor, hint: 'a name, an ID, or system' }}
-          isValue={isActor}
-          suggest={(found) => suggestPeople(found)}
-          refused={form.refused.actor}
-          nameOf={(id) => <UserName id={id} />}
-        />
-        <TimeField name="since" label="Since" value={filter.since} />
-        <TimeField name="until" label="Until" value={filter.until} />
-        <div class="field">
-          <label for="partition">Partition</label>
-          <input
-            class="input"
-            id="partition"
-            name="partition"
-            defaultValue={filter.partition ?? ''}
-            placeholder="any"
-            inputMode="numeric"
-            autocomplete="off"
+        {/* What was typed without a search is cleared too. */}
+        <Fragment key={timesCleared}>
+          <TypeField value={filter.type} />
+          <NameField
+            {...{
+              name: 'stream',
+              label: labels.stream,
+              value: filter.stream,
+              hint: 'a name, or room:… or user:…',
+            }}
+            isValue={isStream}
+            suggest={suggestStreams}
+            refused={form.refused.stream}
+            nameOf={(stream) => <StreamName stream={wholeStream(stream)} />}
           />
-        </div>
+          <NameField
+            {...{ name: 'actor', label: labels.actor, value: filter.actor, hint: 'a name, an ID, or system' }}
+            isValue={isActor}
+            suggest={(found) => suggestPeople(found)}
+            refused={form.refused.actor}
+            nameOf={(id) => <UserName id={id} />}
+          />
+          <TimeField name="since" label="Since" value={filter.since} />
+          <TimeField name="until" label="Until" value={filter.until} />
+          <PartitionField value={filter.partition} />
+        </Fragment>
         <div class="row">
           <button class="button primary" type="submit">
             <Icon name="search" />
@@ -98,12 +81,59 @@ export function EventFilters({ filter, form, onChange }: Props) {
           <button class="button" type="button" onClick={() => searchLastHours(24)}>
             Last 24 hours
           </button>
-          <button class="button" type="button" onClick={() => onChange(filterInAddress({}))}>
+          <button class="button" type="button" onClick={clear}>
             Clear filters
           </button>
         </div>
       </form>
     </details>
+  );
+}
+
+function TypeField({ value = '' }: { readonly value: string | undefined }) {
+  const [chosen, choose] = useTyped(value);
+  return (
+    <div class="field">
+      <label for="type">{labels.type}</label>
+      <select
+        class="input"
+        id="type"
+        name="type"
+        value={chosen}
+        onChange={({ currentTarget }) => choose(currentTarget.value)}
+      >
+        <option value="">any</option>
+        {Object.entries(typesByTopic).map(([topic, types]) => (
+          <optgroup key={topic} label={titleOfType(topic)}>
+            {types.map((type) => (
+              <option key={type} value={type}>
+                {titleOfType(type)}
+              </option>
+            ))}
+          </optgroup>
+        ))}
+      </select>
+      <span class="hint">{chosen}</span>
+    </div>
+  );
+}
+
+function PartitionField({ value = '' }: { readonly value: string | undefined }) {
+  const [text, type] = useTyped(value);
+  return (
+    <div class="field">
+      <label for="partition">{labels.partition}</label>
+      <input
+        class="input"
+        id="partition"
+        name="partition"
+        value={text}
+        onInput={({ currentTarget }) => type(currentTarget.value)}
+        placeholder="any"
+        inputMode="numeric"
+        autocomplete="off"
+      />
+    </div>
   );
 }
 

@@ -43,12 +43,7 @@ export function EventsView({ query }: { readonly query: Query }) {
   return (
     <>
       <Presets filter={filter} shown={addressOf(shown)} form={form} />
-      <EventFilters
-        key={JSON.stringify(filter)}
-        filter={filter}
-        form={form}
-        onChange={(next) => show(next)}
-      />
+      <EventFilters filter={filter} form={form} onChange={(next) => show(next)} />
       <div class="row">
         <label class="switch">
           <input

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
+import { useTyped } from '../../ui/hooks.js';
 import { useConsole } from '../consoleContext.js';
 import type { Found } from '../names.js';
 
@@ -61,7 +62,7 @@ export function valueNamed(text: string, suggestions: readonly Suggestion[]): st
 
 /** A field for an id, which is found by a name too: the combobox of the ARIA Authoring Practices. */
 export function NameField({ name, label, value = '', hint, isValue, suggest, nameOf, refused }: Props) {
-  const [text, setText] = useState(value);
+  const [text, setText] = useTyped(value);
   const [active, setActive] = useState(-1);
   const error = refused?.text === text ? refused.reason : undefined;
   const { suggestions, clear } = useSuggestions(text, isValue, suggest);

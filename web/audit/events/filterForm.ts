@@ -1,5 +1,5 @@
 import type { RefObject } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { describeError } from '../../console/consoleApi.js';
 import { parseTimeField } from '../../ui/format.js';
 import { useConsole } from '../consoleContext.js';
@@ -51,15 +51,16 @@ export function useFilterForm(filter: EventFilter, search: (filter: EventFilter)
   const { names } = useConsole();
   const element = useRef<HTMLFormElement>(null);
   const attempts = useRef(0);
-  const [refused, setRefused] = useState<RefusedTexts>({});
-  useEffect(() => {
-    attempts.current++; // An older search must not replace the one that the address asks for by now.
-    setRefused({});
-  }, [JSON.stringify(filter)]);
+  const of = JSON.stringify(filter);
+  const [last, setRefused] = useState<{ readonly of: string; readonly texts: RefusedTexts }>({
+    of,
+    texts: {},
+  });
   return {
-    ...{ element, refused },
+    ...{ element, refused: last.of === of ? last.texts : {} },
     async change(next, replaced = []) {
       const attempt = ++attempts.current;
+      const address = location.hash;
       const data = new FormData(element.current ?? undefined);
       const values = Object.fromEntries(
         filterNames.map((name) => [name, String(data.get(name) ?? '').trim()]),
@@ -72,8 +73,9 @@ export function useFilterForm(filter: EventFilter, search: (filter: EventFilter)
         values[name] = time;
       }
       const wrong = await nameValues(values, names);
-      if (attempt !== attempts.current) return;
-      setRefused(wrong);
+      // An older search must not replace a later one, or what the address asks for by now.
+      if (attempt !== attempts.current || location.hash !== address) return;
+      setRefused({ of, texts: wrong });
       const [first] = Object.keys(wrong);
       if (first !== undefined) return focusOn(element.current, first);
       const { topic, except } = filter;

@@ -20,6 +20,7 @@ export type Writing =
 interface Props {
   readonly store: Store;
   readonly talk: Talk;
+  readonly field: Field;
   /** Whom the message goes to. */
   readonly to: string;
   readonly writing: Writing;
@@ -31,9 +32,8 @@ interface Props {
  * The message field. Enter sends, Shift+Enter starts a new line; under a finger Enter starts one too. Without a connection
  * messages wait in the outbox. It is no form: Enter in a field of the boxes that it opens would send the message.
  */
-export function Composer({ store, talk, to, writing, onWriting }: Props) {
+export function Composer({ store, talk, field, to, writing, onWriting }: Props) {
   const { room, view } = talk;
-  const field = useRef<HTMLTextAreaElement>(null);
   const [value, setValue] = useValue(talk, writing);
   const isEdit = writing.kind === 'edit';
   const write = (next: string): void => {

@@ -71,6 +71,7 @@ export function Conversation(props: Props) {
   const viewer = useMemo(() => ({ me, canWrite }), [me, canWrite]);
   const { dialogs } = useChatActions();
   const unread = useUnreadLine(view, me.userId);
+  const field = useRef<HTMLTextAreaElement>(null);
 
   useEffect(() => {
     if (!wanted) return;
@@ -81,13 +82,18 @@ export function Conversation(props: Props) {
   return (
     <TalkProvider value={talk}>
       <PinBar talk={talk} onGoTo={goTo} onList={(anchor) => setDialog({ kind: 'pins', anchor })} />
-      <MessageList {...{ talk, unread, unseen, target, isOffline }} onGoTo={goTo} />
+      <MessageList
+        {...{ talk, unread, unseen, target, isOffline }}
+        onGoTo={goTo}
+        onLeave={() => field.current?.focus()}
+      />
       {notice !== undefined && <p class="notice">{notice}</p>}
       {instead}
       {canWrite && (
         <Composer
           store={store}
           talk={talk}
+          field={field}
           to={to}
           writing={writing}
           onWriting={(what) => {

@@ -22,6 +22,7 @@ export function MessageBar({ message }: { readonly message: Message }) {
           key={name}
           class="button plain icon"
           type="button"
+          tabIndex={-1}
           aria-label={text(`messages.${name}`)}
           aria-haspopup={name === 'reply' ? undefined : 'dialog'}
           onClick={(event) => act(name, message, event.currentTarget)}

@@ -1,5 +1,5 @@
 import type { Entry, Message } from '@parley/client';
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { errorText } from '../../ui/errorText.js';
 import { formatClock } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
@@ -20,11 +20,13 @@ interface Props {
   readonly isContinued: boolean;
   /** Whether the user was just led here. */
   readonly isFound: boolean;
+  /** Whether the Tab key leads to it. What can be pressed in it is reached by arrow keys. */
+  readonly isStop: boolean;
   readonly onGoTo: (messageId: string) => void;
 }
 
 /** One message with its delivery state. */
-export function MessageBubble({ entry, quoted, isContinued, isFound, onGoTo }: Props) {
+export function MessageBubble({ entry, quoted, isContinued, isFound, isStop, onGoTo }: Props) {
   const talk = useTalk();
   const { viewer, view, act } = talk;
   const { me } = viewer;
@@ -35,6 +37,13 @@ export function MessageBubble({ entry, quoted, isContinued, isFound, onGoTo }: P
   const longPress = useLongPress(
     (element) => message && actionsOn(message, view, viewer).length > 0 && act('menu', message, element),
   );
+  const article = useRef<HTMLElement>(null);
+  // The button that was pressed is gone.
+  useLayoutEffect(() => {
+    if (isShown) article.current?.focus();
+  }, [isShown]);
+  const tabIndex = isStop ? 0 : -1;
+  const [whoId, whatId] = [`who-${idOf(entry)}`, `what-${idOf(entry)}`];
   const classes = [
     'bubble',
     isMine ? 'mine' : 'theirs',
@@ -43,21 +52,31 @@ export function MessageBubble({ entry, quoted, isContinued, isFound, onGoTo }: P
     isFound ? 'found' : '',
   ];
   if (entry.state === 'stored' && entry.blocked && !isShown)
-    return <FoldedMessage onShow={() => setShown(true)} />;
+    return <FoldedMessage tabIndex={tabIndex} onShow={() => setShown(true)} />;
   const showsName = view.chat?.roomType === 'GROUP' && !isMine && !isContinued;
   return (
-    <article class={classes.join(' ')} {...longPress}>
-      <h2 class={showsName ? 'sender' : 'hidden-visually'}>
+    <article
+      {...longPress}
+      ref={article}
+      class={classes.join(' ')}
+      tabIndex={tabIndex}
+      aria-labelledby={whoId}
+      aria-describedby={whatId}
+    >
+      <h2 id={whoId} class={showsName ? 'sender' : 'hidden-visually'}>
         <bdi>{sender}</bdi>
       </h2>
       {quoted && <Quote talk={talk} quoted={quoted} onGoTo={onGoTo} />}
-      <Content talk={talk} entry={entry} />
+      <div id={whatId}>
+        <Content talk={talk} entry={entry} />
+      </div>
       <footer>
         {message?.pinned && <Mark icon="pin" text={text('messages.pinned')} />}
         {message?.rev !== undefined && (
           <button
             class="edited"
             type="button"
+            tabIndex={-1}
             onClick={(event) => act('edits', message, event.currentTarget)}
           >
             {text('messages.edited')}
@@ -80,11 +99,16 @@ const isFrom = (myId: string, entry: Entry): boolean =>
 const senderOf = (talk: Talk, entry: Entry): string =>
   nameOf(talk, entry.state === 'stored' ? entry.message.senderId : talk.viewer.me.userId);
 
-function FoldedMessage({ onShow }: { readonly onShow: () => void }) {
+interface FoldedProps {
+  readonly tabIndex: number;
+  readonly onShow: () => void;
+}
+
+function FoldedMessage({ tabIndex, onShow }: FoldedProps) {
   return (
-    <article class="bubble theirs folded">
+    <article class="bubble theirs folded" tabIndex={tabIndex}>
       <p class="text erased">{text('messages.ofBlocked')}</p>
-      <button class="button plain" type="button" onClick={onShow}>
+      <button class="button plain" type="button" tabIndex={-1} onClick={onShow}>
         {text('messages.show')}
       </button>
     </article>
@@ -99,7 +123,7 @@ interface QuoteProps {
 
 function Quote({ talk, quoted: { id, entry }, onGoTo }: QuoteProps) {
   return (
-    <button class="quote" type="button" onClick={() => onGoTo(id)}>
+    <button class="quote" type="button" tabIndex={-1} onClick={() => onGoTo(id)}>
       {entry ? (
         <>
           <b>
@@ -151,10 +175,10 @@ function Refusal({
     <div class="refusal">
       <p class="error">{text('messages.notSent', { reason: errorText(entry.error) })}</p>
       <span class="refusal-actions">
-        <button class="button" type="button" onClick={() => room.retry(idOf(entry))}>
+        <button class="button" type="button" tabIndex={-1} onClick={() => room.retry(idOf(entry))}>
           {text('messages.tryAgain')}
         </button>
-        <button class="button" type="button" onClick={() => room.discard(idOf(entry))}>
+        <button class="button" type="button" tabIndex={-1} onClick={() => room.discard(idOf(entry))}>
           {text('messages.discard')}
         </button>
       </span>

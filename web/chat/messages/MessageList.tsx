@@ -8,6 +8,7 @@ import { type Target, useGoTo, useLater } from './goTo.js';
 import { HappeningLines } from './HappeningLines.js';
 import { JumpButtons } from './JumpButtons.js';
 import { MessageBubble } from './MessageBubble.js';
+import { useMessageFocus } from './messageFocus.js';
 import { idOf, newestSeq, type Row, viewRows } from './messageRows.js';
 import { nameOf, type Talk } from './talk.js';
 import { type UnreadLine, useReadMark } from './unread.js';
@@ -29,19 +30,22 @@ interface Props {
   /** The message to lead to. */
   readonly target: Target | undefined;
   readonly onGoTo: (target: Target) => void;
+  /** Leads the keyboard from the messages to the field for a new one. */
+  readonly onLeave: () => void;
 }
 
 /**
  * The messages of a room, the newest at the bottom. Scrolling up loads earlier ones; so does scrolling down, in an earlier
  * part of the history.
  */
-export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }: Props) {
+export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo, onLeave }: Props) {
   const { room, view } = talk;
   const { entries, history, isAtEnd } = view;
   const rows = useRows(talk, unread.after);
   const scroller = useRef<HTMLElement>(null);
   const follower = useEndFollower(() => scroller.current);
   follower.hasEnd = isAtEnd;
+  const focus = useMessageFocus({ talk, scroller, rows, follower, onLeave });
   const list = useVirtualList(
     {
       count: rows.length,
@@ -50,14 +54,17 @@ export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }:
       getItemKey: useKeys(rows),
     },
     follower,
+    focus.kept,
   );
   const visible = list.range;
+  focus.see({ visible, scrollTo: (index) => list.scrollToIndex(index, { align: 'auto' }) });
   const goToMessage = useCallback((messageId: string) => onGoTo({ messageId }), [onGoTo]);
   const today = startOfDay(new Date().toISOString());
   const later = useLater(room);
   const led = useGoTo(talk, target, (index) => {
     follower.leave();
     list.scrollToIndex(index, { align: 'center' });
+    focus.follow(index);
   });
 
   // A view that is still on its way to the end shows rows that the reader did not scroll to.
@@ -79,14 +86,8 @@ export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }:
 
   return (
     <div class="messages">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrollable region must be reachable by keyboard */}
-      <section ref={scroller} class="scroller" tabIndex={0} aria-label={text('messages.list')}>
-        {isOffline && history.state !== 'complete' && (
-          <p class="offline">{text('messages.earlierOffline')}</p>
-        )}
-        {!isOffline && history.state === 'failed' && (
-          <MoreButton label={text('messages.earlierFailed')} onClick={() => room.earlier()} />
-        )}
+      <section ref={scroller} class="scroller" aria-label={text('messages.list')} {...focus.attributes}>
+        <NoEarlier talk={talk} isOffline={isOffline} />
         <ol
           style={{ height: `${list.getTotalSize()}px` }}
           aria-busy={!isOffline && (history.state === 'loading' || later.state === 'loading')}
@@ -106,6 +107,7 @@ export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }:
                   {...{ talk, row, today }}
                   {...quotedBy(row.entry, talk)}
                   isFound={row.key === led.found}
+                  isStop={row.key === focus.stop}
                   onGoTo={goToMessage}
                 />
               </li>
@@ -118,12 +120,9 @@ export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }:
         {rows.length === 0 && <NoMessages talk={talk} />}
       </section>
       <JumpButtons
-        talk={talk}
-        unread={unread}
-        unseen={unseen}
+        {...{ talk, unread, unseen, onGoTo }}
         seen={isAway ? seen : undefined}
         firstSeen={rows[visible?.startIndex ?? 0]}
-        onGoTo={onGoTo}
         onNewest={goToNewest}
       />
       <Announcement entry={useNewest(view)} talk={talk} />
@@ -133,6 +132,14 @@ export function MessageList({ talk, unread, unseen, isOffline, target, onGoTo }:
 
 const isFarFromEnd = (scroller: HTMLElement | null): boolean =>
   scroller !== null && distanceFromEnd(scroller) > FAR_FROM_END_PX;
+
+/** Says why there are no earlier messages, though the room has some. */
+function NoEarlier({ talk: { room, view }, isOffline }: Pick<Props, 'talk' | 'isOffline'>) {
+  const { state } = view.history;
+  if (isOffline && state !== 'complete') return <p class="offline">{text('messages.earlierOffline')}</p>;
+  if (isOffline || state !== 'failed') return null;
+  return <MoreButton label={text('messages.earlierFailed')} onClick={() => room.earlier()} />;
+}
 
 interface MoreButtonProps {
   readonly label: string;
@@ -200,6 +207,8 @@ interface ListRowProps extends Quoted {
   /** The start of the present day, which headings name. */
   readonly today: number;
   readonly isFound: boolean;
+  /** Whether the Tab key leads to it. */
+  readonly isStop: boolean;
   readonly onGoTo: (messageId: string) => void;
 }
 
@@ -212,11 +221,12 @@ class ListRow extends Component<ListRowProps> {
       next.row !== props.row ||
       next.today !== props.today ||
       next.quoted !== props.quoted ||
-      next.isFound !== props.isFound
+      next.isFound !== props.isFound ||
+      next.isStop !== props.isStop
     );
   }
 
-  override render({ talk, row, quotedId, quoted, isFound, onGoTo }: ListRowProps) {
+  override render({ talk, row, quotedId, quoted, isFound, isStop, onGoTo }: ListRowProps) {
     return (
       <>
         <HappeningLines talk={talk} happenings={row.before} />
@@ -227,6 +237,7 @@ class ListRow extends Component<ListRowProps> {
           quoted={quotedId === undefined ? undefined : { id: quotedId, entry: quoted }}
           isContinued={row.isContinued}
           isFound={isFound}
+          isStop={isStop}
           onGoTo={onGoTo}
         />
         <HappeningLines talk={talk} happenings={row.after} />

@@ -19,7 +19,7 @@ export function MessageText({ text, mentioned, mentionsAll, me }: Props) {
         if (part.kind === 'text') return part.text;
         if (part.kind === 'link')
           return (
-            <a href={part.url} target="_blank" rel="noopener noreferrer">
+            <a href={part.url} tabIndex={-1} target="_blank" rel="noopener noreferrer">
               {part.text}
             </a>
           );

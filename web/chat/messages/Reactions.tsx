@@ -21,6 +21,7 @@ export function Reactions({ message }: { readonly message: Message }) {
             <button
               class="reaction"
               type="button"
+              tabIndex={-1}
               aria-pressed={isMine}
               aria-label={who}
               title={who}

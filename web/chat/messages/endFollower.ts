@@ -1,6 +1,6 @@
 import { useLayoutEffect, useState } from 'preact/hooks';
 
-/** When scrolling stops this near to the end, the view goes to the end. Less than an arrow key scrolls, 40 px. */
+/** When scrolling stops this near to the end, the view goes to the end. Less than the smallest step of a reader, 40 px. */
 const NEAR_END_PX = 24;
 /** Browsers round heights and positions of scrolled elements differently. */
 const ROUNDING_PX = 1;

@@ -90,7 +90,9 @@ export function viewRows(): (source: RowSource) => readonly Row[] {
         : [];
     const happenings = placedHappenings(source);
     let above: Entry | undefined;
-    let isUnreadShown = unreadAfter === undefined;
+    // Until the first new message is here, the line would stand above another one, and move the view when it leaves.
+    const isLineAbove = !isComplete && unreadAfter !== undefined && seqOf(entries[0]) > unreadAfter + 1;
+    let isUnreadShown = unreadAfter === undefined || isLineAbove;
     const rows = entries.map((entry, i) => {
       const isFirstUnread = !isUnreadShown && isUnread(entry, unreadAfter ?? 0, myId);
       if (isFirstUnread) isUnreadShown = true;
@@ -137,6 +139,8 @@ function makeRow(
     after: happenings.get(i) ?? NONE,
   };
 }
+
+const seqOf = (entry: Entry | undefined): number => (entry?.state === 'stored' ? entry.message.seq : 0);
 
 const isUnread = (entry: Entry, after: number, myId: string): boolean =>
   entry.state === 'stored' && entry.message.seq > after && entry.message.senderId !== myId;

@@ -1,11 +1,13 @@
 import {
+  defaultRangeExtractor,
   elementScroll,
   observeElementOffset,
   observeElementRect,
+  type Range,
   Virtualizer,
   type VirtualizerOptions,
 } from '@tanstack/virtual-core';
-import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
+import { useCallback, useLayoutEffect, useReducer, useState } from 'preact/hooks';
 import type { EndFollower } from './endFollower.js';
 
 type Options = VirtualizerOptions<HTMLElement, HTMLElement>;
@@ -14,15 +16,20 @@ type RowOptions = Pick<Options, 'count' | 'getScrollElement' | 'estimateSize' | 
 /**
  * A virtual list: only visible rows are in the page. While the end is followed, the follower alone scrolls. Otherwise
  * rows that are inserted before the first one do not move the visible ones.
+ *
+ * @param kept the index of a row that is in the page wherever the view is
  */
 export function useVirtualList(
   rows: RowOptions,
   follower: EndFollower,
+  kept: number | undefined,
 ): Virtualizer<HTMLElement, HTMLElement> {
   const [, render] = useReducer((n: number) => n + 1, 0);
   const options: Options = {
     ...rows,
     overscan: 8,
+    // Another function has the list choose its rows again.
+    rangeExtractor: useCallback((range: Range) => withRow(kept, defaultRangeExtractor(range)), [kept]),
     anchorTo: follower.isFollowing ? 'start' : 'end',
     scrollToFn: elementScroll,
     observeElementRect,
@@ -47,4 +54,10 @@ export function useVirtualList(
     follower.hold();
   });
   return list;
+}
+
+/** The indexes and this one, in order. */
+function withRow(index: number | undefined, indexes: number[]): number[] {
+  if (index === undefined || indexes.includes(index)) return indexes;
+  return index < (indexes[0] ?? 0) ? [index, ...indexes] : [...indexes, index];
 }
