@@ -94,9 +94,20 @@ class GroupNames {
   }
 }
 
+/** The types of events between the two of a pair, whose room may begin with one of them. */
+const TIES: ReadonlySet<string> = new Set([
+  'FriendAdded',
+  'FriendRemoved',
+  'MemberBlocked',
+  'MemberUnblocked',
+]);
+
 /** What an event says of its room's name; undefined if nothing. */
-function labelIn({ type, data: { members, name }, erased }: EventRow): RoomLabel | undefined {
+function labelIn({ type, data, erased }: EventRow): RoomLabel | undefined {
+  const { members, name, by, target } = data;
   if (type === 'RoomCreated' && Array.isArray(members)) return { members: members.map(String) };
+  if (TIES.has(type) && typeof by === 'string' && typeof target === 'string')
+    return { members: [by, target].sort() };
   if (type !== 'GroupCreated' && type !== 'GroupChanged') return undefined;
   if (typeof name === 'string') return { name };
   return type === 'GroupCreated' || erased ? { name: null } : undefined;
