@@ -94,19 +94,15 @@ class GroupNames {
   }
 }
 
-/** The types of events between the two of a pair, whose room may begin with one of them. */
-const TIES: ReadonlySet<string> = new Set([
-  'FriendAdded',
-  'FriendRemoved',
-  'MemberBlocked',
-  'MemberUnblocked',
-]);
+/** The id of a private chat is made of its members' ids: a UUID of version 5. A group's is chosen by its client. */
+const PRIVATE_STREAM = /^room:[0-9a-f]{8}-[0-9a-f]{4}-5/;
 
 /** What an event says of its room's name; undefined if nothing. */
-function labelIn({ type, data, erased }: EventRow): RoomLabel | undefined {
+function labelIn({ type, stream, data, erased }: EventRow): RoomLabel | undefined {
   const { members, name, by, target } = data;
   if (type === 'RoomCreated' && Array.isArray(members)) return { members: members.map(String) };
-  if (TIES.has(type) && typeof by === 'string' && typeof target === 'string')
+  // Two may be friends, or one may block the other, before they have a chat.
+  if (PRIVATE_STREAM.test(stream) && typeof by === 'string' && typeof target === 'string')
     return { members: [by, target].sort() };
   if (type !== 'GroupCreated' && type !== 'GroupChanged') return undefined;
   if (typeof name === 'string') return { name };
