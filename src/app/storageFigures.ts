@@ -1,5 +1,4 @@
 import { stat, statfs } from 'node:fs/promises';
-import type { Logger } from 'pino';
 import type { Time } from '../domain/fields.js';
 import type { StorageFigures, StoredBytes } from '../http/operations.js';
 import type { EventLog } from '../log/log.js';
