@@ -225,6 +225,15 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.getByText(/^This user had not signed up yet\. They signed up at/).waitFor();
   });
 
+  it('names a private chat of friends, whose room is older than their chat', async () => {
+    const carl = await signUp(world.server, 'carl');
+    await phone.client.request('add friend', { friendId: carl.user.userId });
+    const roomId = await phone.chatWith(carl);
+    await phone.say(roomId, 'hello, friend');
+    await openConsole(page, world, `#/message?room=${roomId}&seq=1`);
+    await page.getByRole('heading', { name: /^Message 1: Chat of (bob and carl|carl and bob)$/ }).waitFor();
+  });
+
   it('counts one message, one edit and one member as one', async () => {
     const roomId = randomUUID();
     await phone.client.request('create group', { roomId, name: 'Alone', memberIds: [] });
