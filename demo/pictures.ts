@@ -1,11 +1,12 @@
 /**
  * Takes a picture of every view of the pages in every look, to be looked at: `npm run pictures -- <folder>`. A further
  * argument is a regular expression for the names of the pictures: `npm run pictures -- /tmp/seen 'chats.*phone'`. A view
- * that fails names itself; the others go on, and the exit code is 1.
+ * that fails, or in which a text is drawn over another, names itself; the others go on, and the exit code is 1.
  */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Browser } from 'playwright-core';
+import { overlaps } from '../test/support/overlaps.js';
 import { type Look, looks } from './pictures/looks.js';
 import { openStage, Scene } from './pictures/scene.js';
 import type { View } from './pictures/view.js';
@@ -33,6 +34,8 @@ async function take(
     await view.show(scene);
     await scene.rest();
     await scene.page.screenshot({ path: join(folder, file), animations: 'disabled', caret: 'initial' });
+    const covered = await overlaps(scene.page);
+    if (covered.length > 0) throw new Error(`texts are drawn over each other: ${covered.join('; ')}`);
     return true;
   } catch (error) {
     print(`✗ ${file}: ${error instanceof Error ? error.message : String(error)}`);

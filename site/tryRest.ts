@@ -30,7 +30,7 @@ ${PLACES}
 </html>
 `;
 
-const CSS = `:root { color-scheme: light; }
+const CSS = `:root { color-scheme: light dark; }
 body { margin: 0; font: 16px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; }
 header { display: flex; flex-wrap: wrap; gap: 0.25rem 1.25rem; align-items: center; padding: 0.5rem 1rem; border-bottom: 1px solid #d5dbe4; }
 header a { padding: 0.25rem 0; text-decoration: none; }
@@ -38,11 +38,22 @@ header a:hover { text-decoration: underline; }
 .home { margin-right: auto; font-weight: 700; font-size: 1.15rem; }
 a { color: #1a56c4; }
 a.home { color: #1c2430; }
+@media (prefers-color-scheme: dark) {
+  body { color: #e6eaf0; background: #1c2022; }
+  header { border-color: #3a4250; }
+  a { color: #8ab0ff; }
+  a.home { color: #e6eaf0; }
+}
 /* As wide as the boxes of Swagger UI below it. */
 .about { box-sizing: border-box; max-width: 1460px; margin: 0 auto; padding: 0.5rem 20px 0; }
 `;
 
-const SCRIPT = `fetch('/openapi.json')
+/** Swagger UI is dark where its document has this class. */
+const SCRIPT = `const dark = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark-mode', dark.matches);
+follow();
+dark.addEventListener('change', follow);
+fetch('/openapi.json')
   .then((answer) => answer.json())
   .then((spec) =>
     SwaggerUIBundle({

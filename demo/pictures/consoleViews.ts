@@ -64,7 +64,9 @@ export const consoleViews: readonly View[] = [
   audit('events', 'events', none),
   audit('events-filtered', 'events', ({ world }) => `?stream=room:${world.room('walkers')}`),
   audit('event-opened', 'events', none, async ({ page }) => {
-    await page.locator('.events summary').nth(2).click();
+    const third = page.locator('.events summary').nth(2);
+    await third.click();
+    await third.evaluate((row) => row.scrollIntoView());
   }),
   audit('events-none', 'events', () => '?since=2030-01-01T00:00:00.000Z'),
   audit('events-error', 'events', () => '?stream=nonsense'),

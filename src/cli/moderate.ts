@@ -77,8 +77,9 @@ export function addUser(program: Command, env: NodeJS.ProcessEnv): void {
 }
 
 /** A user on one line: name, id, sign-up, last seen, open sessions, roles, and what else is to be known. */
-function userLine({ user, isOnline, lastSeen, sessions, roles }: AdministeredUser): string {
-  const seen = isOnline ? 'online' : (lastSeen ?? 'never seen');
+function userLine({ user, isOnline, lastSeen, lastActive, sessions, roles }: AdministeredUser): string {
+  const active = lastActive === undefined ? '' : `, active ${lastActive}`;
+  const seen = isOnline ? 'online' : (lastSeen ?? `never connected${active}`);
   const marks = [...roles, ...(user.suspended ? ['suspended'] : []), ...(user.erased ? ['erased'] : [])];
   const { displayName } = user;
   const name = user.username ?? '-';

@@ -21,7 +21,7 @@ export const eraseUserPush = push('erase user', {
 export const UserErased = event('UserErased', userStream, {
   data: z.strictObject({ userId: z.string() }),
   evolve: () => ({ registered: true, online: false, erased: true as const }),
-  line: ({ data }, { who }) => `${who(data.userId)} erased their account`,
+  line: ({ data }, { who }) => `the account of ${who(data.userId)} was erased`,
 });
 
 /**

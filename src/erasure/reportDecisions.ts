@@ -9,7 +9,7 @@ import type { Time } from '../domain/fields.js';
 import { type Actor, isGroupId, parseStream, type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import { evidenceEnd, type Verdict } from '../domain/moderation/reports.js';
 import { refuseForRoles } from '../domain/roles.js';
-import type { Message, User } from '../domain/userMessageChat.js';
+import type { Chat, Message, User } from '../domain/userMessageChat.js';
 import { type EventLog, partitionOf } from '../log/log.js';
 import type { ReportState } from '../projections/models/reportRows.js';
 import { indexedCommitsBackward } from '../projections/models/streamIndex.js';
@@ -29,7 +29,10 @@ type DecidedAbout = Pick<Queries, 'users' | 'roles'>;
 export interface ModerationDeps {
   readonly reads: {
     readonly reports: Pick<Reports, 'byId' | 'page'> & Pick<Reports, 'find'>;
-    readonly queries: Pick<Queries, 'messages' | 'messagesAt'> & Pick<Queries, 'groups'> & DecidedAbout;
+    readonly queries: Pick<Queries, 'messages' | 'messagesAt'> &
+      Pick<Queries, 'groups'> &
+      Pick<Queries, 'chat' | 'edits'> &
+      DecidedAbout;
     readonly rows: RowReader;
   };
   readonly log: Pick<EventLog, 'partitions' | 'tail' | 'read'>;
@@ -42,11 +45,33 @@ export interface ModerationDeps {
   };
 }
 
+/** The room of a report, as its reporter sees it. */
+export interface ReportedRoom {
+  readonly roomId: RoomId;
+  readonly roomType: Chat['roomType'];
+  /** Of a group; null when its key is destroyed. */
+  readonly name?: string | null;
+  /** Of a group, the number of its members. */
+  readonly members?: number;
+  /** Of a private chat. */
+  readonly memberIds?: readonly UserId[];
+}
+
 /** A report as moderators see it, with its users, and the messages in order. */
 export interface ReportView {
   readonly report: Report;
+  /** Absent if the reporter sees no room any more. */
+  readonly room?: ReportedRoom;
   readonly users: readonly User[];
   readonly messages: readonly Message[];
+  /** The texts that reported messages had at the time of the report, of those that were edited since. */
+  readonly editedSince: readonly { readonly messageId: string; readonly message: string | null }[];
+}
+
+function reportedRoom({ roomId, roomType, name, members, participants }: Chat): ReportedRoom {
+  if (roomType === 'PRIVATE')
+    return { roomId, roomType, memberIds: participants.map(({ userId }) => userId) };
+  return { roomId, roomType, name: name ?? null, ...(members === undefined ? {} : { members }) };
 }
 
 /** What is decided of a report; `by` is a moderator, or `system` for an operator. */
@@ -82,10 +107,34 @@ export class Moderation {
   async view(reportId: string): Promise<ReportView> {
     const at = await this.#present();
     const report = await this.#find(reportId, at);
+    const { queries } = this.deps.reads;
+    const { roomId, reporter } = report;
     const messages = await this.#messagesAround(report, at);
-    const ids = [report.reporter, report.userId ?? [], messages.map(({ senderId }) => senderId)].flat(2);
-    const users = await this.deps.reads.queries.users([...new Set(ids)], at);
-    return { report, users: [...users.values()], messages };
+    const chat = roomId === undefined ? undefined : await queries.chat(roomId, reporter, at);
+    const room = chat && reportedRoom(chat);
+    const senders = messages.map(({ senderId }) => senderId);
+    const ids = [reporter, report.userId ?? [], senders, room?.memberIds ?? []].flat();
+    const users = [...(await queries.users([...new Set(ids)], at)).values()];
+    const editedSince = await this.#textsBeforeEdits(report, messages, at);
+    return { report, ...(room ? { room } : {}), users, messages, editedSince };
+  }
+
+  /** The texts, at the time of the report, of the reported messages that were edited since. */
+  async #textsBeforeEdits(
+    { messageIds = [], reportedAt }: Report,
+    messages: readonly Message[],
+    at: readonly Moment[],
+  ): Promise<ReportView['editedSince']> {
+    const edited = messages.filter(
+      ({ messageId, editedAt, deleted }) =>
+        messageIds.includes(messageId) && editedAt !== undefined && editedAt > reportedAt && !deleted,
+    );
+    return Promise.all(
+      edited.map(async ({ roomId, messageId, seq }) => {
+        const texts = await this.deps.reads.queries.edits(roomId, seq, at);
+        return { messageId, message: texts.findLast((text) => text.at <= reportedAt)?.message ?? null };
+      }),
+    );
   }
 
   /**

@@ -16,7 +16,7 @@ import type { Queries } from '../projections/queries.js';
 import type { Passwords, Session, Vault } from '../vault/vault.js';
 import type { SessionRules } from './accounts.js';
 import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
-import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import { readBody, readIdAlone, readNoBody, readQuery } from './problems.js';
 import { hasLength, NoFields, pageLimit, ResetPassword } from './schemas.js';
 
 /** The life of a code that sets a new password. */
@@ -48,6 +48,8 @@ export interface AdministeredUser {
   readonly user: User;
   readonly isOnline: boolean;
   readonly lastSeen: Time | null;
+  /** Of a user who was never connected: see `UserListAnswer`. */
+  readonly lastActive?: Time;
   /** The number of sessions that are open. */
   readonly sessions: number;
   readonly roles: readonly Role[];
@@ -169,15 +171,29 @@ export class UserAdministration {
       queries.presence('admin', ids, []),
       Promise.all(ids.map((id) => this.sessionsOf(id))),
     ]);
-    const listed = users.map((user, i): AdministeredUser => {
-      const { isOnline = false, lastSeen = null } = presence.get(user.userId) ?? {};
-      const open = sessions[i]?.length ?? 0;
-      return { user, isOnline, lastSeen, sessions: open, roles: roles.get(user.userId) ?? [] };
-    });
+    const listed = await Promise.all(
+      users.map(async (user, i): Promise<AdministeredUser> => {
+        const { isOnline = false, lastSeen = null } = presence.get(user.userId) ?? {};
+        const open = sessions[i] ?? [];
+        const seen = { isOnline, lastSeen };
+        const active = isOnline || lastSeen !== null ? undefined : await this.#lastActive(user, open);
+        const known = active === undefined ? {} : { lastActive: active };
+        return { user, ...seen, ...known, sessions: open.length, roles: roles.get(user.userId) ?? [] };
+      }),
+    );
     // What is said of them beside their profiles may make the page too large.
     const { shown, end } = cutPage(listed, false, (one) => one);
     const last = end?.user.userId ?? next;
     return { users: shown, ...(last === undefined ? {} : { next: last }) };
+  }
+
+  /** When a user who was never connected was active, as far as it is known without reading the log. */
+  async #lastActive({ userId, erased }: User, open: readonly Session[]): Promise<Time | undefined> {
+    if (erased) return undefined;
+    const sentAt = await this.#parts.queries.lastSentAt(userId);
+    return [...open.map(({ createdAt }) => createdAt), ...(sentAt === undefined ? [] : [sentAt])]
+      .sort()
+      .at(-1);
   }
 
   /** Records the decision. Resolves with the user's name. */
@@ -229,7 +245,14 @@ export const UserListAnswer = z.strictObject({
     z.strictObject({
       user: User,
       isOnline: z.boolean(),
-      lastSeen: Time.nullable(),
+      lastSeen: Time.nullable().meta({
+        description:
+          'The end of the last connection to `/ws`; null while the user is online, and of one who never was.',
+      }),
+      lastActive: Time.exactOptional().meta({
+        description:
+          'Of a user who was never online, such as one for whom the host application writes: when the newest open session began, or when the user sent the newest message of one of their 20 newest chats.',
+      }),
       sessions: z.int().min(0).meta({ description: 'The number of open sessions.' }),
       roles: z.array(z.enum(ROLES)),
     }),
@@ -263,8 +286,7 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
 
   serveResource(router, '/admin/users/:userId', {
     DELETE: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await readNoBody(ctx, NoFields);
       await administration.erase(session.userId, userId);
       ctx.status = 204;
@@ -273,8 +295,7 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
 
   serveResource(router, '/admin/users/:userId/password', {
     POST: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await readNoBody(ctx, NoFields);
       ctx.body = await administration.issueCode(session.userId, userId);
       ctx.status = 201;

@@ -5,12 +5,12 @@ import type { CommandRouter } from '../domain/commands.js';
 import { Id, Time } from '../domain/fields.js';
 import { PAGE_ROWS, REPORTED_MESSAGES } from '../domain/limits.js';
 import { Category, Note, Verdict } from '../domain/moderation/reports.js';
-import { Message, User } from '../domain/userMessageChat.js';
+import { Chat, Message, User } from '../domain/userMessageChat.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { Report } from '../projections/reportQueries.js';
 import { type RequireSession, serveResource } from './auth.js';
-import { readBody, readId, readQuery } from './problems.js';
-import { NoFields, pageLimit } from './schemas.js';
+import { readBody, readIdAlone, readQuery } from './problems.js';
+import { pageLimit } from './schemas.js';
 
 export const ReportsQuery = z.strictObject({
   state: z.enum(['open', 'closed'], 'must be open or closed').default('open'),
@@ -46,12 +46,28 @@ export const ReportsAnswer = z.strictObject({
   next: z.string().exactOptional().meta({ description: 'Goes into `next`; absent at the end.' }),
 });
 
+const ReportedRoom = z.strictObject({
+  roomId: z.string(),
+  roomType: Chat.shape.roomType,
+  name: z.string().nullable().exactOptional().meta({ description: 'Of a group; null once it is erased.' }),
+  members: z.int().min(0).exactOptional().meta({ description: 'Of a group: the number of its members.' }),
+  memberIds: z.array(z.string()).exactOptional().meta({ description: 'Of a private chat.' }),
+});
+
 export const ReportAnswer = z.strictObject({
   report: ReportShown,
-  users: z.array(User).meta({ description: 'The reporter, the reported user, and who wrote the messages.' }),
+  room: ReportedRoom.exactOptional().meta({ description: 'As the reporter sees it.' }),
+  users: z.array(User).meta({
+    description:
+      'The reporter, the reported user, the members of a private chat, and who wrote the messages.',
+  }),
   messages: z.array(Message).meta({
     description:
       'The reported ones and the 5 before and after each. One that was deleted after the report has its text here while the report is open.',
+  }),
+  editedSince: z.array(z.strictObject({ messageId: z.string(), message: z.string().nullable() })).meta({
+    description:
+      'Reported messages that were edited since, with the texts that they had at the time of the report.',
   }),
 });
 
@@ -117,8 +133,7 @@ export function mountModeration(
 
   serveResource(router, '/admin/reports/:id', {
     GET: moderated(async (ctx, { userId }) => {
-      const id = readId(ctx.params.id);
-      readQuery(ctx, NoFields);
+      const id = readIdAlone(ctx, 'id');
       const { report, ...rest } = await moderation.view(id);
       await recordLook(userId, 'report', { id });
       ctx.body = { report: show(report), ...rest };
@@ -127,8 +142,7 @@ export function mountModeration(
 
   serveResource(router, '/admin/reports/:id/decision', {
     POST: moderated(async (ctx, { userId: by }) => {
-      const id = readId(ctx.params.id);
-      readQuery(ctx, NoFields);
+      const id = readIdAlone(ctx, 'id');
       const { note, ...decision } = await readBody(ctx, Decision);
       await moderation.decide(id, { by, decision, note });
       ctx.status = 204;

@@ -1,9 +1,10 @@
 import type { ChatFilter } from '../domain/chats.js';
-import type { RoomId, UserId } from '../domain/ids.js';
+import type { Time } from '../domain/fields.js';
+import { isGroupId, type RoomId, type UserId } from '../domain/ids.js';
 import type { Chat } from '../domain/userMessageChat.js';
 import { cutPage, fromNext, nextOf, type PageAsked, type PageEnd } from './answerPages.js';
 import { newestSeen, openGroups, seenGroups } from './groupQueries.js';
-import { activityOf, chatsModel, hasChat, isMember, type OpenChatRow } from './models/chatRows.js';
+import { activityOf, chatRowOf, chatsModel, hasChat, isMember, type OpenChatRow } from './models/chatRows.js';
 import { type ChatSettingRow, isArchived, settingsOf, withSettings } from './models/chatSettingRows.js';
 import { isRequest, openChats } from './models/chatViews.js';
 import type { Viewer } from './models/contacts.js';
@@ -65,6 +66,39 @@ export async function chatPage(
     isKept ? opened.get(chat.roomId) : undefined,
   );
   return { chats: cut.shown, ...nextOf('chats', cut.end, ({ chat }) => chat.place) };
+}
+
+/** The chat as the viewer sees it; undefined unless the room exists and the viewer is, or was, a member. */
+export async function openChat(
+  source: ViewSource,
+  viewer: Viewer,
+  roomId: RoomId,
+): Promise<Chat | undefined> {
+  const { rows } = source;
+  const { me } = viewer;
+  const pair = isGroupId(roomId) ? undefined : await chatRowOf(rows, roomId, me);
+  const opened = isGroupId(roomId)
+    ? await openGroups(source, viewer, await seenGroups(rows, me, [roomId]))
+    : await openChats(source, viewer, pair ? [pair] : []);
+  return (await withSettings(rows, me, opened))[0];
+}
+
+/** The newest chats in which a message of a user is looked for. */
+const SENT_LOOKED_AT = 20;
+
+/** When the user sent the newest message of one of their 20 newest chats; undefined if others sent each of these. */
+export async function lastSentAt(rows: RowReader, me: UserId): Promise<Time | undefined> {
+  const page = { limit: SENT_LOOKED_AT, from: undefined };
+  const { chats } = await placedBehind(rows, me, await placedGroups(rows, me), page);
+  const ids = chats.flatMap(({ roomId, isGroup }) => (isGroup ? [roomId] : []));
+  const newest = [
+    ...chats.map(({ pair }) => pair?.lastMessage),
+    ...(await newestSeen(rows, await seenGroups(rows, me, ids))),
+  ];
+  return newest
+    .flatMap((message) => (message?.senderId === me ? [message.sentAt] : []))
+    .sort()
+    .at(-1);
 }
 
 /** Newest first, then by key in descending order: the order of the index of private chats. */

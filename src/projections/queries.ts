@@ -1,21 +1,20 @@
 import type { Moment } from '../domain/commands.js';
 import type { ContactRule } from '../domain/defineCommand.js';
 import type { SealedMessage } from '../domain/defineEvent.js';
+import type { Time } from '../domain/fields.js';
 import type { Window } from '../domain/groups/groupMembers.js';
 import { type Period, windowsIn } from '../domain/groups/groupState.js';
-import { isGroupId, type RoomId, type StreamName, type UserId } from '../domain/ids.js';
+import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Role, Ties } from '../domain/streams.js';
 import type { Chat, Message, OnlineInfo, Preferences, User } from '../domain/userMessageChat.js';
 import { PROFILE_FIELDS } from '../domain/users.js';
 import { partitionOf } from '../log/log.js';
 import { cutPage, type PageAsked } from './answerPages.js';
 import { changedStreams } from './changedStreams.js';
-import { type ChatPageAsked, chatPage } from './chatPages.js';
-import { groupMembersPage, membersByJoining, openGroups, readersPage, seenGroup } from './groupQueries.js';
+import { type ChatPageAsked, chatPage, lastSentAt, openChat } from './chatPages.js';
+import { groupMembersPage, membersByJoining, readersPage } from './groupQueries.js';
 import { MissedEventReader, type ReplayedLog } from './missedEvents.js';
 import { chatRow, chatRowOf } from './models/chatRows.js';
-import { withSettings } from './models/chatSettingRows.js';
-import { openChats } from './models/chatViews.js';
 import { asOfOffset, type OpenedEdit, openEdits } from './models/editsAndMentions.js';
 import { groupRows } from './models/groupRows.js';
 import { type HappeningsAsked, happeningsPage } from './models/happeningRows.js';
@@ -61,6 +60,8 @@ export interface Queries {
     page: ChatPageAsked,
     at: readonly Moment[],
   ): Promise<{ chats: Chat[]; next?: string }>;
+  /** See `lastSentAt`. */
+  lastSentAt(userId: UserId): Promise<Time | undefined>;
   /** The chat as `userId` sees it; undefined unless the room exists and the user is a member. */
   chat(roomId: RoomId, userId: UserId, at: readonly Moment[]): Promise<Chat | undefined>;
   /** The members of a private room, who never change; undefined if there is no such room. */
@@ -202,19 +203,10 @@ export function createQueries({ progress, log, contactRule: rule, ...source }: Q
       await waitFor(at);
       return chatPage(source, { me: userId, rule }, page);
     },
+    lastSentAt: (userId) => lastSentAt(rows, userId),
     async chat(roomId, userId, at) {
       await waitFor(at);
-      if (isGroupId(roomId)) {
-        const seen = await seenGroup(rows, roomId, userId);
-        return (
-          seen &&
-          (await withSettings(rows, userId, await openGroups(source, { me: userId, rule }, [seen])))[0]
-        );
-      }
-      const chat = await chatRowOf(rows, roomId, userId);
-      return (
-        chat && (await withSettings(rows, userId, await openChats(source, { me: userId, rule }, [chat])))[0]
-      );
+      return openChat(source, { me: userId, rule }, roomId);
     },
     async members(roomId, at) {
       await waitFor(at);

@@ -10,7 +10,7 @@ import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
 
@@ -132,7 +132,7 @@ describe('The page of admins, while they decide', function () {
     await dialog().getByRole('button', { name: 'Resume' }).click();
     await row.getByText('ok').waitFor();
     await eventually('what was recorded meanwhile is sent', () =>
-      receiver.received.some(({ json }) => json.data.data.username === 'late'),
+      dataAt(receiver.received, 'username').includes('late'),
     );
 
     await page.getByRole('button', { name: 'New secret' }).click();
@@ -174,7 +174,7 @@ describe('The page of admins, while they decide', function () {
     await page.getByRole('heading', { name: 'bob, 2 messages spam' }).waitFor();
     const [first, second] = [0, 1].map((n) => page.locator('[data-reported="true"]').nth(n));
     await first?.getByText('buy this').waitFor();
-    await first?.getByText('Deleted since. The text is kept as evidence').waitFor();
+    await first?.getByText('by bob. The text is kept as evidence').waitFor();
     expect(await first?.getByRole('checkbox').count(), 'it is deleted already').to.equal(0);
     await second?.getByRole('checkbox', { name: 'Delete this message' }).waitFor();
     await page.getByRole('link', { name: 'Open the user' }).click();
@@ -182,6 +182,61 @@ describe('The page of admins, while they decide', function () {
     await page.goBack();
     await page.getByRole('link', { name: 'All reports' }).click();
     await page.getByRole('link', { name: /bob, 2 messages.*\(deleted\)/ }).waitFor();
+  });
+
+  it('shows the room of a report, and what a message was when it was reported', async () => {
+    const [his, hers] = [await newDevice(server, person('bob')), await newDevice(server, person('cleo'))];
+    const roomId = randomUUID();
+    const memberIds = [person('cleo').user.userId];
+    await his.client.request('create group', { roomId, name: 'Flea market', memberIds });
+    const early = await his.say(roomId, 'first');
+    const edit = (messageId: string, message: string) =>
+      his.client.request('edit message', { roomId, messageId, editId: randomUUID(), message });
+    await edit(early.messageId, 'first, but mended');
+    const late = await his.say(roomId, 'a stolen bicycle');
+    const reportId = randomUUID();
+    const messageIds = [early.messageId, late.messageId];
+    await hers.client.request('report', { reportId, roomId, messageIds, category: 'illegal' });
+    await edit(late.messageId, 'a bicycle');
+    his.close();
+    hers.close();
+    await open('mia', `#/reports?id=${reportId}`);
+    await page.getByText('Group Flea market, 2 members').waitFor();
+    const [before, after] = [0, 1].map((n) => page.locator('[data-reported="true"]').nth(n));
+    await before?.getByText(/^Edited at .*, before the report\.$/).waitFor();
+    await after?.getByText('a bicycle', { exact: true }).waitFor();
+    await after?.getByText('edited since').waitFor();
+    await after?.locator('q', { hasText: 'a stolen bicycle' }).waitFor();
+    await page.getByText('up to 5 before and after each').waitFor();
+    expect(await axe(page)).to.deep.equal([]);
+    await screenshot(page, 'admin-report-edited');
+    const pair = await report('in private');
+    await page.goto(`${server.url}/admin#/reports?id=${pair.reportId}`);
+    await page.getByText(/^Private chat of (bob and cleo|cleo and bob)$/).waitFor();
+  });
+
+  it('says of somebody for whom the host writes that they were never connected, and when they were active', async () => {
+    const [host, guest] = [await HostServer.of(server, 'messages,rooms,users'), randomUUID()];
+    const made = await host.ask(`PUT /server/users/ext:${guest}`, { username: 'written.for' });
+    expect(made.status, made.text).to.equal(201);
+    await open('ada', '#/users?q=written.for');
+    const row = page.locator('summary', { hasText: 'written.for' });
+    await row.getByText('never connected').waitFor();
+    const members = [made.body.user.userId, person('cleo').user.userId];
+    const { room } = (await host.ask('PUT /server/rooms/private', { members })).body;
+    const message = { senderId: members[0], message: 'an order' };
+    const path = `/server/rooms/${room.roomId}/messages/${randomUUID()}`;
+    const sent = await host.ask(`PUT ${path}`, message);
+    expect(sent.status, sent.text).to.equal(201);
+    await page.reload();
+    await row.getByText(/^active \d{4}-[-\d: ]+$/).waitFor();
+    await row.click();
+    await page.getByText('never: no device of this user was ever connected').waitFor();
+    const { users } = (await as('ada', 'GET /admin/users?q=written.for')).body;
+    expect(users[0].lastActive).to.equal(sent.body.message.sentAt);
+    expect(await axe(page)).to.deep.equal([]);
+    const listed = await parley(['user', 'list', 'written.for'], server.settings);
+    expect(listed.out).to.contain(`never connected, active ${sent.body.message.sentAt}`);
   });
 
   it('shows the decision of another moderator who was faster, and says that its own was not done', async () => {

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { Rest } from '../../packages/client/src/rest.js';
-import { axe, looks, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
+import { axe, looks, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { type Device, newDevice, signUp } from '../support/people.js';
-import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+import { type AuditWorld, openAuditSuite, openConsole } from './auditWorld.js';
 
 const FORMULA = '=1+1, "quoted"';
 
@@ -18,14 +18,10 @@ describe('The audit console, for those who know names and not ids', function () 
   let phone: Device;
   const groupId = randomUUID();
 
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    world = await auditWorld(2);
-    phone = await newDevice(world.server, world.bob);
+  const prepare = async ({ server, ann: { user }, bob }: AuditWorld) => {
+    phone = await newDevice(server, bob);
     const { client } = phone;
-    const ann = world.ann.user.userId;
+    const ann = user.userId;
     await client.request('create group', { roomId: groupId, name: 'Gardeners', memberIds: [ann] });
     await client.request('change group', { roomId: groupId, name: 'Tree planters' });
     const { messageId } = await phone.say(groupId, 'the first text');
@@ -35,18 +31,14 @@ describe('The audit console, for those who know names and not ids', function () 
     await phone.say(groupId, FORMULA);
     await client.request('remove member', { roomId: groupId, userId: ann });
     await client.request('delete message', { roomId: groupId, messageId });
-  });
-  after(async () => {
-    phone?.close();
-    await browser?.close();
-    await world?.close();
-  });
-  openPageForEach(
-    () => browser,
+  };
+  openAuditSuite(
     (opened) => {
-      page = opened;
+      ({ browser, world, page } = opened);
     },
+    { messages: 2, prepare },
   );
+  after(() => phone?.close());
 
   const search = () => page.getByRole('button', { name: 'Search', exact: true }).click();
   const streamOf = (url: string) => new URLSearchParams(new URL(url).hash.split('?')[1]).get('stream');
@@ -199,7 +191,8 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.keyboard.press('Enter');
     await page.getByRole('link', { name: 'Tree planters group, once Gardeners' }).click();
     await page.getByRole('heading', { name: 'Group Tree planters' }).waitFor();
-    await page.getByText('Members over time: 2 members').click();
+    await page.getByText('Who was a member, and when: 2 users').click();
+    await page.getByText('It is filled while the user was a member').waitFor();
     const ann = page.locator('.members li', { hasText: 'ann' }).first();
     await ann.getByText(/^member from [-\d: ]+ to [-\d: ]+$/).waitFor();
     await page
@@ -214,6 +207,45 @@ describe('The audit console, for those who know names and not ids', function () 
     await state.getByRole('link', { name: 'ann' }).waitFor();
     await page.getByRole('slider').press('End');
     await state.getByText('deleted', { exact: true }).waitFor();
+  });
+
+  it('says of a time before the beginning that nothing was there yet, and leads to the beginning', async () => {
+    const early = '2001-02-03T04:05:06.000Z';
+    const asked: string[] = [];
+    page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+    await openConsole(page, world, `#/past?room=${groupId}&at=${early}`);
+    await page.getByText(/^This room did not exist yet\. It was created at \d{4}-[-\d: .]+ UTC\.$/).waitFor();
+    await page.getByText(/^Before the first of \d+ changes$/).waitFor();
+    expect(asked, 'nothing is asked of a room that was not there').to.not.contain(`/audit/rooms/${groupId}`);
+    expect(await axe(page)).to.deep.equal([]);
+    await page.getByRole('button', { name: 'Go to that time' }).click();
+    await page.getByText(/^Change \d+ of \d+$/).waitFor();
+    await page.getByRole('region', { name: 'Room at this time' }).getByText('No message yet.').waitFor();
+    await page.goto(`${world.server.url}/audit#/past?user=${world.bob.user.userId}&at=${early}`);
+    await page.getByText(/^This user had not signed up yet\. They signed up at/).waitFor();
+  });
+
+  it('names a private chat of friends, whose room is older than their chat', async () => {
+    const carl = await signUp(world.server, 'carl');
+    await phone.client.request('add friend', { friendId: carl.user.userId });
+    const roomId = await phone.chatWith(carl);
+    await phone.say(roomId, 'hello, friend');
+    await openConsole(page, world, `#/message?room=${roomId}&seq=1`);
+    await page.getByRole('heading', { name: /^Message 1: Chat of (bob and carl|carl and bob)$/ }).waitFor();
+  });
+
+  it('counts one message, one edit and one member as one', async () => {
+    const roomId = randomUUID();
+    await phone.client.request('create group', { roomId, name: 'Alone', memberIds: [] });
+    const { messageId } = await phone.say(roomId, 'to myself');
+    await phone.client.request('edit message', {
+      ...{ roomId, messageId, editId: randomUUID(), message: 'for myself' },
+    });
+    await openConsole(page, world, `#/past?room=${roomId}`);
+    const state = page.getByRole('region', { name: 'Room at this time' });
+    await state.getByText('1 message. The newest has seq 1.').waitFor();
+    await state.getByText('edited 1 time', { exact: true }).waitFor();
+    await page.getByText('Who was a member, and when: 1 user', { exact: true }).waitFor();
   });
 
   it('shows what became of a message, with the proof of each event', async () => {
@@ -342,7 +374,7 @@ describe('The audit console, for those who know names and not ids', function () 
       } as const;
       for (const [view, hash] of Object.entries(views)) {
         if (hash) await shown.goto(`${world.server.url}/audit${hash}`);
-        if (view === 'members') await shown.getByText('Members over time').click();
+        if (view === 'members') await shown.getByText('Who was a member, and when').click();
         if (view === 'events') await shown.locator('.events summary').first().click();
         // On a phone the filters, which name him too, are folded away.
         await shown.getByText('bob').filter({ visible: true }).first().waitFor();

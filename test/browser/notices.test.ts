@@ -4,6 +4,7 @@ import type { Locator, Page, WebSocketRoute } from 'playwright-core';
 import { Rest } from '../../packages/client/src/rest.js';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { freePort } from '../support/freePort.js';
+import { overlaps } from '../support/overlaps.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -173,8 +174,13 @@ describe('What is far back or elsewhere in the web chat', function () {
     const { room } = await socket.request('init chat', { friendId: found?.userId ?? '' });
     const { roomId } = room;
     const ids = Array.from({ length: 130 }, () => randomUUID());
+    const long = 'message 1, whose line is longer than a phone is wide';
     for (const [i, messageId] of ids.entries())
-      await socket.request('send message', { roomId, messageId, message: `message ${i + 1}` });
+      await socket.request('send message', {
+        roomId,
+        messageId,
+        message: i === 0 ? long : `message ${i + 1}`,
+      });
     const [first = '', second = ''] = ids;
     for (const messageId of [first, second])
       await socket.request('pin message', { roomId, messageId, on: true });
@@ -188,8 +194,10 @@ describe('What is far back or elsewhere in the web chat', function () {
     await bar.getByText('far-writer: the second', { exact: true }).waitFor();
     await bar.getByText('All 2').tap();
     const list = ann.page.getByRole('dialog', { name: 'Pinned messages' });
-    await list.getByText('far-writer: message 1', { exact: true }).tap();
-    await ann.page.locator('.found').getByText('message 1', { exact: true }).waitFor();
+    await list.getByText(`far-writer: ${long}`, { exact: true }).waitFor();
+    expect(await overlaps(ann.page)).to.deep.equal([]);
+    await list.getByText(`far-writer: ${long}`, { exact: true }).tap();
+    await ann.page.locator('.found').getByText(long, { exact: true }).waitFor();
     await socket.close();
   });
 

@@ -8,13 +8,15 @@ export interface Administered {
   readonly user: User;
   readonly isOnline?: boolean;
   readonly lastSeen?: string | null;
+  /** Of a user who was never connected: the newest sign-in or message that is known. */
+  readonly lastActive?: string;
   /** The number of open sessions. */
   readonly sessions?: number;
   readonly roles?: readonly Role[];
 }
 
 /** What moderators have decided about a report. */
-interface ReportDecided {
+export interface ReportDecided {
   readonly by: string;
   readonly at: string;
   readonly decision: { readonly delete?: readonly string[]; readonly suspend?: true };
@@ -35,9 +37,24 @@ export interface Report {
   readonly first?: { readonly senderId: string; readonly excerpt: string | null };
 }
 
+/** The room of a report, as its reporter sees it. */
+export interface ReportedRoom {
+  readonly roomId: string;
+  readonly roomType: 'PRIVATE' | 'GROUP';
+  /** Of a group; null when it is erased. */
+  readonly name?: string | null;
+  readonly members?: number;
+  /** Of a private chat. */
+  readonly memberIds?: readonly string[];
+}
+
 /** A report with the messages around it. */
 export interface ReportInContext {
   readonly report: Report;
+  /** Absent if the reporter sees no room any more. */
+  readonly room?: ReportedRoom;
+  /** The texts at the time of the report, of the reported messages that were edited since. */
+  readonly editedSince: readonly { readonly messageId: string; readonly message: string | null }[];
   readonly users: readonly User[];
   readonly messages: readonly Message[];
 }

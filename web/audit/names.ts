@@ -94,9 +94,16 @@ class GroupNames {
   }
 }
 
+/** The id of a private chat is made of its members' ids: a UUID of version 5. A group's is chosen by its client. */
+const PRIVATE_STREAM = /^room:[0-9a-f]{8}-[0-9a-f]{4}-5/;
+
 /** What an event says of its room's name; undefined if nothing. */
-function labelIn({ type, data: { members, name }, erased }: EventRow): RoomLabel | undefined {
+function labelIn({ type, stream, data, erased }: EventRow): RoomLabel | undefined {
+  const { members, name, by, target } = data;
   if (type === 'RoomCreated' && Array.isArray(members)) return { members: members.map(String) };
+  // Two may be friends, or one may block the other, before they have a chat.
+  if (PRIVATE_STREAM.test(stream) && typeof by === 'string' && typeof target === 'string')
+    return { members: [by, target].sort() };
   if (type !== 'GroupCreated' && type !== 'GroupChanged') return undefined;
   if (typeof name === 'string') return { name };
   return type === 'GroupCreated' || erased ? { name: null } : undefined;

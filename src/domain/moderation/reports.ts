@@ -98,7 +98,8 @@ export const MessageReported = event('MessageReported', userStream, {
     reports: [...recent(state.reports, at, DAY_MS), { reportId, at }],
   }),
   line: ({ actor, data }, { who, quoted }) => {
-    const messages = data.seqs?.length ? `messages ${data.seqs.join(', ')} of ` : '';
+    const noun = data.seqs?.length === 1 ? 'message' : 'messages';
+    const messages = data.seqs?.length ? `${noun} ${data.seqs.join(', ')} of ` : '';
     const subjects = [
       data.roomId === undefined ? [] : `${messages}room ${data.roomId}`,
       data.userId === undefined ? [] : who(data.userId),
@@ -127,8 +128,9 @@ export const ReportDecided = event('ReportDecided', userStream, {
     decisions: [...recent(state.decisions, at, DECISION_RACE_MS), { reportId, at }],
   }),
   line: ({ data: { reportId, by, decision, note } }, { who, quoted }) => {
+    const deleted = decision.delete?.length ?? 0;
     const what = [
-      decision.delete?.length ? `delete ${decision.delete.length} messages` : [],
+      deleted > 0 ? `delete ${deleted} ${deleted === 1 ? 'message' : 'messages'}` : [],
       decision.suspend ? 'suspend the user' : [],
     ].flat();
     return `${who(by)} decided report ${reportId} (${what.join(', ') || 'do nothing'}): ${quoted(note)}`;

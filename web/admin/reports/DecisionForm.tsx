@@ -20,9 +20,9 @@ function actionText(deletions: number, name: string | undefined): string {
     ...(deletions > 0 ? [`delete ${pluralize(deletions, 'message')}`] : []),
     ...(name === undefined ? [] : [`suspend ${name}`]),
   ];
-  const [first, ...rest] = [...parts, 'close'];
   if (parts.length === 0) return 'Close without action';
-  return `${first?.slice(0, 1).toUpperCase()}${first?.slice(1)}${rest.map((part) => ` and ${part}`).join('')}`;
+  const all = `${parts.join(', ')} and close`;
+  return `${all.slice(0, 1).toUpperCase()}${all.slice(1)}`;
 }
 
 interface Props {

@@ -7,9 +7,9 @@ import { UserName, useFreshUsers } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
-import { type Report, type ReportInContext, useVisitor } from '../adminContext.js';
+import { type Report, type ReportedRoom, type ReportInContext, useVisitor } from '../adminContext.js';
 import { DecisionForm, suspectOf } from './DecisionForm.js';
-import { ReportSubject } from './ReportsView.js';
+import { DeciderName, ReportSubject, verdictText } from './ReportsView.js';
 
 /** A report with the reported messages and those around them, and its decision or the form for one. */
 export function ReportView({ reportId }: { readonly reportId: string }) {
@@ -23,7 +23,7 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
   useFreshUsers(request.value?.users);
   if (request.state === 'failed') return <FailureNotice error={request.error} />;
   if (!request.value) return <p role="status">Loading…</p>;
-  const { report, users, messages } = request.value;
+  const { report, room, users, messages, editedSince } = request.value;
   const mark = (messageId: string, isMarked: boolean): void => {
     const next = new Set(marked);
     if (isMarked) next.add(messageId);
@@ -35,13 +35,20 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
       <p>
         <a href={addressOf('reports', { state: report.decided ? 'closed' : undefined })}>All reports</a>
       </p>
-      <ReportFacts report={report} suspect={suspectOf(report, request.value)} />
+      <ReportFacts report={report} room={room} suspect={suspectOf(report, request.value)} />
       {messages.length === 0 ? null : (
         <section class="panel" aria-label="Messages">
           <h2>Messages</h2>
+          <p class="quiet">
+            The reported messages, and up to 5 before and after each that the reporter could see.
+          </p>
           <ol class="messages">
             {messages.map((message) => (
-              <ReportedMessage key={message.messageId} {...{ message, users, report, mark }} />
+              <ReportedMessage
+                key={message.messageId}
+                {...{ message, users, report, mark }}
+                before={editedSince.find(({ messageId }) => messageId === message.messageId)}
+              />
             ))}
           </ol>
         </section>
@@ -63,7 +70,13 @@ export function ReportView({ reportId }: { readonly reportId: string }) {
   );
 }
 
-function ReportFacts({ report, suspect }: { readonly report: Report; readonly suspect: string | undefined }) {
+interface FactsProps {
+  readonly report: Report;
+  readonly room: ReportedRoom | undefined;
+  readonly suspect: string | undefined;
+}
+
+function ReportFacts({ report, room, suspect }: FactsProps) {
   const { roles } = useVisitor();
   const { category, note, reporterId, reportedAt } = report;
   return (
@@ -78,6 +91,11 @@ function ReportFacts({ report, suspect }: { readonly report: Report; readonly su
           <UserName id={reporterId} />
         </Field>
         <Field name="Reported at">{formatUtcMs(reportedAt)}</Field>
+        {report.roomId === undefined ? null : (
+          <Field name="Room">
+            {room ? <RoomWords room={room} /> : 'The reporter cannot see the room any more.'}
+          </Field>
+        )}
       </dl>
       <div class="row">
         {suspect === undefined ? null : (
@@ -95,14 +113,38 @@ function ReportFacts({ report, suspect }: { readonly report: Report; readonly su
   );
 }
 
+/** What a moderator may know of the room. */
+function RoomWords({ room: { roomType, name, members, memberIds = [] } }: { readonly room: ReportedRoom }) {
+  if (roomType === 'GROUP')
+    return (
+      <>
+        Group {name == null ? 'whose name is erased' : <strong dir="auto">{name}</strong>}
+        {members === undefined ? '' : `, ${pluralize(members, 'member')}`}
+      </>
+    );
+  return (
+    <>
+      Private chat of{' '}
+      {memberIds.map((id, i) => (
+        <span key={id}>
+          {i === 0 ? '' : ' and '}
+          <UserName id={id} />
+        </span>
+      ))}
+    </>
+  );
+}
+
 interface ReportedMessageProps {
   readonly message: Message;
+  /** The text at the time of the report, if the message was edited since. */
+  readonly before: { readonly message: string | null } | undefined;
   readonly users: readonly User[];
   readonly report: Report;
   readonly mark: (messageId: string, isMarked: boolean) => void;
 }
 
-function ReportedMessage({ message, users, report, mark }: ReportedMessageProps) {
+function ReportedMessage({ message, before, users, report, mark }: ReportedMessageProps) {
   const { messageId, senderId, sentAt, deleted, erased } = message;
   const isReported = report.messageIds?.includes(messageId) === true;
   const sender = users.find(({ userId }) => userId === senderId);
@@ -116,11 +158,7 @@ function ReportedMessage({ message, users, report, mark }: ReportedMessageProps)
       {isReported ? (
         <span class="mark">
           <span class="badge bad">reported</span>
-          {deleted && message.message !== null ? (
-            <span class="quiet">
-              Deleted since. The text is kept as evidence until the decision, for 30 days at the most.
-            </span>
-          ) : null}
+          <WhatBecame message={message} before={before} />
           {report.decided || deleted || erased ? null : (
             <label class="choice">
               <input
@@ -136,6 +174,38 @@ function ReportedMessage({ message, users, report, mark }: ReportedMessageProps)
   );
 }
 
+/** Whether a reported message was edited or deleted. */
+function WhatBecame({ message, before }: Pick<ReportedMessageProps, 'message' | 'before'>) {
+  const { deleted, editedAt } = message;
+  return (
+    <>
+      {before && editedAt !== undefined ? (
+        <>
+          <span class="badge warning">edited since</span>
+          <span class="quiet">
+            at {formatUtc(editedAt)}. Text at the time of the report:{' '}
+            <q dir="auto">{before.message ?? 'erased'}</q>
+          </span>
+        </>
+      ) : null}
+      {!before && editedAt !== undefined && !deleted ? (
+        <span class="quiet">Edited at {formatUtc(editedAt)}, before the report.</span>
+      ) : null}
+      {deleted ? (
+        <>
+          <span class="badge warning">{message.message === null ? 'deleted' : 'deleted since'}</span>
+          <span class="quiet">
+            by <UserName id={deleted.by} />.
+            {message.message === null
+              ? ''
+              : ' The text is kept as evidence until the decision, for 30 days at the most.'}
+          </span>
+        </>
+      ) : null}
+    </>
+  );
+}
+
 function DecidedPanel({
   decided,
   isLate,
@@ -143,11 +213,7 @@ function DecidedPanel({
   readonly decided: NonNullable<Report['decided']>;
   readonly isLate: boolean;
 }) {
-  const { by, at, note, decision } = decided;
-  const done = [
-    ...(decision.delete ? [`${pluralize(decision.delete.length, 'message')} deleted`] : []),
-    ...(decision.suspend ? ['user suspended'] : []),
-  ];
+  const { by, at, note } = decided;
   return (
     <section class="panel" aria-label="Decision">
       <h2>Decision</h2>
@@ -156,10 +222,10 @@ function DecidedPanel({
           Somebody else had decided this report. What you chose was not done.
         </p>
       ) : null}
-      <p role="status">{done.length === 0 ? 'Closed without action.' : `Closed: ${done.join(', ')}.`}</p>
+      <p role="status">{verdictText(decided)}</p>
       <dl class="fields">
         <Field name="Decided by">
-          <UserName id={by} />
+          <DeciderName id={by} />
         </Field>
         <Field name="Decided at">{formatUtcMs(at)}</Field>
         <Field name="Note">

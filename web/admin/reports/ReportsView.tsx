@@ -3,7 +3,7 @@ import { PageButtons, usePages } from '../../console/Pages.js';
 import { addressOf, type Query } from '../../console/route.js';
 import { UserName } from '../../console/userNames.js';
 import { formatUtc, pluralize } from '../../ui/format.js';
-import { type Report, useVisitor } from '../adminContext.js';
+import { type Report, type ReportDecided, useVisitor } from '../adminContext.js';
 import { ReportView } from './ReportView.js';
 
 const states = { open: 'Open', closed: 'Closed' } as const;
@@ -70,7 +70,7 @@ function ReportPages({ state }: { readonly state: State }) {
 }
 
 function ReportLine({ report }: { readonly report: Report }) {
-  const { reportId, reportedAt, reporterId, category, note, first } = report;
+  const { reportId, reportedAt, reporterId, category, note, first, decided } = report;
   return (
     <a href={addressOf('reports', { id: reportId })}>
       <span class="badge warning">{category}</span>
@@ -84,9 +84,28 @@ function ReportLine({ report }: { readonly report: Report }) {
         by <UserName id={reporterId} />
       </span>
       <time dateTime={reportedAt}>{formatUtc(reportedAt)}</time>
+      {decided ? (
+        <span class="verdict">
+          {verdictText(decided)} Decided by <DeciderName id={decided.by} />{' '}
+          <time dateTime={decided.at}>{formatUtc(decided.at)}</time>
+        </span>
+      ) : null}
     </a>
   );
 }
+
+/** What was decided of a report. */
+export function verdictText({ decision }: ReportDecided): string {
+  const done = [
+    ...(decision.delete ? [`${pluralize(decision.delete.length, 'message')} deleted`] : []),
+    ...(decision.suspend ? ['user suspended'] : []),
+  ];
+  return done.length === 0 ? 'Closed without action.' : `Closed: ${done.join(', ')}.`;
+}
+
+/** Who decided a report. */
+export const DeciderName = ({ id }: { readonly id: string }) =>
+  id === 'system' ? <>an operator</> : <UserName id={id} />;
 
 /** How the first reported message begins. */
 function excerptText(first: Report['first']): string {

@@ -15,7 +15,7 @@ interface Props {
 
 /** One line of a user. A click opens what is known and what can be done. */
 export function UserRow({ administered, onChanged }: Props) {
-  const { user, isOnline, lastSeen, sessions, roles = [] } = administered;
+  const { user, isOnline, sessions, roles = [] } = administered;
   const name = user.displayName ?? displayName(user);
   const [isOpen, setOpen] = useState(false);
   return (
@@ -39,7 +39,7 @@ export function UserRow({ administered, onChanged }: Props) {
           ))}
           {isOnline ? <span class="badge good">online</span> : null}
         </span>
-        <span class="seen quiet">{isOnline === false ? seenText(lastSeen) : ''}</span>
+        <span class="seen quiet">{isOnline === false ? seenText(administered) : ''}</span>
         <span class="sessions quiet">{sessions === undefined ? '' : pluralize(sessions, 'session')}</span>
       </summary>
       <div class="details">
@@ -48,6 +48,7 @@ export function UserRow({ administered, onChanged }: Props) {
             <span class="mono">{user.userId}</span>
           </Field>
           <Field name="Signed up">{formatUtcMs(user.createdAt)}</Field>
+          <LastKnown administered={administered} />
           {user.about === undefined ? null : (
             <Field name="About">
               <span dir="auto">{user.about}</span>
@@ -61,8 +62,33 @@ export function UserRow({ administered, onChanged }: Props) {
   );
 }
 
-const seenText = (lastSeen: string | null | undefined): string =>
-  lastSeen ? `seen ${formatUtc(lastSeen)}` : 'never online';
+function seenText({ lastSeen, lastActive }: Administered): string {
+  if (lastSeen) return `seen ${formatUtc(lastSeen)}`;
+  return lastActive === undefined ? 'never connected' : `active ${formatUtc(lastActive)}`;
+}
+
+/** When the user was connected or active, for admins. */
+function LastKnown({
+  administered: { isOnline, lastSeen, lastActive },
+}: {
+  readonly administered: Administered;
+}) {
+  if (isOnline === undefined) return null;
+  if (isOnline || lastSeen)
+    return <Field name="Last seen">{lastSeen ? formatUtcMs(lastSeen) : 'online now'}</Field>;
+  return (
+    <>
+      <Field name="Last seen">
+        never: no device of this user was ever connected. The host application may write for them.
+      </Field>
+      {lastActive === undefined ? null : (
+        <Field name="Last active">
+          {formatUtcMs(lastActive)}, by a sign-in or by the newest message of a chat
+        </Field>
+      )}
+    </>
+  );
+}
 
 type OpenDialog = 'suspension' | 'code' | 'sessions' | 'erase';
 

@@ -25,7 +25,7 @@ export function UsersView({ query: { q = '' } }: { readonly query: Query }) {
     <>
       <form ref={form} class="panel choose" aria-label="Find users" onSubmit={search}>
         <div class="field grow">
-          <label for="q">Part of a name, or a user ID</label>
+          <label for="q">Name or user ID</label>
           <input
             class="input"
             id="q"
@@ -35,7 +35,11 @@ export function UsersView({ query: { q = '' } }: { readonly query: Query }) {
             spellcheck={false}
             autocomplete="off"
             autocapitalize="none"
+            aria-describedby="q-hint"
           />
+          <span class="hint" id="q-hint">
+            A part of a user name or of a display name, such as “ann”, or the whole ID of a user.
+          </span>
         </div>
         <button class="button primary" type="submit">
           <Icon name="search" />
@@ -46,8 +50,8 @@ export function UsersView({ query: { q = '' } }: { readonly query: Query }) {
         <UserPages key={q} q={q} />
       ) : (
         <p class="quiet">
-          Search for a user to suspend them or to end a suspension. Your friends, and users who have blocked
-          you, are found by their ID only.
+          Search for a user to suspend them or to end a suspension. Your friends, users who have blocked you,
+          and users who do not want to be found by a part of their name are found by their ID only.
         </p>
       )}
     </>

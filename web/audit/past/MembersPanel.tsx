@@ -26,7 +26,11 @@ export function MembersPanel({ roomId, members, from, to, at, onTime }: Props) {
   const rows = [...members].flatMap(([userId, periods]) => periods.map((period) => ({ userId, ...period })));
   return (
     <details class="panel members">
-      <summary>Members over time: {pluralize(members.size, 'member')}</summary>
+      <summary>Who was a member, and when: {pluralize(members.size, 'user')}</summary>
+      <p class="quiet">
+        Each line goes from the first change of the room to its last. It is filled while the user was a
+        member, in another colour while they were owner or admin. The red mark is the time shown below.
+      </p>
       <ul>
         {[...members].map(([userId, periods]) => (
           <li key={userId}>

@@ -72,13 +72,16 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
         <RoomName id={roomId} />
       </h2>
       <p role="status">
-        {pluralize(messages.length, 'message')}.{newest > 0 ? ` The newest has seq ${newest}.` : ''}
+        {messages.length === 0 ? 'No message yet.' : `${pluralize(messages.length, 'message')}.`}
+        {newest > 0 ? ` The newest has seq ${newest}.` : ''}
       </p>
       <ul class="row">
         {members.map((member) => (
           <li key={member.userId}>
-            <a href={hrefOf('past', { user: member.userId, at })}>{displayName(member)}</a>{' '}
-            <span class="quiet">has read up to seq {readUpTo[member.userId] ?? 0}</span>
+            <a href={hrefOf('past', { user: member.userId, at })}>
+              <UserName id={member.userId} />
+            </a>{' '}
+            <span class="quiet">{readText(readUpTo[member.userId] ?? 0)}</span>
           </li>
         ))}
       </ul>
@@ -94,7 +97,9 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
             </span>
             <span class="text" dir="auto">
               {message.message ?? <em>{message.deleted ? 'deleted' : 'erased'}</em>}
-              {message.rev === undefined ? null : <span class="quiet"> edited {message.rev}×</span>}
+              {message.rev === undefined ? null : (
+                <span class="quiet"> edited {pluralize(message.rev, 'time')}</span>
+              )}
             </span>
             <span class="when">
               <time dateTime={message.sentAt}>{formatUtc(message.sentAt)}</time>{' '}
@@ -116,6 +121,9 @@ export function RoomState({ roomId, at }: { readonly roomId: string; readonly at
   );
 }
 
+const readText = (upTo: number): string =>
+  upTo === 0 ? 'has read nothing yet' : `has read up to seq ${upTo}`;
+
 /** A user's presence, friends and rooms at a point in time. */
 export function UserState({ userId, at }: { readonly userId: string; readonly at: string }) {
   const request = usePast<PastUser>(`/audit/users/${userId}`, at);
@@ -132,7 +140,9 @@ export function UserState({ userId, at }: { readonly userId: string; readonly at
       <ul class="row" hidden={friends.length === 0}>
         {friends.map((friend) => (
           <li key={friend.userId}>
-            <a href={hrefOf('past', { user: friend.userId, at })}>{displayName(friend)}</a>
+            <a href={hrefOf('past', { user: friend.userId, at })}>
+              <UserName id={friend.userId} />
+            </a>
           </li>
         ))}
       </ul>
@@ -183,5 +193,5 @@ const rowsOf = (
 
 function presenceText(isOnline: boolean, lastSeen: string | null): string {
   if (isOnline) return 'Online.';
-  return lastSeen === null ? 'Never online until then.' : `Offline. Last seen ${formatUtcMs(lastSeen)}.`;
+  return lastSeen === null ? 'Not connected until then.' : `Offline. Last seen ${formatUtcMs(lastSeen)}.`;
 }

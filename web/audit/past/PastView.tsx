@@ -2,7 +2,7 @@ import { FailureNotice } from '../../console/FailureNotice.js';
 import './past.css';
 import { goTo, replaceAddress } from '../../console/route.js';
 import { TimeField } from '../../console/TimeField.js';
-import { formatUtcMs, parseTimeField } from '../../ui/format.js';
+import { formatUtcMs, parseTimeField, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { useConsole } from '../consoleContext.js';
 import { hrefOf } from '../route.js';
@@ -51,7 +51,8 @@ interface TimeSliderProps {
 }
 
 /** Selects a change or any other time, and shows the subject's state at that time. */
-function TimeSlider({ subject, found: { changes, isCut, members }, asked }: TimeSliderProps) {
+function TimeSlider({ subject, found, asked }: TimeSliderProps) {
+  const { changes, isCut } = found;
   const at = (asked && parseTimeField(asked, 9)) ?? changes.at(-1)?.at ?? '';
   const index = changeIndexAt(changes, at);
   const change = changes[index];
@@ -78,7 +79,7 @@ function TimeSlider({ subject, found: { changes, isCut, members }, asked }: Time
       <section class="panel slider" aria-label="Time">
         <div class="ends">
           <label for="change">
-            Change {index + 1} of {changes.length}
+            {placeText(changes, index, at)}
             {isCut ? ` (only the first ${MAX_CHANGES.toLocaleString('en')} are shown)` : ''}
           </label>
           <output for="change">
@@ -108,19 +109,70 @@ function TimeSlider({ subject, found: { changes, isCut, members }, asked }: Time
           </div>
         </div>
       </section>
-      {subject.kind === 'room' ? (
-        <>
-          <MembersPanel
-            {...{ roomId: subject.id, members, at }}
-            from={changes[0]?.at ?? at}
-            to={changes.at(-1)?.at ?? at}
-            onTime={show}
-          />
-          <RoomState roomId={subject.id} at={at} />
-        </>
-      ) : (
-        <UserState userId={subject.id} at={at} />
-      )}
+      <SubjectAt {...{ subject, found, at }} onTime={show} />
     </>
+  );
+}
+
+function placeText(changes: Changes['changes'], index: number, at: string): string {
+  const [first] = changes;
+  if (first && at < first.at) return `Before the first of ${pluralize(changes.length, 'change')}`;
+  return `Change ${index + 1} of ${changes.length}`;
+}
+
+interface SubjectAtProps {
+  readonly subject: Subject;
+  readonly found: Changes;
+  readonly at: string;
+  readonly onTime: (at: string) => void;
+}
+
+/** The subject at the time, or that it did not exist yet. */
+function SubjectAt({ subject: { kind, id }, found, at, onTime }: SubjectAtProps) {
+  const { changes, members, createdAt } = found;
+  // The server compares milliseconds too.
+  const hasBegun = createdAt !== undefined && createdAt.slice(0, 23) <= at.slice(0, 23);
+  if (!hasBegun) return <NotYet {...{ kind, createdAt, onTime }} />;
+  if (kind === 'user') return <UserState userId={id} at={at} />;
+  return (
+    <>
+      <MembersPanel
+        {...{ roomId: id, members, at, onTime }}
+        from={changes[0]?.at ?? at}
+        to={changes.at(-1)?.at ?? at}
+      />
+      <RoomState roomId={id} at={at} />
+    </>
+  );
+}
+
+interface NotYetProps extends Pick<SubjectAtProps, 'onTime'> {
+  readonly kind: Subject['kind'];
+  readonly createdAt: string | undefined;
+}
+
+/** Says that the subject did not exist at the time, and leads to its beginning. */
+function NotYet({ kind, createdAt, onTime }: NotYetProps) {
+  if (createdAt === undefined)
+    return (
+      <p class="notice" role="status">
+        {kind === 'room'
+          ? 'These two users have no chat. The log has only events about the two, such as a friendship or a block.'
+          : 'The log has no sign-up of this user.'}
+      </p>
+    );
+  const [state, beginning] =
+    kind === 'room'
+      ? ['This room did not exist yet.', 'It was created at']
+      : ['This user had not signed up yet.', 'They signed up at'];
+  return (
+    <div class="notice row">
+      <span role="status">
+        {state} {beginning} {formatUtcMs(createdAt)}.
+      </span>
+      <button class="button" type="button" onClick={() => onTime(createdAt)}>
+        Go to that time
+      </button>
+    </div>
   );
 }

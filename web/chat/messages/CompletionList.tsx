@@ -1,6 +1,6 @@
 import type { RoomView, Store, User } from '@parley/client';
 import type { RefObject } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { text } from '../../ui/texts.js';
 import {
   type Completion,
@@ -51,7 +51,8 @@ export function useCompletion({ store, view, field, value, write }: Source): Com
     : unfinished.kind === 'mention'
       ? completeMention(members, unfinished.word)
       : emoji;
-  useEffect(() => setChosen(0), [unfinished?.kind, unfinished?.word]);
+  // Before the next key, which may choose one.
+  useLayoutEffect(() => setChosen(0), [unfinished?.kind, unfinished?.word]);
   const choose = ({ insert }: Completion): void => {
     const { current } = field;
     if (!current || !unfinished) return;
@@ -95,8 +96,8 @@ function useMembers(store: Store, view: RoomView, isNeeded: boolean): readonly U
 function useEmoji(unfinished: Unfinished | undefined): readonly Completion[] {
   const [found, setFound] = useState<readonly Completion[]>([]);
   const word = unfinished?.kind === 'emoji' ? unfinished.word : undefined;
-  useEffect(() => {
-    setFound([]);
+  useLayoutEffect(() => {
+    setFound([]); // Before the next key, which may choose one of the word before.
     if (word === undefined) return;
     let isOver = false;
     const find = async (): Promise<void> => {
