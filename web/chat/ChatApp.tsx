@@ -6,7 +6,7 @@ import '../ui/controls.css';
 import { LanguageSelect } from '../ui/LanguageSelect.js';
 import { SignIn } from '../ui/SignIn.js';
 import { forgetChatsOfOthers, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
-import { loadAllTexts, loadFirstTexts, text } from '../ui/texts.js';
+import { loadChatTexts, loadFirstTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
 import { reloadForNewBuild } from './app/worker.js';
 
@@ -20,7 +20,9 @@ let loading: Promise<Device> | undefined;
 
 /** Loads what only a signed-in user needs: most of the code, and of the texts. */
 function loadDevice(): Promise<Device> {
-  loading ??= Promise.all([import('./ChatDevice.js'), loadAllTexts()]).then(([{ ChatDevice }]) => ChatDevice);
+  loading ??= Promise.all([import('./ChatDevice.js'), loadChatTexts()]).then(
+    ([{ ChatDevice }]) => ChatDevice,
+  );
   return loading;
 }
 
