@@ -95,6 +95,8 @@ if (loadSession()) {
   // The page may have come with the form for somebody new, which would stay above the chats.
   root?.replaceChildren();
 }
-/** A task of its own: a slow phone answers between reading the scripts and drawing. */
-const draw = (): unknown => setTimeout(() => root && render(<ChatApp />, root));
-void loadFirstTexts().then(draw);
+const draw = (): void => {
+  if (root) render(<ChatApp />, root);
+};
+// Where the form is shown, a slow phone answers between reading the scripts and taking it over.
+void loadFirstTexts().then(() => (root?.firstChild ? setTimeout(draw) : draw()));
