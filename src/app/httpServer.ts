@@ -16,10 +16,12 @@ import { createHttpServer, type HttpParts } from '../http/app.js';
 import { presentUser, roleCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
 import { partitionOf } from '../log/log.js';
+import type { RevocationCause } from '../vault/vault.js';
 import type { EventDelivery } from './eventDelivery.js';
 import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
+import { prepareStorage } from './storageFigures.js';
 
 /** Gives each group of HTTP resources its parts. */
 export function httpParts(
@@ -44,7 +46,8 @@ export function httpParts(
   };
   const now = () => gateway.revisions.present();
   const lifetimeMs = config.SESSION_TTL;
-  const announceEnds = (sessions: readonly string[]) => gateway.sessionRevocation.announce(sessions);
+  const announceEnds = (sessions: readonly string[], why?: RevocationCause) =>
+    gateway.sessionRevocation.announce(sessions, why);
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
@@ -71,6 +74,7 @@ export function httpParts(
       metrics,
       isMetricsPublic: config.METRICS_PORT === undefined,
       ready: async () => readinessOf(host, parts),
+      storage: prepareStorage(host, parts, delivery.subscriptions),
     },
     host: {
       server: {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { KeyName } from '../app/keyOperations.js';
+import { KeyName } from '../app/hostOperations.js';
 import { readConfig } from '../base/settings.js';
 import { KEY_SCOPES, type KeyScope } from '../domain/hostKeys.js';
 import { parseAs, parseId, printLine } from './commandLine.js';

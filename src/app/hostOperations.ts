@@ -4,9 +4,10 @@ import { Id, label, Time } from '../domain/fields.js';
 import { KEY_SCOPES } from '../domain/hostKeys.js';
 import { KEY_NAME_CODE_POINTS } from '../domain/limits.js';
 import type { KeyAdministration } from '../host/keyAdministration.js';
+import type { HostSubscriptions } from '../subscriptions/hostSubscriptions.js';
 import { type OperatorOf, retry } from './userOperations.js';
 
-/** What operators do to server keys. */
+/** What operators do to the server keys of the host application, and what they see of its subscriptions. */
 
 export const KeyName = label(KEY_NAME_CODE_POINTS);
 const Scopes = z.array(z.enum(KEY_SCOPES)).min(1);
@@ -52,6 +53,45 @@ export function operateKeys(administration: KeyAdministration): OperatorOf<typeo
     },
     async revokeServerKey({ keyId }) {
       return { changed: await retry(() => administration.revoke(keyId)) };
+    },
+  };
+}
+
+/** A subscription as the command line shows it. */
+export const ShownSubscription = z.strictObject({
+  id: z.string(),
+  url: z.string(),
+  lagEvents: z.int(),
+  lagSeconds: z.number(),
+  failing: z
+    .strictObject({ since: Time, status: z.union([z.int(), z.string()]), next: Time })
+    .exactOptional(),
+  paused: z.boolean(),
+});
+export type ShownSubscription = z.infer<typeof ShownSubscription>;
+
+/** The schemas of input and answer, by operation. */
+export const subscriptionOperations = {
+  /** All subscriptions, with how far each is. */
+  listSubscriptions: {
+    input: z.strictObject({}),
+    answer: z.strictObject({ subscriptions: z.array(ShownSubscription) }),
+  },
+} as const;
+
+/** Carries the operations out. */
+export function operateSubscriptions(
+  subscriptions: Pick<HostSubscriptions, 'list'>,
+): OperatorOf<typeof subscriptionOperations> {
+  return {
+    async listSubscriptions() {
+      const all = await subscriptions.list();
+      return {
+        subscriptions: all.map(({ id, url, lagEvents, lagSeconds, failing, paused }) => ({
+          ...{ id, url, lagEvents, lagSeconds, paused },
+          ...(failing ? { failing } : {}),
+        })),
+      };
     },
   };
 }
