@@ -3,11 +3,11 @@ import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { appendLeaves } from '../../src/log/merkle.js';
 import { Signer } from '../audit/signing.js';
-import { axe, looks, openBrowser, openPageForEach, screenshot, strangers } from '../support/browser.js';
+import { axe, looks, screenshot, strangers } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
-import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+import { type AuditWorld, openAuditSuite, openConsole } from './auditWorld.js';
 
 describe('The audit console', function () {
   this.timeout(240_000);
@@ -15,22 +15,9 @@ describe('The audit console', function () {
   let world: AuditWorld;
   let page: Page;
 
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    world = await auditWorld();
+  openAuditSuite((opened) => {
+    ({ browser, world, page } = opened);
   });
-  after(async () => {
-    await browser?.close();
-    await world?.close();
-  });
-  openPageForEach(
-    () => browser,
-    (opened) => {
-      page = opened;
-    },
-  );
 
   const heading = (name: string) => page.getByRole('heading', { name, exact: true });
   const firstMessage = async () => {
