@@ -24,6 +24,7 @@ const importsOf = (file: string): string[] => {
   return [...found].map(([, path = '']) => relative(src, join(src, dirname(file), `${path}.ts`)));
 };
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
+const linesOf = (path: string): number => readFileSync(path, 'utf8').split('\n').length - 1;
 const roomOf = (file: string): string => file.split('/')[0] ?? '';
 
 describe('the layout of src', () => {
@@ -68,10 +69,7 @@ describe('the layout of src', () => {
     const folders = new Map<string, number>();
     for (const file of files) folders.set(dirname(file), (folders.get(dirname(file)) ?? 0) + 1);
     expect([...folders].filter(([, count]) => count > MOST_FILES_A_FOLDER)).to.deep.equal([]);
-    const sizes = files.map((file) => ({
-      file,
-      lines: readFileSync(join(src, file), 'utf8').split('\n').length - 1,
-    }));
+    const sizes = files.map((file) => ({ file, lines: linesOf(join(src, file)) }));
     expect(sizes.filter(({ lines }) => lines > LINES.most)).to.deep.equal([]);
     const short = sizes.filter(({ file, lines }) => lines < LINES.fewest && !MAY_BE_SHORT.test(file));
     expect(short).to.deep.equal([]);
@@ -112,6 +110,11 @@ describe('the layout of the packages', () => {
     );
     expect(ofServer).to.not.be.empty;
     expect(unlike).to.deep.equal([]);
+  });
+
+  it(`has files of ${LINES.fewest} to ${LINES.most} lines`, () => {
+    const sizes = sources.map((file) => ({ file, lines: linesOf(join(packages, file)) }));
+    expect(sizes.filter(({ lines }) => lines > LINES.most || lines < LINES.fewest)).to.deep.equal([]);
   });
 
   it('reaches from one package into another by its name only', () => {

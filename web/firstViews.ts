@@ -18,6 +18,17 @@ interface Sources {
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.codePointAt(0)};`);
 
+const STYLES = /<link rel="stylesheet"[^>]* href="\/([^"]+)">/g;
+const SCRIPTS = /<script type="module"[^>]*><\/script>|<link rel="modulepreload"[^>]*>/g;
+
+/** The page with its styles in it; their hash in the server's policy allows them. */
+const withStyles = (page: string, bundle: Rollup.OutputBundle): string =>
+  page.replace(STYLES, (_, name: string) => {
+    const file = bundle[name];
+    if (file?.type !== 'asset') throw new Error(`there are no styles ${name}`);
+    return `<style>${String(file.source).trim()}</style>`;
+  });
+
 /** The chunk with the first texts of a language, which the page of this language needs at once. */
 const findTexts = (bundle: Rollup.OutputBundle, language: string): string | undefined =>
   Object.values(bundle).find(
@@ -28,8 +39,8 @@ const findTexts = (bundle: Rollup.OutputBundle, language: string): string | unde
   )?.fileName;
 
 /**
- * Makes `drawn/<language>.html`: the page of the chat with the form for somebody new in it. A browser shows the form as
- * soon as it has the styles, and the script takes the form over when it has come.
+ * Makes `drawn/<language>.html`: the page of the chat with the form for somebody new and its styles in it. A browser shows
+ * the form at once and asks for the scripts after that; the script takes the form over when it has come.
  */
 export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: Sources): Plugin {
   const template = readFileSync(form, 'utf8').replace(/\s*\n\s*/g, '');
@@ -49,23 +60,26 @@ export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: So
       order: 'post',
       handler(_, bundle) {
         const page = bundle['index.html'];
-        if (page?.type !== 'asset') throw new Error('the chat is not built');
+        const loader = Object.values(bundle).find(
+          (file) => file.type === 'chunk' && file.isEntry && file.name === 'afterPaint',
+        )?.fileName;
+        if (page?.type !== 'asset' || !loader) throw new Error('the chat is not built');
+        const styled = withStyles(String(page.source), bundle);
+        const scripts = styled.match(SCRIPTS) ?? [];
         for (const [language, file] of texts) {
           const chunk = findTexts(bundle, language);
           const preload = chunk ? `<link rel="modulepreload" crossorigin href="/${chunk}">` : '';
-          const source = String(page.source)
+          const direction = rightToLeft.has(language) ? 'rtl' : 'ltr';
+          const form = draw(language, JSON.parse(readFileSync(file, 'utf8')));
+          const source = styled
+            .replace(SCRIPTS, '')
+            .replace('<html lang="en">', `<html lang="${language}" dir="${direction}">`)
             .replace(
-              '<html lang="en">',
-              `<html lang="${language}" dir="${rightToLeft.has(language) ? 'rtl' : 'ltr'}">`,
+              '</head>',
+              `<script type="module" fetchpriority="low" crossorigin src="/${loader}"></script>` +
+                `<template>${scripts.join('')}${preload}</template></head>`,
             )
-            .replace('</head>', `${preload}</head>`)
-            // The form needs the styles first.
-            .replace(/<(?:script type|link rel)="module(?:preload)?"/g, '$& fetchpriority="low"')
-            .replace(
-              '<div id="app"></div>',
-              () =>
-                `<div id="app" data-drawn>${draw(language, JSON.parse(readFileSync(file, 'utf8')))}</div>`,
-            );
+            .replace('<div id="app"></div>', () => `<div id="app" data-drawn>${form}</div>`);
           this.emitFile({ type: 'asset', fileName: `drawn/${language}.html`, source });
         }
       },

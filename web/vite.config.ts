@@ -217,6 +217,7 @@ export default defineConfig({
         audit: resolve('audit.html'),
         admin: resolve('admin.html'),
         missing: resolve('404.html'),
+        afterPaint: resolve('chat/app/afterPaint.ts'),
         worker: resolve('worker/serviceWorker.ts'),
       },
       output: {

@@ -5,11 +5,13 @@ import { fileURLToPath } from 'node:url';
 import type { Context, Middleware } from 'koa';
 import { HttpError } from './problems.js';
 
+const STYLE_SOURCE = "style-src 'self'";
+
 /** Scripts, styles and requests of this server only. Pages hold no inline scripts, so that injected ones cannot run. */
 export const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
-  "style-src 'self'",
+  STYLE_SOURCE,
   // Swagger UI and the browser's own controls draw icons from data: URLs.
   "img-src 'self' data:",
   "connect-src 'self'",
@@ -28,6 +30,7 @@ type Encoding = keyof typeof SUFFIX | 'identity';
 interface PageFile {
   readonly name: string;
   readonly etag: string;
+  readonly policy: string;
   readonly bodies: ReadonlyMap<Encoding, Buffer>;
 }
 
@@ -65,7 +68,16 @@ function readPage(file: string, name: string): PageFile {
     const compressed = file + SUFFIX[encoding];
     if (existsSync(compressed)) bodies.set(encoding, readFileSync(compressed));
   }
-  return { name, etag: createHash('sha256').update(body).digest('base64url'), bodies };
+  const etag = createHash('sha256').update(body).digest('base64url');
+  return { name, etag, policy: policyFor(name.endsWith('.html') ? body.toString() : ''), bodies };
+}
+
+/** The policy for a page, which allows the styles that are in it by their hash, and no others. */
+function policyFor(page: string): string {
+  const hashes = [...page.matchAll(/<style>(.*?)<\/style>/gs)].map(
+    ([, style = '']) => ` 'sha256-${createHash('sha256').update(style).digest('base64')}'`,
+  );
+  return PAGE_POLICY.replace(STYLE_SOURCE, `$&${hashes.join('')}`);
 }
 
 const builtFolder = (folder: string): string => fileURLToPath(new URL(`../../${folder}`, import.meta.url));
@@ -127,13 +139,13 @@ const isNewcomer = ({ path, querystring, headers }: Context): boolean =>
   headers['if-none-match'] === undefined &&
   headers.accept?.includes('text/html') === true;
 
-function send(ctx: Context, { name, etag, bodies }: PageFile, status = 200): void {
+function send(ctx: Context, { name, etag, policy, bodies }: PageFile, status = 200): void {
   // Clients say which they take; the order in which they say it means nothing.
   const encoding = COMPRESSIONS.find((each) => bodies.has(each) && ctx.acceptsEncodings(each)) ?? 'identity';
   // Assets are named by a hash of their content and never change; all else is checked each time.
   const cache = /(?:^|\/)assets\//.test(name) ? 'public, max-age=31536000, immutable' : 'no-cache';
   ctx.status = status;
-  ctx.set({ 'Content-Security-Policy': PAGE_POLICY, 'Cache-Control': cache });
+  ctx.set({ 'Content-Security-Policy': policy, 'Cache-Control': cache });
   ctx.vary(ctx.path === '/' ? ['Accept', 'Accept-Encoding', 'Accept-Language'] : 'Accept-Encoding');
   ctx.etag = `${etag}-${encoding}`;
   ctx.type = name.slice(name.lastIndexOf('.'));

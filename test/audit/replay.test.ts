@@ -5,6 +5,7 @@ import { replay } from '../../src/audit/events/replay.js';
 import { type OpenEvent, openEvents } from '../../src/audit/events/transcript.js';
 import { openVault } from '../../src/vault/openVault.js';
 import { allEngines, hasEngine } from '../support/engines.js';
+import { isSoak } from '../support/lanes.js';
 import { freshDatabase } from '../support/mongo.js';
 import { tempDir } from '../support/tempDir.js';
 import { type SmallLog, smallLog } from './smallLog.js';
@@ -79,7 +80,9 @@ for (const kind of allEngines)
         ],
         [{ since: '2036-01-01T00:00:00.000Z' }, () => false],
       ];
-      for (const [filter, isWanted] of filters)
+      // MongoDB is asked some, which are applied as on the other engine; the long form asks all.
+      const step = isSoak || kind === 'sqlite' ? 1 : 4;
+      for (const [filter, isWanted] of filters.filter((_, i) => i % step === 0))
         expect(await eventsOf(log, filter), JSON.stringify(filter)).to.deep.equal(all.filter(isWanted));
     });
 

@@ -12,6 +12,7 @@ import { freshDatabase } from '../support/mongo.js';
 import { rejection } from '../support/rejection.js';
 import { tempDir } from '../support/tempDir.js';
 import { smallLog } from './smallLog.js';
+import { copyStore, type StoredCopy } from './storedCopy.js';
 import { tamper } from './tamper.js';
 
 async function freshEngine(kind: Engine['kind']): Promise<Engine> {
@@ -38,6 +39,15 @@ for (const kind of allEngines)
     });
 
     describe('names the commit', () => {
+      let engine: Engine;
+      let end: number;
+      let copy: StoredCopy;
+      before(async () => {
+        ({ engine } = await smallLog(await freshEngine(kind)));
+        end = (await verify(engine)).partitions[0]?.commits ?? 0;
+        copy = await copyStore(engine);
+      });
+      afterEach(() => copy?.restore());
       /** What is done to a log of one partition whose last commit is at `end`, and where it shows first. */
       const changes: Record<string, (engine: Engine, end: number) => Promise<number>> = {
         async 'whose event was changed'(engine) {
@@ -67,9 +77,7 @@ for (const kind of allEngines)
       };
       for (const [which, change] of Object.entries(changes))
         it(which, async () => {
-          const { engine } = await smallLog(await freshEngine(kind));
-          const { partitions } = await verify(engine);
-          const position = await change(engine, partitions[0]?.commits ?? 0);
+          const position = await change(engine, end);
           expect((await verify(engine)).mismatch).to.include({ partition: 0, position });
         });
     });
@@ -114,9 +122,9 @@ for (const kind of allEngines)
         // Of these the small log has no row.
         if (key === undefined) continue;
         const name = table.replace(/_v\d+$/, '');
-        // One of the four for each read model, in turn, on each engine another; the long form tries all.
+        // One of the four for every second read model, for the others on the other engine; the long form tries all.
         const turn = kind === 'sqlite' ? at : at + 1;
-        const tried = isSoak ? all : all.filter((_, i) => i === turn % all.length);
+        const tried = isSoak ? all : all.filter((_, i) => turn % 2 === 0 && i === (turn / 2) % all.length);
         for (const [what, mismatch] of tried)
           await mismatch(table, key, async () => {
             expect((await verify(engine)).mismatch?.what, `${what} in ${table}`).to.include(
@@ -143,7 +151,9 @@ for (const kind of allEngines)
       expect((await beginEarly()).mismatch?.what).to.include('the read model chats');
     });
 
-    it('finds the first wrong place, whichever thread comes to it', async () => {
+    // Threads divide the log in the same way on both engines; the long form has both.
+    const inThreads = isSoak || kind === 'sqlite' ? it : it.skip;
+    inThreads('finds the first wrong place, whichever thread comes to it', async () => {
       const { engine } = await smallLog(await freshEngine(kind), { messages: 300 });
       const inSections = () => verify(engine, { sectionEvents: 1 });
       const whole = await inSections();

@@ -9,7 +9,7 @@ import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
 
@@ -254,7 +254,7 @@ describe('The page of moderators and admins', function () {
     await dialog.getByLabel('Place').selectOption('the start of the log');
     await dialog.getByRole('button', { name: 'Continue from there' }).click();
     await dialog.waitFor({ state: 'detached' });
-    const names = () => there(receiver).received.map(({ json }) => json.data.data.username);
+    const names = () => dataAt(there(receiver).received, 'username');
     await eventually('what was sent before comes', async () => names().includes('cleo'));
   });
 

@@ -10,7 +10,7 @@ import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
 
@@ -132,7 +132,7 @@ describe('The page of admins, while they decide', function () {
     await dialog().getByRole('button', { name: 'Resume' }).click();
     await row.getByText('ok').waitFor();
     await eventually('what was recorded meanwhile is sent', () =>
-      receiver.received.some(({ json }) => json.data.data.username === 'late'),
+      dataAt(receiver.received, 'username').includes('late'),
     );
 
     await page.getByRole('button', { name: 'New secret' }).click();

@@ -69,9 +69,38 @@ describe('The first page', () => {
     return bytes;
   }
 
-  it('has at most 20 kB of scripts and styles, compressed', async () => {
+  it('has at most 20 kB with its scripts and styles, compressed', async () => {
     const { requests } = await load();
-    expect(await sizeOf(requests)).to.be.at.most(20_000);
+    const answer = await fetch(world.server.url, {
+      headers: { accept: 'text/html', 'accept-encoding': 'br' },
+    });
+    expect(answer.headers.get('content-encoding')).to.equal('br');
+    const page = Number(answer.headers.get('content-length') ?? Number.NaN);
+    expect(page + (await sizeOf(requests))).to.be.at.most(20_000);
+  });
+
+  it('asks for no style, and for no large script before the form is painted', async () => {
+    const { page, requests } = await load();
+    expect(requests.filter((path) => path.endsWith('.css'))).to.deep.equal([]);
+    const early = await page.evaluate<string[]>(`(() => {
+      const [painted] = performance.getEntriesByName('first-contentful-paint');
+      return performance.getEntriesByType('resource')
+        .filter(({ startTime, initiatorType }) => startTime < painted.startTime && initiatorType !== 'other')
+        .map(({ name, encodedBodySize }) => name.replace(/.*\\//, '').replace(/-.*/, '') + (encodedBodySize < 500 ? '' : ' is large'));
+    })()`);
+    expect(early).to.deep.equal(['afterPaint']);
+  });
+
+  it('takes the form away from a signed-in user before the large scripts have come', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const storageState = await ann.page.context().storageState();
+    const page = await (await world.browser.newContext({ storageState })).newPage();
+    await page.route(/\/assets\/index-/, () => {});
+    const answer = await page.goto(world.server.url, { waitUntil: 'commit' });
+    expect(await answer?.text()).to.contain('id="password"');
+    await page.locator('#app[data-drawn]:empty').waitFor({ state: 'attached' });
+    await page.context().close();
+    await ann.close();
   });
 
   it('and a conversation have at most 75 kB, compressed', async () => {

@@ -23,7 +23,8 @@ describe('The languages of the chat', function () {
     page.setDefaultTimeout(20_000);
     if (prepare) await page.addInitScript(prepare);
     await page.goto(world.server.url);
-    await page.locator('input[name="username"]').waitFor();
+    // The page comes in the language that the server is asked for, before its script has come.
+    await page.locator('button[type="submit"]:enabled').waitFor();
     return page;
   }
 

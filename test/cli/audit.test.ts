@@ -7,12 +7,12 @@ import { messageIdFiltersModel, messageIdsModel } from '../../src/projections/mo
 import { logFileOf, readFileOf } from '../../src/projections/store/engine.js';
 import { tableOf } from '../../src/projections/store/rowStore.js';
 import { type SmallLog, smallLog } from '../audit/smallLog.js';
-import { allEngines, hasEngine } from '../support/engines.js';
+import { commandEngines, hasEngine } from '../support/engines.js';
 import { freshDatabase } from '../support/mongo.js';
 import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`parley audit on ${engine}`, () => {
     let small: SmallLog;
     let env: Record<string, string>;

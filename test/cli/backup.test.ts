@@ -21,7 +21,7 @@ import { controlSocketOf } from '../../src/app/operator.js';
 import { chatOf, Newcomer, say, talk } from '../e2e/newcomer.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
-import { runs } from '../support/lanes.js';
+import { isSoak } from '../support/lanes.js';
 import { parley } from '../support/parley.js';
 import { commandLine } from '../support/program.js';
 import { RawSocket } from '../support/rawSocket.js';
@@ -29,8 +29,9 @@ import { rejection } from '../support/rejection.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
 
-const MOMENTS = runs(3);
-const IN_FLIGHT = 20;
+const MOMENTS = isSoak ? 30 : 2;
+/** Every further message is restored and verified several times. */
+const IN_FLIGHT = isSoak ? 20 : 4;
 const PARTS = ['backup.json', 'log.db', 'vault.db'];
 
 /** A new data directory with the master key of this system, as an operator would make it. */

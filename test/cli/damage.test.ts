@@ -5,6 +5,7 @@ import { verifyLog } from '../../src/audit/verify/verify.js';
 import { foldedTables } from '../../src/projections/allProjections.js';
 import { readFileOf } from '../../src/projections/store/engine.js';
 import { type SmallLog, smallLog } from '../audit/smallLog.js';
+import { isSoak } from '../support/lanes.js';
 import { parley } from '../support/parley.js';
 import { tempDir } from '../support/tempDir.js';
 
@@ -48,7 +49,8 @@ describe('A damaged page of the read models', function () {
   };
 
   it('is a wrong place, whichever read model it is of', async () => {
-    for (const table of foldedTables) {
+    // The short form damages every third table.
+    for (const table of foldedTables.filter((_, i) => isSoak || i % 3 === 0)) {
       const name = table.replace(/_v\d+$/, '');
       const what = await wrongWith(roots.get(table) ?? 0, Buffer.alloc(pageSize, 0xff));
       expect(what, table).to.match(new RegExp(`^the read model ${name} cannot be read: `));

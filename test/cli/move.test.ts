@@ -27,7 +27,7 @@ import { freshDatabase, mongoUrl } from '../support/mongo.js';
 import { parley } from '../support/parley.js';
 import { commandLine } from '../support/program.js';
 import { type Random, upTo, withSeed } from '../support/random.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { rejection } from '../support/rejection.js';
 import { DidNotStart, ServerProcess, startServer } from '../support/server.js';
 import { tempDir } from '../support/tempDir.js';
@@ -129,7 +129,7 @@ describe('a system that is moved to MongoDB, and back into a directory', functio
     }
     await phone.close();
   };
-  const received = () => receiver.received.map(({ json }) => json.data.data.text);
+  const received = () => dataAt(receiver.received, 'text');
   const allReceived = () => eventually('all is delivered', () => received().length >= sent.length);
 
   before(

@@ -7,7 +7,7 @@ import { logFileOf } from '../../src/projections/store/engine.js';
 import { openStore, toShow } from '../client/store/people.js';
 import { say } from '../e2e/newcomer.js';
 import { backUp } from '../support/backUp.js';
-import { allEngines, hasEngine, startFresh } from '../support/engines.js';
+import { commandEngines, hasEngine, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
@@ -21,7 +21,7 @@ import { tempDir } from '../support/tempDir.js';
 const SAID_INSTEAD = Array.from({ length: 20 }, (_, i) => `said instead ${i}`);
 const CRASH = new Error('the process ended here');
 
-for (const engine of allEngines)
+for (const engine of commandEngines)
   describe(`parley restore --here on ${engine}, on a log that lost what was said last`, function () {
     this.timeout(180_000);
     let server: ServerProcess;

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { parseAllDocuments } from 'yaml';
 import { readConfig } from '../../src/base/settings.js';
 import { allBlocks } from '../docs/blocks.js';
+import { at } from '../support/json.js';
 import { natsServerBinary } from '../support/nats.js';
 import { tempDir } from '../support/tempDir.js';
 import { readDockerfile, repository } from './dockerfile.js';
@@ -25,12 +26,11 @@ interface Manifest {
 const text = readFileSync(join(repository, 'deploy/kubernetes/parley.yaml'), 'utf8');
 const manifests = parseAllDocuments(text).map((document): Manifest => document.toJS());
 
-/** The manifest of a kind, to be looked into freely. */
-// biome-ignore lint/suspicious/noExplicitAny: a test's assertions are its types
-const only = (kind: string): any => {
+/** The value at these names in the manifest of a kind. */
+const inOnly = (kind: string, ...names: readonly (string | number)[]): unknown => {
   const found = manifests.filter((manifest) => manifest.kind === kind);
   expect(found, kind).to.have.length(1);
-  return found[0];
+  return at(found[0], ...names);
 };
 
 /** What the compiler says of these manifests as values of their kinds' types. */
@@ -60,16 +60,21 @@ describe('the manifests for Kubernetes', () => {
   });
 
   it('would be found wrong with a field that their kind does not have, or of another type', () => {
-    const deployment = only('Deployment');
-    const { strategy, ...spec } = deployment.spec;
-    expect(typeErrors([{ ...deployment, spec: { ...spec, stratgy: strategy } }])).to.include('stratgy');
-    expect(typeErrors([{ ...deployment, spec: { ...spec, replicas: 'three' } }])).to.include(
-      "to type 'number'",
-    );
+    const spec = Object.entries(inOnly('Deployment', 'spec') ?? {});
+    const withSpec = (...changed: typeof spec) =>
+      manifests
+        .filter(({ kind }) => kind === 'Deployment')
+        .map((deployment) => ({ ...deployment, spec: Object.fromEntries([...spec, ...changed]) }));
+    expect(typeErrors(withSpec())).to.equal('');
+    expect(typeErrors(withSpec(['stratgy', {}]))).to.include('stratgy');
+    expect(typeErrors(withSpec(['replicas', 'three']))).to.include("to type 'number'");
   });
 
   it('give the nodes settings that they take', () => {
-    const { data } = only('ConfigMap');
+    const data = Object.fromEntries(
+      Object.entries(inOnly('ConfigMap', 'data') ?? {}).map(([name, value]) => [name, String(value)]),
+    );
+    expect(data).to.include.all.keys('PORT', 'HOST');
     const secret = {
       MASTER_KEY: Buffer.alloc(32, 7).toString('base64'),
       MONGO_URL: 'mongodb://mongo:27017/parley',
@@ -101,32 +106,31 @@ describe('the manifests for Kubernetes', () => {
   });
 
   it('ask for life and readiness where the nodes answer, and give them the time that they need', () => {
-    const { spec } = only('Deployment').spec.template;
-    const [container] = spec.containers;
-    const ports = Object.fromEntries(
-      container.ports.map(({ name, containerPort }: { name: string; containerPort: number }) => [
-        name,
-        containerPort,
-      ]),
-    );
-    expect(ports).to.deep.equal({ http: 3000, metrics: 9464 });
-    expect(container.livenessProbe.httpGet).to.deep.equal({ path: '/health', port: 'http' });
-    expect(container.startupProbe.httpGet).to.deep.equal({ path: '/health', port: 'http' });
-    expect(container.readinessProbe.httpGet).to.deep.equal({ path: '/ready', port: 'http' });
-    const sleep = Number(container.lifecycle.preStop.exec.command[1]);
-    expect(spec.terminationGracePeriodSeconds).to.be.above(sleep + 10);
-    expect(spec.securityContext.runAsUser).to.equal(Number(readDockerfile().user.split(':')[0]));
+    const spec = inOnly('Deployment', 'spec', 'template', 'spec');
+    const container = at(spec, 'containers', 0);
+    expect(at(container, 'ports')).to.deep.equal([
+      { name: 'http', containerPort: 3000 },
+      { name: 'metrics', containerPort: 9464 },
+    ]);
+    for (const probe of ['livenessProbe', 'startupProbe'])
+      expect(at(container, probe, 'httpGet')).to.deep.equal({ path: '/health', port: 'http' });
+    expect(at(container, 'readinessProbe', 'httpGet')).to.deep.equal({ path: '/ready', port: 'http' });
+    const sleep = Number(at(container, 'lifecycle', 'preStop', 'exec', 'command', 1));
+    expect(at(spec, 'terminationGracePeriodSeconds')).to.be.above(sleep + 10);
+    expect(at(spec, 'securityContext', 'runAsUser')).to.equal(Number(readDockerfile().user.split(':')[0]));
   });
 
   it('choose the pods of the nodes by the same label everywhere', () => {
-    const labels = only('Deployment').spec.template.metadata.labels;
+    const labels = inOnly('Deployment', 'spec', 'template', 'metadata', 'labels');
+    expect(labels).to.be.an('object').that.is.not.empty;
     for (const selector of [
-      only('Deployment').spec.selector.matchLabels,
-      only('PodDisruptionBudget').spec.selector.matchLabels,
-      only('Service').spec.selector,
-      only('NetworkPolicy').spec.podSelector.matchLabels,
+      inOnly('Deployment', 'spec', 'selector', 'matchLabels'),
+      inOnly('PodDisruptionBudget', 'spec', 'selector', 'matchLabels'),
+      inOnly('Service', 'spec', 'selector'),
+      inOnly('NetworkPolicy', 'spec', 'podSelector', 'matchLabels'),
     ])
       expect(selector).to.deep.equal(labels);
-    expect(only('Deployment').spec.replicas).to.be.above(only('PodDisruptionBudget').spec.maxUnavailable);
+    const away = Number(inOnly('PodDisruptionBudget', 'spec', 'maxUnavailable'));
+    expect(inOnly('Deployment', 'spec', 'replicas')).to.be.above(away);
   });
 });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { User } from '../../packages/client/src/types.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask, type Reply } from '../support/http.js';
 import { parley } from '../support/parley.js';
@@ -10,7 +10,7 @@ import { Newcomer, talk } from './newcomer.js';
 
 const NEW_PASSWORD = 'another mild evening';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('nodes')) {
   describe(`the administration of users (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import { Rest } from '../../packages/client/src/rest.js';
 import { ClientError } from '../../packages/client/src/types.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { type Device, newDevice, type Person, signUp } from '../support/people.js';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('sqlite')) {
   describe(`a conversation, from sign-up to sign-out (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

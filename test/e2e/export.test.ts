@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { chatOf, Newcomer, say, talk } from './newcomer.js';
 
 const MANY = 450;
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('sqlite')) {
   describe(`what a user gets of all that is kept of them (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { ask, type Reply } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { hear, Newcomer, say } from './newcomer.js';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('nodes')) {
   describe(`the host's server (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

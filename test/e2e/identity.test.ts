@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { FakeIssuer, newIssuerKey } from '../support/fakeIssuer.js';
 import { ask, type Reply } from '../support/http.js';
@@ -12,7 +12,7 @@ import { Newcomer } from './newcomer.js';
 const refusal = ({ status, body: { code, reason } }: Reply) =>
   reason === undefined ? [status, code] : [status, code, reason];
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('nodes')) {
   describe(`the identity of a host application (${engine})`, function () {
     this.timeout(120_000);
     let issuer: FakeIssuer;

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import type { User } from '../../packages/client/src/types.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { ask, type Reply } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import { RawSocket } from '../support/rawSocket.js';
@@ -11,7 +11,7 @@ const BIDI = ['\u200e', '\u200f', '\u061c', '\u202a', '\u202e', '\u2066', '\u206
 const WHITE = '\u0020\u00a0\u0085\u1680\u2003\u2028\u202f\u205f\u3000';
 const NO_WHITE = '\ufeff';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('sqlite')) {
   describe(`profiles (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

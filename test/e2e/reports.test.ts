@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import type { Message, User } from '../../packages/client/src/types.js';
-import { allKinds, hasEngine } from '../support/engines.js';
+import { hasEngine, kindsWith } from '../support/engines.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import type { RawSocket } from '../support/rawSocket.js';
 import { type Searchable, startSearchable } from './erasure/traces.js';
 import { chatOf, hear, Newcomer, say } from './newcomer.js';
 
-for (const kind of allKinds)
+for (const kind of kindsWith('sqlite'))
   describe(`reports (${kind})`, function () {
     this.timeout(180_000);
     let system: Searchable;

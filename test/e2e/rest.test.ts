@@ -1,5 +1,5 @@
 import { restContract } from '../http/contract.js';
-import { allKinds, hasEngine, type Kind, startFresh } from '../support/engines.js';
+import { hasEngine, type Kind, kindsWith, startFresh } from '../support/engines.js';
 import { ask, type HttpTarget, type SignedIn } from '../support/http.js';
 import { RawSocket } from '../support/rawSocket.js';
 
@@ -30,7 +30,7 @@ async function realServer(engine: Kind): Promise<HttpTarget> {
   };
 }
 
-for (const engine of allKinds)
+for (const engine of kindsWith('sqlite'))
   describe(`REST of the real server (${engine})`, () => {
     before(async function () {
       if (!(await hasEngine(engine))) this.skip();

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { HostServer } from '../support/hostServer.js';
 import { parley } from '../support/parley.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { EGRESS, Receiver } from '../support/receiver.js';
+import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import type { ServerProcess } from '../support/server.js';
 import { chatOf, Newcomer, say } from './newcomer.js';
 
@@ -35,7 +35,7 @@ for (const engine of allEngines)
         for (const text of texts) await say(phone, roomId, text);
         await phone.close();
       };
-      const texts = () => inbox.received.map(({ json }) => json.data.data.text);
+      const texts = () => dataAt(inbox.received, 'text');
       await host.subscribe('all', { url: inbox.url, types: ['MessageSent'] });
       await speak('kept');
       await eventually('it has come', () => texts().length === 1);

@@ -10,6 +10,7 @@ import {
   type Running,
   startFresh,
 } from '../support/engines.js';
+import { isSoak } from '../support/lanes.js';
 import { type Person, type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { startServer } from '../support/server.js';
@@ -51,7 +52,7 @@ for (const [engine, env] of setups) {
     // One partition is the simplest case, which the traffic covers.
     if (engine !== 'sqlite' || env.PARTITIONS) cursors(place, ageCursors);
 
-    if (engine !== 'nodes')
+    if (engine !== 'nodes' && (isSoak || env.PARTITIONS))
       it(`goes through ${MANY} rooms`, async () => {
         const ada = await Newcomer.at(place);
         const phone = await ada.device();

@@ -3,8 +3,9 @@ import { expect } from 'chai';
 import { WebSocket } from 'ws';
 import { createStore } from '../../packages/client/src/index.js';
 import { newSigningSecret } from '../../src/base/webhooks.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
+import { at } from '../support/json.js';
 import type { RawSocket } from '../support/rawSocket.js';
 import { EGRESS, type Received, Receiver, verifySignature } from '../support/receiver.js';
 import { DidNotStart, startServer } from '../support/server.js';
@@ -16,7 +17,7 @@ const say = (answer: unknown) => () => (response: { end(text: string): unknown }
   void response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
 const allow = say({ allow: true });
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('sqlite')) {
   describe(`the host is asked before a message (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;
@@ -64,7 +65,7 @@ for (const engine of allKinds) {
       for (const received of [first, second]) verifySignature(received, secret);
       expect(first.id).to.equal(`snd_${answered.messageId}`);
       expect(first.json).to.deep.equal({ type: 'before.send', data: { userId: ada.userId, ...sent } });
-      expect(second.json.data).to.deep.equal({
+      expect(second.json).to.have.deep.property('data', {
         ...{ userId: ada.userId, roomId, messageId: sent.messageId },
         ...{ message: 'and now?', editId },
       });
@@ -121,7 +122,7 @@ for (const engine of allKinds) {
         room.send('late 2');
         await eventually('it was asked twice', () => hook.received.length > 1);
         expect(states()).to.deep.equal(['late 1 sending', 'late 2 sending']);
-        const asked = hook.received.map(({ json }) => json.data.message);
+        const asked = hook.received.map(({ json }) => at(json, 'data', 'message'));
         expect(new Set(asked), 'the second waits for the first').to.deep.equal(new Set(['late 1']));
         hook.answer = allow;
         await eventually('both are stored', () => !states().some((state) => state.endsWith('sending')));

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { Rest } from '../../packages/client/src/rest.js';
 import { allEngines, hasEngine, leftOutOnNodes, startFresh } from '../support/engines.js';
 import { ask } from '../support/http.js';
+import { isSoak } from '../support/lanes.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { DidNotStart, type ServerProcess, startServer } from '../support/server.js';
@@ -157,7 +158,8 @@ for (const engine of allEngines) {
         isOnline: true,
       });
       await server.stop();
-      // Apart from the rest, as a hash of this cost takes some seconds.
+      // Apart from the rest, as a hash of this cost takes some seconds. The threads that hash know no engine.
+      if (engine === 'mongodb' && !isSoak) return;
       await server.start({ BCRYPT_COST: '15' });
       const patient = new Rest(server.url, { timeoutMs: 200_000 });
       const again = await patient.signIn(ada.user.username ?? '', ada.password);

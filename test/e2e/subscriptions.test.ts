@@ -6,7 +6,7 @@ import { HostServer } from '../support/hostServer.js';
 import { ask } from '../support/http.js';
 import { parley } from '../support/parley.js';
 import type { RawSocket } from '../support/rawSocket.js';
-import { EGRESS, Receiver, verifySignature } from '../support/receiver.js';
+import { EGRESS, eventsIn, Receiver, verifySignature } from '../support/receiver.js';
 import { chatOf, Newcomer, say } from './newcomer.js';
 
 for (const engine of allKinds) {
@@ -39,7 +39,7 @@ for (const engine of allKinds) {
       receivers.push(receiver);
       return receiver;
     };
-    const eventsAt = ({ received }: Receiver) => received.flatMap(({ json }) => json.data);
+    const eventsAt = ({ received }: Receiver) => received.flatMap(eventsIn);
     const textsAt = (receiver: Receiver) =>
       eventsAt(receiver).flatMap(({ type, data }) => (type === 'MessageSent' ? [data.text] : []));
     const act = async (id: string, verb: string, json?: unknown) => {
@@ -86,15 +86,15 @@ for (const engine of allKinds) {
       expect(textsAt(receiver)).to.deep.equal(texts);
       for (const received of receiver.received) {
         verifySignature(received, secret);
-        const { type, timestamp, data } = received.json;
-        expect([type, timestamp]).to.deep.equal([data.type, data.recordedAt]);
-        expect(received.id).to.match(new RegExp(`^evt_[0-9a-f-]{36}_${data.partition}_${data.offset}$`));
+        const [event] = eventsIn(received);
+        expect(received.json).to.include({ type: event?.type, timestamp: event?.recordedAt });
+        expect(received.id).to.match(new RegExp(`^evt_[0-9a-f-]{36}_${event?.partition}_${event?.offset}$`));
         expect(received.path).to.equal('/hook?of=me');
-        expect(data.stream).to.equal(`room:${roomId}`);
+        expect(event?.stream).to.equal(`room:${roomId}`);
       }
       const asked = (await host.allEvents()).filter(({ stream }) => stream === `room:${roomId}`);
-      const offsets = eventsAt(receiver).map(({ offset }) => offset);
-      expect(asked.filter(({ offset }) => offset >= offsets[0])).to.deep.equal(eventsAt(receiver));
+      const from = eventsAt(receiver)[0]?.offset ?? 0;
+      expect(asked.filter(({ offset }) => offset >= from)).to.deep.equal(eventsAt(receiver));
     });
 
     it('try again after an answer that is no 2xx, and say so; `resume` tries at once', async () => {
@@ -105,7 +105,7 @@ for (const engine of allKinds) {
       await eventually('it fails', async () => (await host.subscription(id)).failing !== undefined);
       const { failing, lagEvents, lagSeconds, paused } = await host.subscription(id);
       expect(failing).to.include({ status: 503 });
-      expect(Date.parse(failing.next) - Date.parse(failing.since)).to.equal(5000);
+      expect(Date.parse(failing?.next ?? '') - Date.parse(failing?.since ?? '')).to.equal(5000);
       expect([lagEvents >= 1, lagSeconds > 0, paused]).to.deep.equal([true, true, false]);
       receiver.answer = () => 204;
       await act(id, 'resume');
@@ -157,7 +157,7 @@ for (const engine of allKinds) {
       await host.subscribe(id, { url: receiver.url, types: ['MessageSent'], rooms: [roomId], from: 'start' });
       await eventually('all have come', () => textsAt(receiver).length === all.length);
       expect(textsAt(receiver)).to.deep.equal(all);
-      const offsetOfLast = eventsAt(receiver).at(-1).offset;
+      const offsetOfLast = eventsAt(receiver).at(-1)?.offset;
       for (const to of [between, page.next]) {
         receiver.received.length = 0;
         await act(id, 'seek', { to });
@@ -185,11 +185,10 @@ for (const engine of allKinds) {
       await eventually('lists have come', async () => (await host.subscription(id)).lagEvents === 0);
       const asked = await host.allEvents('&types=MessageSent');
       for (const { json, id: of } of receiver.received) {
-        expect(json.type).to.equal('events');
-        expect(json.data).to.be.an('array').that.is.not.empty;
-        const [first] = json.data;
-        expect(json.timestamp).to.equal(first.recordedAt);
-        expect(of.endsWith(`_${first.partition}_${first.offset}`)).to.equal(true);
+        expect(json).to.have.property('data').that.is.an('array');
+        const [first] = eventsIn({ json });
+        expect(json).to.include({ type: 'events', timestamp: first?.recordedAt });
+        expect(of.endsWith(`_${first?.partition}_${first?.offset}`)).to.equal(true);
       }
       const ofPartition = (events: { partition: number }[], partition: number) =>
         events.filter((event) => event.partition === partition);

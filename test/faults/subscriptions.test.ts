@@ -5,7 +5,7 @@ import { HostServer } from '../support/hostServer.js';
 import { deliveryRounds } from '../support/lanes.js';
 import { type Device, newDevice, signUp } from '../support/people.js';
 import { type Random, upTo, withSeed } from '../support/random.js';
-import { type Answer, EGRESS, type Received, Receiver } from '../support/receiver.js';
+import { type Answer, EGRESS, eventsIn, type Received, Receiver } from '../support/receiver.js';
 import type { ServerProcess } from '../support/server.js';
 
 /** Messages of a round, in each of two rooms, which are in different partitions where there are some. */
@@ -25,11 +25,11 @@ class Inbox {
 
   /** Fails for an id with other events than before. */
   see({ id, json }: Received): Taken[] {
-    const events = [json.data].flat();
+    const events = eventsIn({ json });
     const offsets = events.map(({ offset }) => offset).join();
     expect(this.#events.get(id) ?? offsets, `the events of ${id}`).to.equal(offsets);
     this.#events.set(id, offsets);
-    return events.map(({ partition, offset, data }) => ({ partition, offset, text: data.text }));
+    return events.map(({ partition, offset, data }) => ({ partition, offset, text: String(data.text) }));
   }
 
   /** Without repeats, in the order in which each was taken first. */

@@ -9,7 +9,7 @@ import { closeAll, GroupScript, newSomebody, type Somebody } from './groupScript
 
 const PEOPLE = 12;
 const GROUPS = 3;
-const STEPS = isSoak ? 2000 : 80;
+const STEPS = isSoak ? 2000 : 48;
 const KILLS = isSoak ? 20 : 2;
 
 /** Somebody's device goes away, or comes back. */

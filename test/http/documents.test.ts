@@ -4,6 +4,7 @@ import { Ajv } from 'ajv';
 import { expect } from 'chai';
 import { pushes, requests } from '../../src/domain/contract.js';
 import { ask, type FakeTarget, startHttp } from '../support/http.js';
+import { at } from '../support/json.js';
 
 const specification = new URL(import.meta.resolve('@asyncapi/specs/schemas/3.0.0-without-$id.json'));
 const asyncApiSchema = JSON.parse(readFileSync(specification, 'utf8'));
@@ -24,11 +25,7 @@ describe('the documents', () => {
     return found;
   }
   const follow = (document: unknown, ref: string): unknown =>
-    ref
-      .replace('#/', '')
-      .split('/')
-      // biome-ignore lint/suspicious/noExplicitAny: any JSON
-      .reduce((json: any, name) => json?.[name], document);
+    at(document, ...ref.replace('#/', '').split('/'));
 
   /** The title of each schema in this one, and its own. */
   function titlesOf(schema: object): unknown[] {

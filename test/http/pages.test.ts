@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { type IncomingHttpHeaders, request } from 'node:http';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
@@ -97,9 +98,21 @@ describe('the pages', () => {
         expect(hasForm(reply), wanted).to.equal(true);
         expect(reply.body.toString()).to.contain(`<html lang="${language}" dir="${direction}">`);
         expect(reply.headers.vary).to.match(/accept-language/i);
-        expect(reply.body.toString()).not.to.match(/<script(?![^>]* src=)|<style| style=| on\w+=|https?:/);
+        expect(reply.body.toString()).not.to.match(/<script(?![^>]* src=)| style=| on\w+=|https?:/);
         expect(reply.headers['cache-control']).to.equal('no-cache');
       }
+    });
+
+    it('allows the styles of the form by their hash alone', async () => {
+      const { headers, body } = await raw('/', DOCUMENT);
+      const styles = [...body.toString().matchAll(/<style>(.*?)<\/style>/gs)];
+      expect(styles).to.have.length(1);
+      const hash = createHash('sha256')
+        .update(styles[0]?.[1] ?? '')
+        .digest('base64');
+      const policy = String(headers['content-security-policy']);
+      expect(policy).to.contain(`style-src 'self' 'sha256-${hash}';`).and.to.contain("script-src 'self';");
+      expect((await raw('/')).headers['content-security-policy']).to.contain("style-src 'self';");
     });
 
     it('is without it for a browser that has been here, where somebody may be signed in, and for scripts', async () => {

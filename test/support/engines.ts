@@ -16,6 +16,13 @@ export const allEngines: readonly Engine[] = ['sqlite', 'mongodb'];
 export const allKinds: readonly Kind[] = isSoak ? [...allEngines, 'nodes'] : ['sqlite', 'nodes'];
 
 /**
+ * For suites whose rules are the same code on every kind. CI runs them on one kind: on `nodes` where an answer or a push
+ * may come from another node. The contracts of the stores and the suites on all kinds hold what differs; the long form
+ * runs these suites on all kinds too.
+ */
+export const kindsWith = (short: Kind): readonly Kind[] => (isSoak ? allKinds : [short]);
+
+/**
  * For commands and audits of a running system. What differs on MongoDB, reading its log and rows, is tested in the
  * test's own process on both engines; the long form runs the commands on it too.
  */

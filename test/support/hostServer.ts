@@ -1,7 +1,13 @@
 import { expect } from 'chai';
+import { z } from 'zod';
+import { EventAnswer } from '../../src/http/audit/auditEvents.js';
+import { SubscriptionAnswer } from '../../src/http/server/subscriptionResources.js';
 import { type Ask, ask, type Reply } from './http.js';
 import { parley } from './parley.js';
 import type { Place } from './people.js';
+import type { DeliveredEvent } from './receiver.js';
+
+const Page = z.object({ events: z.array(EventAnswer.shape.event), next: z.string() });
 
 /** A server that the command line finds. */
 interface Operated extends Place {
@@ -32,24 +38,26 @@ export class HostServer {
     return body.secret;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: a test's assertions are its types
-  async subscription(id: string): Promise<any> {
+  async subscription(id: string): Promise<z.infer<typeof SubscriptionAnswer.shape.subscription>> {
     const { status, body, text } = await this.ask(`GET /server/subscriptions/${id}`);
     expect(status, text).to.equal(200);
-    return body.subscription;
+    return SubscriptionAnswer.parse(body).subscription;
   }
 
   /** All events of the log that a subscription without types gets. */
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  async allEvents(query = ''): Promise<any[]> {
-    // biome-ignore lint/suspicious/noExplicitAny: as above
-    const all: any[] = [];
+  async allEvents(query = ''): Promise<DeliveredEvent[]> {
+    const all: DeliveredEvent[] = [];
     for (let from = 'start'; ; ) {
-      const { status, body, text } = await this.ask(`GET /server/events?from=${from}&limit=200${query}`);
+      const {
+        status,
+        body: page,
+        text,
+      } = await this.ask(`GET /server/events?from=${from}&limit=200${query}`);
       expect(status, text).to.equal(200);
-      if (body.events.length === 0 && body.next === from) return all;
-      all.push(...body.events);
-      from = body.next;
+      const { events, next } = Page.parse(page);
+      if (events.length === 0 && next === from) return all;
+      all.push(...events);
+      from = next;
     }
   }
 }

@@ -2,7 +2,7 @@
 export const isSoak = process.env.SOAK === 'true';
 
 /** How much is played in `npm test` and in CI. */
-const SHORT = { worlds: 400, faultRounds: 3, kills: 4, deliveryRounds: 30, examples: 1 } as const;
+const SHORT = { worlds: 400, faultRounds: 2, kills: 3, deliveryRounds: 16, examples: 1 } as const;
 /** The same in the long form. */
 export const LONG = {
   ...{ worlds: 10_000, faultRounds: 20, kills: 50 },

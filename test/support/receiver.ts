@@ -2,6 +2,8 @@ import { createServer, type IncomingHttpHeaders, type Server, type ServerRespons
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Webhook } from 'standardwebhooks';
+import { z } from 'zod';
+import { EventAnswer } from '../../src/http/audit/auditEvents.js';
 
 /** With these a server under test sends to receivers of the test's own process. */
 export const EGRESS = { EGRESS_ALLOW: '127.0.0.0/8' } as const;
@@ -12,9 +14,8 @@ export interface Received {
   readonly path: string;
   readonly body: string;
   readonly id: string;
-  /** The JSON of the body. Tests look into it freely. */
-  // biome-ignore lint/suspicious/noExplicitAny: a test's assertions are its types
-  readonly json: any;
+  /** The JSON of the body. */
+  readonly json: unknown;
 }
 
 /** How a request is answered: with this status, or as the function does. */
@@ -69,6 +70,19 @@ export class Receiver {
     await closed;
   }
 }
+
+export type DeliveredEvent = z.infer<typeof EventAnswer.shape.event>;
+const Delivery = z.object({
+  data: z.union([EventAnswer.shape.event, z.array(EventAnswer.shape.event).min(1)]),
+});
+
+/** The events of a delivery: one by itself, or a list. */
+export const eventsIn = ({ json }: Pick<Received, 'json'>): DeliveredEvent[] =>
+  [Delivery.parse(json).data].flat();
+
+/** The values of a field of the events' data, of all these deliveries. */
+export const dataAt = (received: readonly Received[], field: string): unknown[] =>
+  received.flatMap(eventsIn).map(({ data }) => data[field]);
 
 /** Throws unless the request is signed with this secret, by the specification's own library. */
 export function verifySignature({ body, headers }: Received, secret: string): void {

@@ -245,7 +245,7 @@ for (const [engine, open] of Object.entries(engines))
 
     it('are answered as by a plain set, whatever is written, fails, is damaged or restarts', () =>
       withSeed(async (random) => {
-        const rounds = { memory: 60, SQLite: 10, MongoDB: 1 }[engine] ?? 1;
+        const rounds = { memory: 30, SQLite: 5, MongoDB: 1 }[engine] ?? 1;
         for (let round = 0; round < runs(rounds); round++) await play(random, await opened());
       }));
 
@@ -354,7 +354,7 @@ for (const [engine, open] of Object.entries(engines))
     });
 
     it('are found after many others', async () => {
-      const count = engine === 'SQLite' ? (isSoak ? 1_100_000 : 100_000) : 4000;
+      const count = engine === 'SQLite' ? (isSoak ? 1_100_000 : 70_000) : 4000;
       const { rows, options } = await opened();
       const world = await IdWorld.open(rows, { ...options, batchEvents: 65_536 });
       const kept: MessageRef[] = [];

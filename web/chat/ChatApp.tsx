@@ -84,7 +84,7 @@ function LoadFailure() {
 }
 
 applyTheme();
-reloadForNewBuild();
+reloadForNewBuild(import.meta.url);
 void forgetChatsOfOthers();
 const root = document.getElementById('app');
 if (loadSession()) {
@@ -93,4 +93,6 @@ if (loadSession()) {
   // The page may have come with the form for somebody new, which would stay above the chats.
   root?.replaceChildren();
 }
-void loadFirstTexts().then(() => root && render(<ChatApp />, root));
+/** A task of its own: a slow phone answers between reading the scripts and drawing. */
+const draw = (): unknown => setTimeout(() => root && render(<ChatApp />, root));
+void loadFirstTexts().then(draw);

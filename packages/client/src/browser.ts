@@ -1,9 +1,9 @@
 import { deleteDB } from 'idb';
 import { fieldsOf } from './kept/checkState.js';
 import { Connection, removeValues } from './kept/database.js';
-import type { StateKeeper } from './kept/keptTypes.js';
 import { KEPT_VALUES, openStateKeeper } from './kept/stateKeeper.js';
 import type { OutboxEntry, OutboxStore, QueuedRequest } from './outbox.js';
+import type { StateKeeper } from './store/storeTypes.js';
 import type { CursorStore } from './types.js';
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { ask, type Reply } from '../../support/http.js';
 import { parley } from '../../support/parley.js';
@@ -17,7 +17,7 @@ interface Shown {
   readonly erased?: true;
 }
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('nodes')) {
   describe(`what auditors read (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

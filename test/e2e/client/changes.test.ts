@@ -2,12 +2,12 @@ import { expect } from 'chai';
 import type { Entry, Room, Store } from '../../../packages/client/src/store/storeTypes.js';
 import type { ClientError, Message } from '../../../packages/client/src/types.js';
 import { MemoryOutbox, OpenedStores, onlyChat, shown, toShow } from '../../client/store/people.js';
-import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { type Person, signUp } from '../../support/people.js';
 import { TcpProxy } from '../../support/proxy.js';
 
-for (const kind of allKinds)
+for (const kind of kindsWith('nodes'))
   describe(`people with stores who change what was said, and with whom, on ${kind}`, () => {
     let system: Running;
     let people: Person[];

@@ -133,6 +133,6 @@ export function traffic(place: Place, restart: () => Promise<void>): void {
           expect(all.size, `device ${at}: none missing`).to.equal(isMember ? mine(said).length : 0);
         }
     });
-    await fc.assert(property, { numRuns: runs(3), endOnFailure: true });
+    await fc.assert(property, { numRuns: runs(2), endOnFailure: true });
   });
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import { allKinds, hasEngine, type Running, startFresh } from '../../support/engines.js';
+import { hasEngine, kindsWith, type Running, startFresh } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { ask, type Reply } from '../../support/http.js';
 import type { RawSocket } from '../../support/rawSocket.js';
@@ -9,7 +9,7 @@ import { chatOf, hear, Newcomer, say } from '../newcomer.js';
 const HERS = 'what Ada said';
 const HIS = 'what Ben said';
 
-for (const engine of allKinds) {
+for (const engine of kindsWith('nodes')) {
   describe(`erasing a user (${engine})`, function () {
     this.timeout(120_000);
     let server: Running;

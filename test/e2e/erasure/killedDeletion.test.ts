@@ -114,13 +114,16 @@ async function onNodes({ main }: Variant): Promise<Killed> {
   };
 }
 
+let built: Promise<Variant> | undefined;
+
 for (const kind of ['sqlite', 'nodes'] as const)
   describe(`a message whose deletion is cut off (${kind})`, function () {
     this.timeout(600_000);
     let system: Killed;
     before(async function () {
       if (!(await hasEngine(kind))) this.skip();
-      const variant = await variantBuild(CHANGES, { 'src/base/dieAt.ts': DIE_AT });
+      built ??= variantBuild(CHANGES, { 'src/base/dieAt.ts': DIE_AT });
+      const variant = await built;
       system = kind === 'sqlite' ? onFiles(variant) : await onNodes(variant);
     });
     after(() => system?.stop());

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Message } from '../../../packages/client/src/types.js';
-import { allKinds, hasEngine } from '../../support/engines.js';
+import { hasEngine, kindsWith } from '../../support/engines.js';
 import { eventually } from '../../support/eventually.js';
 import { ask, type Reply } from '../../support/http.js';
 import { isSoak } from '../../support/lanes.js';
@@ -16,7 +16,7 @@ const ROUNDS = isSoak ? 12 : 1;
 /** A decision takes about as long. */
 const MOST_DELAY_MS = 40;
 
-for (const kind of allKinds)
+for (const kind of kindsWith('nodes'))
   describe(`a reported message over kills (${kind})`, function () {
     this.timeout(600_000);
     let system: Searchable;

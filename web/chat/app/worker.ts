@@ -72,10 +72,11 @@ const RELOADED_KEY = 'parley.reloaded';
 /**
  * Loads the page again when one of its files is no longer on the server, because that has a new build. A page whose own
  * build is there has another problem, and so has one that was loaded again already.
+ *
+ * @param script the address of the page's own script, whose name every build changes
  */
-export function reloadForNewBuild(): void {
-  const script = document.querySelector<HTMLScriptElement>('script[type="module"]');
-  if (script) addEventListener('vite:preloadError', () => void reloadIfGone(new URL(script.src).pathname));
+export function reloadForNewBuild(script: string): void {
+  addEventListener('vite:preloadError', () => void reloadIfGone(new URL(script).pathname));
 }
 
 async function reloadIfGone(ownScript: string): Promise<void> {

@@ -1,9 +1,8 @@
 import type { State } from '../store/storeState.js';
-import type { Store, StoreState } from '../store/storeTypes.js';
+import type { StateKeeper, Store, StoreState } from '../store/storeTypes.js';
 import type { CursorStore } from '../types.js';
 import { asKeptState, fieldsOf, isTime } from './checkState.js';
 import type { Connection } from './database.js';
-import type { StateKeeper } from './keptTypes.js';
 import { trimState } from './trimState.js';
 
 /** A record of another format is dropped. Raise it when `State` changes. */

@@ -6,16 +6,7 @@ import type { Typing } from './livePresence.js';
 import { applyPages } from './messageFolds.js';
 import type { Sending } from './sending.js';
 import { shownMessages, viewRoom } from './snapshot.js';
-import {
-  MOST_KEPT,
-  type Observable,
-  type RoomState,
-  rerunIfCalled,
-  roomOf,
-  type State,
-  singleFlight,
-  withRoom,
-} from './storeState.js';
+import { MOST_KEPT, type Observable, type RoomState, roomOf, type State, withRoom } from './storeState.js';
 import type { Room } from './storeTypes.js';
 
 /** The largest page that the server gives. */
@@ -183,5 +174,39 @@ export function openRoom(roomId: string, parts: RoomParts, onClose: () => void):
       if (now().known.length > 1 && shownMessages(now()).length === 1) void fetchPage();
     },
     fetchPage,
+  };
+}
+
+/**
+ * Runs one at a time. Calls during a run share one more run after it, so that each call is followed by
+ * a whole run.
+ */
+function rerunIfCalled(run: () => Promise<void>): () => Promise<void> {
+  let current: Promise<void> | undefined;
+  let following: Promise<void> | undefined;
+  const begin = (): Promise<void> => {
+    following = undefined;
+    current = run().finally(() => {
+      if (following === undefined) current = undefined;
+    });
+    return current;
+  };
+  return () => {
+    if (current === undefined) return begin();
+    following ??= current.then(begin, begin);
+    return following;
+  };
+}
+
+/** Runs one at a time: a call during a run joins it. */
+function singleFlight<A extends unknown[]>(
+  run: (...args: A) => Promise<void>,
+): (...args: A) => Promise<void> {
+  let current: Promise<void> | undefined;
+  return (...args) => {
+    current ??= run(...args).finally(() => {
+      current = undefined;
+    });
+    return current;
   };
 }

@@ -318,37 +318,3 @@ export class Observable<S> {
     };
   }
 }
-
-/**
- * Runs one at a time. Calls during a run share one more run after it, so that each call is followed by
- * a whole run.
- */
-export function rerunIfCalled(run: () => Promise<void>): () => Promise<void> {
-  let current: Promise<void> | undefined;
-  let following: Promise<void> | undefined;
-  const begin = (): Promise<void> => {
-    following = undefined;
-    current = run().finally(() => {
-      if (following === undefined) current = undefined;
-    });
-    return current;
-  };
-  return () => {
-    if (current === undefined) return begin();
-    following ??= current.then(begin, begin);
-    return following;
-  };
-}
-
-/** Runs one at a time: a call during a run joins it. */
-export function singleFlight<A extends unknown[]>(
-  run: (...args: A) => Promise<void>,
-): (...args: A) => Promise<void> {
-  let current: Promise<void> | undefined;
-  return (...args) => {
-    current ??= run(...args).finally(() => {
-      current = undefined;
-    });
-    return current;
-  };
-}

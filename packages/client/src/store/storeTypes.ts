@@ -6,6 +6,7 @@ import type {
   Client,
   ClientError,
   ClientState,
+  CursorStore,
   Message,
   Preferences,
   RequestAnswer,
@@ -302,4 +303,17 @@ export interface Store {
   moreArchived(): Promise<void>;
   /** Tells whether the user looks at this device. A device begins as active. */
   setActive(isActive: boolean): void;
+}
+
+/** Keeps what a store knows over reloads of the page, in one record with its cursor. */
+export interface StateKeeper {
+  /** For `StoreOptions.begin`: what was kept; undefined if there is nothing that can be used. */
+  readonly begin: StoreState | undefined;
+  /** For `StoreOptions.cursors`, together with `begin`. */
+  readonly cursors: CursorStore;
+  /**
+   * Writes the record about a second after each change of the store, and at once when the page is hidden. It ends with
+   * the store: one that is signed out, or refuses the cursor, leaves no record. Call it before `start`.
+   */
+  readonly keep: (store: Pick<Store, 'state'>) => void;
 }

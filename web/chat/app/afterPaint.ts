@@ -1,0 +1,34 @@
+/**
+ * Starts the scripts of a page that came with the form in it, once the browser shows the form: on a phone they would take
+ * the line and the processor from what is shown first. The build puts them in a template, which asks for nothing itself.
+ */
+
+/** Where `session.ts` keeps a session. This script imports nothing, so that it is one small file. */
+const SESSION_KEY = 'parley.session';
+/** Not every browser tells when it has painted, and a page in the background is not painted. */
+const LONGEST_WAIT_MS = 300;
+
+function hasSession(): boolean {
+  try {
+    return localStorage.getItem(SESSION_KEY) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** The template is empty from then on: a second call does nothing. */
+function start(): void {
+  const scripts = document.querySelector('template');
+  if (scripts) document.head.append(scripts.content);
+}
+
+// The cache was cleared, and the session was not: the user must not see the form before the chats.
+if (hasSession()) {
+  document.getElementById('app')?.replaceChildren();
+  start();
+} else {
+  new PerformanceObserver((list) => {
+    if (list.getEntriesByName('first-contentful-paint').length > 0) start();
+  }).observe({ type: 'paint', buffered: true });
+  setTimeout(start, LONGEST_WAIT_MS);
+}
