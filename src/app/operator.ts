@@ -18,9 +18,8 @@ import { type EventLog, NotExtended } from '../log/log.js';
 import type { Projections } from '../projections/startProjections.js';
 import { findUser } from '../vault/credentials.js';
 import type { OpenVault } from '../vault/openVault.js';
-import { keyOperations, operateKeys } from './keyOperations.js';
+import { keyOperations, operateKeys, subscriptionOperations } from './hostOperations.js';
 import { findLostErasures, findLostReports, type LostErasures } from './restore.js';
-import { subscriptionOperations } from './subscriptionOperations.js';
 import { type OperatorOf, operateUsers, retry, userOperations } from './userOperations.js';
 
 /** The operations of a running system, by name: the schemas of input and answer. */

@@ -17,6 +17,7 @@ import { checkControlPath, createControlApp, serveControl } from './controlSocke
 import { DataFiles, takeNewHistory } from './dataDir.js';
 import { checkSendHook, prepareEventDelivery, startEventDelivery } from './eventDelivery.js';
 import { prepareIdentity } from './hostIdentity.js';
+import { operateSubscriptions } from './hostOperations.js';
 import { httpParts, listen, listenForMetrics, readinessOf } from './httpServer.js';
 import { Closers, type Host, Retirement, SelfCheck } from './lifecycle.js';
 import { checkLogIsNewest, openStores, type Stores } from './openStores.js';
@@ -35,7 +36,6 @@ import {
   startReads,
   startWriters,
 } from './phases.js';
-import { operateSubscriptions } from './subscriptionOperations.js';
 
 export interface SystemOptions {
   /** False: it opens no port and no control socket, and only the caller uses it, through its `operator`. */
