@@ -1,3 +1,4 @@
+import { PING_AFTER_MS, PONG_WAIT_MS } from '../src/domain/limits.js';
 import { closeCodes } from '../src/gateway/protocol.js';
 import { asyncApi } from '../src/http/documents/asyncapi.js';
 import { errorCodes, errorReasons, type Json } from '../src/http/schemas.js';
@@ -30,6 +31,23 @@ each of them. The server also sends pushes.
 
 Answers may arrive in another order than their requests. Requests on one room take effect in the order in which they
 were sent. Every command may be repeated. The first request of a connection is \`identity\`, within 10 s.
+
+## A client of your own
+
+- **Sign in.** \`POST /user/signin\` returns a token. Send it in \`identity\`. A client outside of a browser may send it at the
+  upgrade instead, as \`Authorization: Bearer …\`. If the answer to \`identity\` is an error, the connection stays open: send
+  \`identity\` again, with another token or without the cursor.
+- **Requests.** You choose the \`id\` of each request, and the \`messageId\` of each message. If the connection ends before the
+  answer, send the request again on the next one, with the same ids in its data. An error without \`id\` is about a frame in
+  which the server found no \`id\`.
+- **Pushes.** Handle a push and then store its \`cursor\`. A message that you send is in the answer, and not pushed to the same
+  connection. Ignore pushes and fields that you do not know.
+- **Resume.** Connect again after each close, with waits that grow and have a random part; after 4401, sign in first. Send
+  the last cursor in \`identity\`. The answer is followed by the missed pushes and then by \`identity {caughtUp: true}\`. A
+  missed message that was changed since comes once, as it is now. An older message that was changed comes in one push
+  \`edit message\` with all changes, or in \`delete message\`.
+- **Silence.** The server pings a connection that was silent for ${PING_AFTER_MS / 1000} s, and closes it if nothing comes for ${PONG_WAIT_MS / 1000} s more. Browsers
+  and libraries answer pings by themselves.
 
 ## Requests
 

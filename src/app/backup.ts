@@ -25,7 +25,7 @@ import { readRange } from '../log/checkLog.js';
 import { copyLogFile, type LogEnd, readLogEnd } from '../log/logFile.js';
 import { logFileOf } from '../projections/store/engine.js';
 import { copyVaultFile, vaultFileOf } from '../vault/openVault.js';
-import { findMoved } from './dataDir.js';
+import { findMoved, noteLastBackup } from './dataDir.js';
 import { engineOf } from './openStores.js';
 
 /** The backup cannot be made, or is none. The message says what to do. Nothing was written, or what was is removed. */
@@ -116,11 +116,13 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
   try {
     removeDirectory = makeDirectory(dir);
     mkdirSync(draft, { mode: 0o700 });
-    const end = await writeParts(DATA_DIR, draft);
+    const { end, madeAt } = await writeParts(DATA_DIR, draft);
     for (const file of [logFileOf, vaultFileOf, manifestFileOf]) renameSync(file(draft), file(dir));
     rmdirSync(draft);
     syncPath(dir);
-    return contentsOf(end.ends);
+    const contents = contentsOf(end.ends);
+    noteLastBackup(DATA_DIR, { madeAt, events: contents.events });
+    return contents;
   } catch (cause) {
     for (const file of [manifestFileOf, logFileOf, vaultFileOf]) rmSync(file(dir), { force: true });
     rmSync(draft, { recursive: true, force: true });
@@ -129,7 +131,10 @@ export async function makeBackup(config: Config, target: string): Promise<Backup
   }
 }
 
-async function writeParts(dataDir: string, draft: string): Promise<LogEnd> {
+async function writeParts(
+  dataDir: string,
+  draft: string,
+): Promise<{ readonly end: LogEnd; readonly madeAt: string }> {
   for (const file of [logFileOf, vaultFileOf, manifestFileOf]) createPrivate(file(draft));
   const end = readLogEnd(logFileOf(dataDir));
   copyVaultFile(vaultFileOf(dataDir), vaultFileOf(draft));
@@ -145,7 +150,7 @@ async function writeParts(dataDir: string, draft: string): Promise<LogEnd> {
   writeFileSync(manifestFileOf(draft), `${JSON.stringify(manifest, undefined, 2)}\n`);
   for (const file of [logFileOf, vaultFileOf, manifestFileOf]) syncPath(file(draft));
   syncPath(draft);
-  return end;
+  return { end, madeAt: manifest.madeAt };
 }
 
 /** Reads what this directory has. Throws `BackupError` unless it is a whole backup that this version reads. */

@@ -1,5 +1,5 @@
 import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite';
 import { z } from 'zod';
@@ -56,6 +56,32 @@ export function takeNewHistory(dir: string, history: string): boolean {
   const isNew = readFileSync(file, 'utf8').trim() === history;
   rmSync(file);
   return isNew;
+}
+
+/** Has the time of the last backup that was made of the data directory. Only figures for admins depend on it. */
+const lastBackupOf = (dir: string): string => join(dir, 'last-backup');
+
+const LastBackup = z.strictObject({ madeAt: z.string(), events: z.int() });
+export type LastBackup = z.infer<typeof LastBackup>;
+
+/** Notes a backup that is whole. It stays whole if this fails, as for somebody who may only read the directory. */
+export function noteLastBackup(dir: string, backup: LastBackup): void {
+  const draft = `${lastBackupOf(dir)}.new`;
+  try {
+    writeFileSync(draft, `${JSON.stringify(backup)}\n`);
+    renameSync(draft, lastBackupOf(dir));
+  } catch {
+    rmSync(draft, { force: true });
+  }
+}
+
+/** The last backup that is known; undefined if there was none, or if the note is damaged. */
+export async function readLastBackup(dir: string): Promise<LastBackup | undefined> {
+  try {
+    return LastBackup.parse(JSON.parse(await readFile(lastBackupOf(dir), 'utf8')));
+  } catch {
+    return undefined;
+  }
 }
 
 /** A mark of `parley move`: the log, and where it comes from or went, for people. */

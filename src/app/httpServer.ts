@@ -21,6 +21,7 @@ import type { EventDelivery } from './eventDelivery.js';
 import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
 import type { Parts } from './phases.js';
+import { prepareStorage } from './storageFigures.js';
 
 /** Gives each group of HTTP resources its parts. */
 export function httpParts(
@@ -72,6 +73,7 @@ export function httpParts(
       metrics,
       isMetricsPublic: config.METRICS_PORT === undefined,
       ready: async () => readinessOf(host, parts),
+      storage: prepareStorage(host, parts, delivery.subscriptions),
     },
     host: {
       server: {

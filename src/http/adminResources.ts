@@ -13,7 +13,7 @@ import type { KeyAdministration } from '../host/keyAdministration.js';
 import type { Session } from '../vault/vault.js';
 import type { AdminParts } from './administration.js';
 import { type RoleParts, requireRole, requireSession, serveResource } from './auth.js';
-import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import { readBody, readIdAlone, readNoBody, readQuery } from './problems.js';
 import { NoFields } from './schemas.js';
 import { idIn, SeekBody, type SubscriptionResources } from './server/subscriptionResources.js';
 
@@ -71,16 +71,14 @@ export function mountAdminSuspensions(
   const { administration } = parts;
   const decide = (verb: 'suspend' | 'restore') =>
     moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       const { reason } = await readBody(ctx, SuspensionBody);
       await administration[verb](session.userId, userId, reason);
       ctx.status = 204;
     });
   serveResource(router, '/admin/users/:userId/suspension', {
     GET: moderated(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await recordLook(parts, session, 'suspension', ctx);
       const isSuspended = await administration.isSuspended(userId);
       // The last of a suspended user is the one that holds.
@@ -103,8 +101,7 @@ export function mountAdminSessions(router: Router, parts: AdminParts): void {
   const { administration } = parts;
   serveResource(router, '/admin/users/:userId/sessions', {
     GET: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await recordLook(parts, session, 'sessions', ctx);
       const sessions = await administration.sessionsOf(userId);
       ctx.body = {
@@ -112,8 +109,7 @@ export function mountAdminSessions(router: Router, parts: AdminParts): void {
       } satisfies z.input<typeof SessionsAnswer>;
     }),
     DELETE: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await readNoBody(ctx, NoFields);
       await administration.endSessions(session.userId, userId);
       ctx.status = 204;
@@ -180,8 +176,7 @@ export function mountAdminKeys(router: Router, parts: AdminParts, keys: KeyAdmin
   });
   serveResource(router, '/admin/keys/:keyId', {
     DELETE: administered(async (ctx, session) => {
-      const keyId = readId(ctx.params.keyId);
-      readQuery(ctx, NoFields);
+      const keyId = readIdAlone(ctx, 'keyId');
       await readNoBody(ctx, NoFields);
       await keys.revoke(keyId, session.userId);
       ctx.status = 204;

@@ -16,7 +16,7 @@ import type { Queries } from '../projections/queries.js';
 import type { Passwords, Session, Vault } from '../vault/vault.js';
 import type { SessionRules } from './accounts.js';
 import { type PasswordGuard, type PasswordTurn, type RoleParts, requireRole, serveResource } from './auth.js';
-import { readBody, readId, readNoBody, readQuery } from './problems.js';
+import { readBody, readIdAlone, readNoBody, readQuery } from './problems.js';
 import { hasLength, NoFields, pageLimit, ResetPassword } from './schemas.js';
 
 /** The life of a code that sets a new password. */
@@ -286,8 +286,7 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
 
   serveResource(router, '/admin/users/:userId', {
     DELETE: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await readNoBody(ctx, NoFields);
       await administration.erase(session.userId, userId);
       ctx.status = 204;
@@ -296,8 +295,7 @@ export function mountAdminUsers(router: Router, { roles, commands, administratio
 
   serveResource(router, '/admin/users/:userId/password', {
     POST: administered(async (ctx, session) => {
-      const userId = readId(ctx.params.userId);
-      readQuery(ctx, NoFields);
+      const userId = readIdAlone(ctx, 'userId');
       await readNoBody(ctx, NoFields);
       ctx.body = await administration.issueCode(session.userId, userId);
       ctx.status = 201;

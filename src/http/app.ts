@@ -31,7 +31,7 @@ import {
 import { mountDocuments } from './documents/documents.js';
 import { type IssuerParts, mountIssuer } from './issuerSignIn.js';
 import { type ModerationParts, mountModeration } from './moderation.js';
-import { mountOperations, type OperationParts } from './operations.js';
+import { mountAdminStorage, mountOperations, type OperationParts } from './operations.js';
 import { type ExportParts, mountExport, mountProfile, type ProfileParts } from './ownData.js';
 import { builtPages, serveMissing, servePages } from './pages.js';
 import { REQUEST_ID, respondToErrors } from './problems.js';
@@ -85,6 +85,7 @@ export function createApp(
   mountAdminSessions(router, admins);
   mountAdminSubscriptions(router, admins, host.events);
   mountAdminKeys(router, admins, host.keys);
+  mountAdminStorage(router, auditors, operations.storage);
   mountOwnRoles(router, auditors);
   mountProfile(router, { commands: accounts.commands, ...users }, signedIn);
   mountUsers(router, users, { signedIn, guard, accounts: service });

@@ -9,8 +9,8 @@ import { Chat, Message, User } from '../domain/userMessageChat.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { Report } from '../projections/reportQueries.js';
 import { type RequireSession, serveResource } from './auth.js';
-import { readBody, readId, readQuery } from './problems.js';
-import { NoFields, pageLimit } from './schemas.js';
+import { readBody, readIdAlone, readQuery } from './problems.js';
+import { pageLimit } from './schemas.js';
 
 export const ReportsQuery = z.strictObject({
   state: z.enum(['open', 'closed'], 'must be open or closed').default('open'),
@@ -133,8 +133,7 @@ export function mountModeration(
 
   serveResource(router, '/admin/reports/:id', {
     GET: moderated(async (ctx, { userId }) => {
-      const id = readId(ctx.params.id);
-      readQuery(ctx, NoFields);
+      const id = readIdAlone(ctx, 'id');
       const { report, ...rest } = await moderation.view(id);
       await recordLook(userId, 'report', { id });
       ctx.body = { report: show(report), ...rest };
@@ -143,8 +142,7 @@ export function mountModeration(
 
   serveResource(router, '/admin/reports/:id/decision', {
     POST: moderated(async (ctx, { userId: by }) => {
-      const id = readId(ctx.params.id);
-      readQuery(ctx, NoFields);
+      const id = readIdAlone(ctx, 'id');
       const { note, ...decision } = await readBody(ctx, Decision);
       await moderation.decide(id, { by, decision, note });
       ctx.status = 204;

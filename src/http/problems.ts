@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
+import type { RouterContext } from '@koa/router';
 import type { Context, Middleware } from 'koa';
 import type { Logger } from 'pino';
 import getRawBody from 'raw-body';
@@ -20,6 +21,7 @@ import { BoundedLog } from '../base/rateLimits.js';
 import { validate } from '../domain/contract.js';
 import { Id } from '../domain/fields.js';
 import { MAX_BODY_BYTES } from '../domain/limits.js';
+import { NoFields } from './schemas.js';
 
 /** The header of an answer that names its lines in the log. */
 export const REQUEST_ID = 'X-Request-Id';
@@ -167,6 +169,13 @@ export function readId(text: string | undefined): string {
   const parsed = Id.safeParse(text);
   if (!parsed.success) throw notFound('nothing has this id: ids are UUIDs');
   return parsed.data;
+}
+
+/** The id of this name from the path of a request without query parameters. */
+export function readIdAlone(ctx: RouterContext, name: string): string {
+  const id = readId(ctx.params[name]);
+  readQuery(ctx, NoFields);
+  return id;
 }
 
 const hasBody = (ctx: Context): boolean =>

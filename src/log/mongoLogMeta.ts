@@ -1,4 +1,5 @@
 import type { Db, MongoClient } from 'mongodb';
+import { z } from 'zod';
 import { createMongoClient, isDuplicateKey, MAJORITY } from '../base/mongo.js';
 import { StorageError } from './log.js';
 import {
@@ -145,4 +146,30 @@ export async function endArrival(db: Db, run: string): Promise<boolean> {
   const mine = { _id: 'log' as const, 'arriving.run': run };
   const { matchedCount } = await metaIn(db).updateOne(mine, { $unset: { arriving: true } });
   return matchedCount === 1;
+}
+
+/** What the counters of a database say. */
+const Size = z.looseObject({ storageSize: z.number(), indexSize: z.number() });
+const CollectionSize = z.looseObject({ storageSize: z.number(), totalIndexSize: z.number() });
+
+/** Reads how many bytes log, vault and read models take in this database, by its own counters. */
+export function openMongoCounters(url: string) {
+  const client = connectMongoLog(url);
+  const db = client.db();
+  const bytesOf = async (of: Db): Promise<number> => {
+    const { storageSize, indexSize } = Size.parse(await of.command({ dbStats: 1 }));
+    return storageSize + indexSize;
+  };
+  return {
+    async read() {
+      const [all, vault, commits] = await Promise.all([
+        bytesOf(db),
+        bytesOf(client.db(`${db.databaseName}_vault`)),
+        db.command({ collStats: COMMITS }).then((stats) => CollectionSize.parse(stats)),
+      ]);
+      const log = commits.storageSize + commits.totalIndexSize;
+      return { log, vault, readModels: Math.max(0, all - log) };
+    },
+    close: () => client.close(),
+  };
 }

@@ -248,9 +248,18 @@ describe('The page of moderators and admins', function () {
     await page.getByText('UserRegistered').waitFor();
     await page.getByRole('button', { name: 'Continue from another place' }).click();
     const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Time: choose a date' }).click();
+    const calendar = page.getByRole('dialog', { name: 'Time: choose a date' });
+    await calendar.getByRole('button', { name: 'Use this time' }).click();
+    await calendar.waitFor({ state: 'detached' });
+    expect(await dialog.count(), 'the calendar sends nothing').to.equal(1);
+    expect(await dialog.getByLabel('Time (UTC)').inputValue()).to.match(/^\d{4}-\d\d-\d\d 00:00:00$/);
     await dialog.getByLabel('Time (UTC)').fill('some day');
     await dialog.getByRole('button', { name: 'Continue from there' }).click();
-    await dialog.getByRole('alert').filter({ hasText: 'to:' }).waitFor();
+    await dialog
+      .getByRole('alert')
+      .filter({ hasText: 'Write the time as yyyy-mm-dd hh:mm:ss, in UTC.' })
+      .waitFor();
     await dialog.getByLabel('Place').selectOption('the start of the log');
     await dialog.getByRole('button', { name: 'Continue from there' }).click();
     await dialog.waitFor({ state: 'detached' });
@@ -285,10 +294,23 @@ describe('The page of moderators and admins', function () {
   it('shows the health, the storage and the load of the server', async () => {
     await open(ada, '#/status');
     await page.getByRole('region', { name: 'Health' }).getByText('ready', { exact: true }).waitFor();
-    await page
-      .getByRole('region', { name: 'Storage' })
-      .getByText(/^\d+ (GiB|TiB|MiB)$/)
-      .waitFor();
+    const tile = (name: string, text: RegExp | string) =>
+      page.getByRole('region', { name, exact: true }).getByText(text).first().waitFor();
+    await tile('Disk and backup', /^\d+ (GiB|TiB|MiB)$/);
+    await tile('Disk and backup', 'none is known');
+    await tile('Event log', /^[\d,]+$/);
+    await tile('Event log', /^\d{4}-\d\d-\d\d .* UTC$/);
+    await tile('Read models', 'up to date');
+    await tile('Vault', /^[\d.]+ [KM]iB$/);
+    await tile('Subscriptions', /^none$|behind$/);
+    await page.route('**/admin/storage', (route) => route.fulfill({ json: lateFigures }));
+    await tile('Read models', '900 of 1,200');
+    await tile('Disk and backup', '2026-01-02 03:04:05.000 UTC, 1 event since');
+    await tile('Subscriptions', '2 events, 1 h 0 min behind, failing since 2026-01-02 03:04:05.000 UTC');
+    await screenshot(page, 'admin-storage');
+    expect(await axe(page)).to.deep.equal([]);
+    await page.route('**/admin/storage', (route) => route.fulfill({ status: 503, json: {} }));
+    await page.getByText('The figures of the storage cannot be read now.').waitFor();
     await page
       .getByRole('region', { name: 'Traffic' })
       .getByText(/^\d+ connections?$/)
@@ -329,6 +351,17 @@ describe('The page of moderators and admins', function () {
       await shown.close();
     });
 });
+
+const THEN = '2026-01-02T03:04:05.000Z';
+const lateFigures = {
+  ...{ measuredAt: THEN, engine: 'embedded' },
+  log: { partitions: 1, events: 1200, bytes: 4096, oldest: THEN, newest: THEN },
+  vault: { bytes: null },
+  readModels: { bytes: 8192, events: 900, lagEvents: 300, lagSeconds: 2 },
+  disk: { freeBytes: 1e9, totalBytes: 1e10 },
+  lastBackup: { madeAt: THEN, events: 1199 },
+  subscriptions: [{ id: 'shop', lagEvents: 2, lagSeconds: 3600, failing: { since: THEN }, paused: false }],
+};
 
 /** What the suite has made before its tests. */
 function there<T>(part: T | undefined): T {

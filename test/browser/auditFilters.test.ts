@@ -1,39 +1,33 @@
 import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
-import type { Browser, Page } from 'playwright-core';
-import { axe, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
+import type { Page } from 'playwright-core';
+import { axe, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { newDevice } from '../support/people.js';
-import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+import { type AuditWorld, openAuditSuite, openConsole } from './auditWorld.js';
 
 describe('The filters of the audit console', function () {
   this.timeout(120_000);
-  let browser: Browser;
   let world: AuditWorld;
   let page: Page;
   const groupId = randomUUID();
 
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    world = await auditWorld(5);
-    const phone = await newDevice(world.server, world.bob);
-    await phone.client.request('create group', { roomId: groupId, name: 'Gardeners', memberIds: [] });
-    await phone.say(groupId, 'about trees');
-    phone.close();
-    // More looks than a page has events.
-    for (let n = 0; n < 60; n++) await look();
-  });
-  after(async () => {
-    await browser?.close();
-    await world?.close();
-  });
-  openPageForEach(
-    () => browser,
+  openAuditSuite(
     (opened) => {
-      page = opened;
+      ({ world, page } = opened);
+    },
+    {
+      messages: 5,
+      prepare: async (begun) => {
+        world = begun;
+        const phone = await newDevice(world.server, world.bob);
+        await phone.client.request('create group', { roomId: groupId, name: 'Gardeners', memberIds: [] });
+        await phone.say(groupId, 'about trees');
+        phone.close();
+        // More looks than a page has events.
+        for (let n = 0; n < 60; n++) await look();
+      },
     },
   );
 

@@ -3,10 +3,10 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { Rest } from '../../packages/client/src/rest.js';
-import { axe, looks, openBrowser, openPageForEach, screenshot } from '../support/browser.js';
+import { axe, looks, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { type Device, newDevice, signUp } from '../support/people.js';
-import { type AuditWorld, auditWorld, openConsole } from './auditWorld.js';
+import { type AuditWorld, openAuditSuite, openConsole } from './auditWorld.js';
 
 const FORMULA = '=1+1, "quoted"';
 
@@ -18,14 +18,10 @@ describe('The audit console, for those who know names and not ids', function () 
   let phone: Device;
   const groupId = randomUUID();
 
-  before(async function () {
-    const opened = await openBrowser();
-    if (!opened) return this.skip();
-    browser = opened;
-    world = await auditWorld(2);
-    phone = await newDevice(world.server, world.bob);
+  const prepare = async ({ server, ann: { user }, bob }: AuditWorld) => {
+    phone = await newDevice(server, bob);
     const { client } = phone;
-    const ann = world.ann.user.userId;
+    const ann = user.userId;
     await client.request('create group', { roomId: groupId, name: 'Gardeners', memberIds: [ann] });
     await client.request('change group', { roomId: groupId, name: 'Tree planters' });
     const { messageId } = await phone.say(groupId, 'the first text');
@@ -35,18 +31,14 @@ describe('The audit console, for those who know names and not ids', function () 
     await phone.say(groupId, FORMULA);
     await client.request('remove member', { roomId: groupId, userId: ann });
     await client.request('delete message', { roomId: groupId, messageId });
-  });
-  after(async () => {
-    phone?.close();
-    await browser?.close();
-    await world?.close();
-  });
-  openPageForEach(
-    () => browser,
+  };
+  openAuditSuite(
     (opened) => {
-      page = opened;
+      ({ browser, world, page } = opened);
     },
+    { messages: 2, prepare },
   );
+  after(() => phone?.close());
 
   const search = () => page.getByRole('button', { name: 'Search', exact: true }).click();
   const streamOf = (url: string) => new URLSearchParams(new URL(url).hash.split('?')[1]).get('stream');
@@ -241,6 +233,15 @@ describe('The audit console, for those who know names and not ids', function () 
     await page.getByRole('region', { name: 'Room at this time' }).getByText('No message yet.').waitFor();
     await page.goto(`${world.server.url}/audit#/past?user=${world.bob.user.userId}&at=${early}`);
     await page.getByText(/^This user had not signed up yet\. They signed up at/).waitFor();
+  });
+
+  it('names a private chat of friends, whose room is older than their chat', async () => {
+    const carl = await signUp(world.server, 'carl');
+    await phone.client.request('add friend', { friendId: carl.user.userId });
+    const roomId = await phone.chatWith(carl);
+    await phone.say(roomId, 'hello, friend');
+    await openConsole(page, world, `#/message?room=${roomId}&seq=1`);
+    await page.getByRole('heading', { name: /^Message 1: Chat of (bob and carl|carl and bob)$/ }).waitFor();
   });
 
   it('counts one message, one edit and one member as one', async () => {

@@ -1,6 +1,7 @@
-import type { Page } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import type { SignedIn } from '../../packages/client/src/index.js';
 import { Rest } from '../../packages/client/src/rest.js';
+import { openBrowser, openPageForEach } from '../support/browser.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -54,4 +55,38 @@ export async function openConsole(
   const kept = JSON.stringify(JSON.stringify({ token, expiresAt, user }));
   await page.addInitScript(`localStorage.setItem('parley.session', ${kept})`);
   await page.goto(`${server.url}${path}${hash}`);
+}
+
+/** What a test of the audit console has. */
+interface AuditTest {
+  readonly browser: Browser;
+  readonly world: AuditWorld;
+  readonly page: Page;
+}
+
+/**
+ * Opens a browser and a world with `messages` messages for the suite, to which `prepare` adds, and a page for each test.
+ * `use` gets them before each test. Where there is no browser, the suite is left out.
+ */
+export function openAuditSuite(
+  use: (test: AuditTest) => void,
+  { messages, prepare }: { messages?: number; prepare?: (world: AuditWorld) => Promise<void> } = {},
+): void {
+  let browser: Browser;
+  let world: AuditWorld;
+  before(async function () {
+    const opened = await openBrowser();
+    if (!opened) return this.skip();
+    browser = opened;
+    world = await auditWorld(messages);
+    await prepare?.(world);
+  });
+  after(async () => {
+    await browser?.close();
+    await world?.close();
+  });
+  openPageForEach(
+    () => browser,
+    (page) => use({ browser, world, page }),
+  );
 }

@@ -1,4 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { expect } from 'chai';
 import type { User } from '../../src/domain/userMessageChat.js';
 import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
@@ -12,6 +15,7 @@ import { Newcomer } from './newcomer.js';
 for (const engine of kindsWith('sqlite')) {
   describe(`what the pages of admins and auditors read (${engine})`, function () {
     this.timeout(120_000);
+    const isEmbedded = engine === 'sqlite';
     let server: Running;
     let [moderator, admin, auditor]: Newcomer[] = [];
     before(async function () {
@@ -53,6 +57,7 @@ for (const engine of kindsWith('sqlite')) {
       for (const what of [
         ...['GET /admin/users/x/sessions', 'DELETE /admin/users/x/sessions'],
         ...['GET /admin/subscriptions?x=1', 'POST /admin/subscriptions/!/seek'],
+        'GET /admin/storage?x=1',
         ...['pause', 'resume', 'rotate'].map((verb) => `POST /admin/subscriptions/!/${verb}`),
         ...['GET /admin/keys?x=1', 'POST /admin/keys', 'DELETE /admin/keys/x'],
       ]) {
@@ -61,6 +66,36 @@ for (const engine of kindsWith('sqlite')) {
           expect((await on(who, what)).status, what).to.equal(403);
         expect((await on(admin, what)).status, what).to.be.oneOf([400, 404]);
       }
+    });
+
+    it('tells admins how much is stored, without a record of the look', async () => {
+      const figures = async () => {
+        const { status, body, text } = await on(admin, 'GET /admin/storage');
+        expect(status, text).to.equal(200);
+        return body;
+      };
+      const before = (await readsOf(admin)).length;
+      const first = await figures();
+      expect(first.engine).to.equal(isEmbedded ? 'embedded' : 'mongodb');
+      for (const store of ['log', 'vault', 'readModels'])
+        expect(first[store].bytes, store).to.be.greaterThan(1000);
+      expect(first.log.oldest <= first.log.newest, 'the oldest is not the newest').to.equal(true);
+      expect('disk' in first).to.equal(isEmbedded);
+      if (isEmbedded) expect(first.disk.freeBytes).to.be.within(1, first.disk.totalBytes);
+      await Newcomer.at(server);
+      await eventually('the new event is counted', async () => {
+        const next = await figures();
+        return next.log.events > first.log.events && next.readModels.lagEvents === 0;
+      });
+      expect((await readsOf(admin)).length, 'nothing is recorded').to.equal(before);
+      if (!isEmbedded) return;
+      expect('lastBackup' in first).to.equal(false);
+      const target = join(mkdtempSync(join(tmpdir(), 'backup-')), 'one');
+      const { code, err } = await parley(['backup', target], server.settings);
+      expect(code, err).to.equal(0);
+      const { madeAt } = JSON.parse(readFileSync(join(target, 'backup.json'), 'utf8'));
+      await eventually('the backup is known', async () => (await figures()).lastBackup?.madeAt === madeAt);
+      rmSync(dirname(target), { recursive: true });
     });
 
     it('lists the open sessions of a user, and ends them all', async () => {

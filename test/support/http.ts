@@ -146,7 +146,14 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
       reader: {} as AuditReader,
       log: { heads: { keys: none, advance: none }, proofs: {} as Proofs, partitions: 0 },
     },
-    operations: { ready, metrics: new Metrics(), isMetricsPublic: true },
+    operations: {
+      ready,
+      metrics: new Metrics(),
+      isMetricsPublic: true,
+      storage: async () => {
+        throw new Error('this target has no storage');
+      },
+    },
     // No key is valid, so that nothing behind it is asked for.
     host: {
       server: { keys: { find: async () => undefined }, reads: {}, writes: {} } as unknown as ServerParts,

@@ -1,19 +1,22 @@
 import { useEffect, useState } from 'preact/hooks';
+import type { ConsoleApi } from '../console/consoleApi.js';
 import { formatUtc } from '../ui/format.js';
-import { type Finding, type Measure, measure } from './measures.js';
+import { useVisitor } from './adminContext.js';
+import { type Finding, GROUPS, type Measure, measure } from './measures.js';
 import { parseMetrics, type Samples } from './metrics.js';
+import { measureStorage, measureWithoutMetrics, type StorageFigures } from './storageMeasures.js';
 
 const LOOK_EVERY_MS = 5000;
 
-const groups = ['Storage', 'Traffic', 'Process'] as const;
-
-/** What the server says of itself. It is public, so no look is recorded. */
+/** What the server says of itself. It has nothing of users, so no look is recorded. */
 interface Status {
   readonly at: string;
   readonly isHealthy: boolean;
   readonly ready: Ready;
   /** Undefined if another port has the metrics. */
   readonly metrics: Samples | undefined;
+  /** Undefined if they cannot be read now. */
+  readonly storage: StorageFigures | undefined;
 }
 
 interface Ready {
@@ -22,10 +25,13 @@ interface Ready {
   readonly warnings?: readonly string[];
 }
 
-async function readStatus(): Promise<Status> {
+async function readStatus(api: ConsoleApi): Promise<Status> {
   const get = (path: string): Promise<Response | undefined> =>
     fetch(path, { cache: 'no-store' }).catch(() => undefined);
-  const [health, ready, metrics] = await Promise.all([get('/health'), get('/ready'), get('/metrics')]);
+  const [health, ready, metrics, storage] = await Promise.all([
+    ...([get('/health'), get('/ready'), get('/metrics')] as const),
+    api.json<StorageFigures>('/admin/storage').catch(() => undefined),
+  ]);
   // The server's answer, as its document says.
   const said = (await ready?.json().catch(() => undefined)) as Omit<Ready, 'isReady'> | undefined;
   return {
@@ -33,17 +39,19 @@ async function readStatus(): Promise<Status> {
     isHealthy: health?.ok === true,
     ready: { ...said, isReady: ready?.ok === true },
     metrics: metrics?.ok ? parseMetrics(await metrics.text().catch(() => '')) : undefined,
+    storage,
   };
 }
 
 /** The health of the node that answers this page, and its storage. */
 export function StatusView() {
+  const { api } = useVisitor();
   const [status, setStatus] = useState<Status>();
   useEffect(() => {
     let isOver = false;
     let timer: ReturnType<typeof setTimeout>;
     const look = async (): Promise<void> => {
-      const read = await readStatus();
+      const read = await readStatus(api);
       if (isOver) return;
       setStatus(read);
       timer = setTimeout(look, LOOK_EVERY_MS);
@@ -53,10 +61,10 @@ export function StatusView() {
       isOver = true;
       clearTimeout(timer);
     };
-  }, []);
+  }, [api]);
   if (!status) return <p role="status">Loading…</p>;
-  const { at, isHealthy, ready, metrics } = status;
-  const measures = metrics ? measure(metrics) : [];
+  const { at, isHealthy, ready, metrics, storage } = status;
+  const measures = measuresOf(status);
   const findings = [...findingsOf(status), ...measures.flatMap(({ finding }) => finding ?? [])];
   return (
     <>
@@ -85,18 +93,30 @@ export function StatusView() {
             <span class={`badge ${ready.isReady ? 'good' : 'bad'}`}>{readyText(ready)}</span>
           </p>
         </section>
-        {metrics ? (
-          groups.map((group) => <MeasuresPanel key={group} title={group} measures={measures} />)
-        ) : (
+        {GROUPS.map((group) => (
+          <MeasuresPanel key={group} title={group} measures={measures} />
+        ))}
+        {metrics ? null : (
           <section class="panel" aria-label="Metrics">
             <h2>Metrics</h2>
             <p>Another port has the metrics of this server (METRICS_PORT).</p>
+          </section>
+        )}
+        {storage ? null : (
+          <section class="panel" aria-label="Storage">
+            <h2>Storage</h2>
+            <p>The figures of the storage cannot be read now.</p>
           </section>
         )}
       </div>
     </>
   );
 }
+
+const measuresOf = ({ metrics, storage }: Status): readonly Measure[] => [
+  ...(storage ? measureStorage(storage) : []),
+  ...(metrics ? measure(metrics) : storage ? measureWithoutMetrics(storage) : []),
+];
 
 function readyText({ isReady, failing }: Ready): string {
   if (isReady) return 'ready';
@@ -133,24 +153,24 @@ interface PanelProps {
 }
 
 function MeasuresPanel({ title, measures }: PanelProps) {
+  const shown = measures.filter(({ group }) => group === title);
+  if (shown.length === 0) return null;
   return (
     <section class="panel" aria-label={title}>
       <h2>{title}</h2>
       <dl class="fields">
-        {measures
-          .filter(({ group }) => group === title)
-          .map(({ name, value, normal, finding }) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd class="measure">
-                <span>
-                  <span>{value}</span>
-                  {finding === undefined ? null : <span class="badge bad">not normal</span>}
-                </span>
-                {normal === undefined ? null : <span class="hint">normal: {normal}</span>}
-              </dd>
-            </div>
-          ))}
+        {shown.map(({ name, value, normal, finding }) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class="measure">
+              <span>
+                <span>{value}</span>
+                {finding === undefined ? null : <span class="badge bad">not normal</span>}
+              </span>
+              {normal === undefined ? null : <span class="hint">normal: {normal}</span>}
+            </dd>
+          </div>
+        ))}
       </dl>
     </section>
   );

@@ -7,9 +7,20 @@ export interface Finding {
   readonly help: string;
 }
 
+/** The panels of the page, in their order. */
+export const GROUPS = [
+  'Event log',
+  'Read models',
+  'Vault',
+  'Disk and backup',
+  'Subscriptions',
+  'Traffic',
+  'Process',
+] as const;
+
 /** One value that the server measures, with what is normal. */
 export interface Measure {
-  readonly group: 'Storage' | 'Traffic' | 'Process';
+  readonly group: (typeof GROUPS)[number];
   readonly name: string;
   readonly value: string;
   readonly normal?: string;
@@ -38,7 +49,7 @@ export function measure(metrics: Samples): readonly Measure[] {
   const owned = value('parley_partitions_owned');
   return [
     diskMeasure(metrics.get('parley_disk_free_bytes')),
-    { group: 'Storage', name: 'Partitions', value: `${owned} of ${value('parley_partitions')} here` },
+    { group: 'Event log', name: 'Partitions', value: `${owned} of ${value('parley_partitions')} here` },
     lagMeasure(value('parley_projection_lag_seconds')),
     {
       ...{ group: 'Traffic', name: 'Sockets' },
@@ -61,7 +72,7 @@ const found = (isNormal: boolean, text: string, help: string): { finding?: Findi
   isNormal ? {} : { finding: { text, help } };
 
 function diskMeasure(free: number | undefined): Measure {
-  const common = { group: 'Storage', name: 'Free on disk' } as const;
+  const common = { group: 'Disk and backup', name: 'Free on disk' } as const;
   if (free === undefined) return { ...common, value: 'in MongoDB' };
   const text = `Only ${formatBytes(free)} are free on the disk of the data directory.`;
   return {
@@ -73,7 +84,7 @@ function diskMeasure(free: number | undefined): Measure {
 function lagMeasure(seconds: number): Measure {
   const behind = `${formatDuration(seconds)} behind the log`;
   return {
-    ...{ group: 'Storage', name: 'Read models', normal: `at most ${MAX_LAG_S} s behind` },
+    ...{ group: 'Read models', name: 'State', normal: `at most ${MAX_LAG_S} s behind` },
     value: seconds < 1 ? 'up to date' : behind,
     ...found(seconds <= MAX_LAG_S, `The read models are ${behind}.`, 'parleyreadmodelslate'),
   };
@@ -117,8 +128,8 @@ function subscriptionMeasures(metrics: Samples): readonly Measure[] {
   return [
     {
       ...{
-        group: 'Traffic',
-        name: 'Subscriptions',
+        group: 'Subscriptions',
+        name: 'Furthest behind',
         normal: `at most ${formatDuration(MAX_SUBSCRIPTION_LAG_S)} behind`,
       },
       value: worst.seconds < 1 ? 'up to date' : behind,

@@ -25,7 +25,7 @@ export function summaryOf({ type, data, erased }: EventRow): string {
   if (isText(category)) return category;
   if (isText(action)) return action;
   if (isText(data.subscriptionId)) return subscriptionWords(data);
-  if (Array.isArray(data.scopes)) return `for ${data.scopes.join(', ')}`;
+  if (Array.isArray(data.scopes)) return `a key for ${data.scopes.join(', ')}`;
   if (isText(role)) return `as ${role}`;
   if (type === 'MessagePinned') return `${on === true ? 'pinned' : 'unpinned'} message ${String(data.seq)}`;
   if (type === 'MessageDeleted') return `message ${String(data.seq)}`;

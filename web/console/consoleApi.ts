@@ -111,6 +111,22 @@ function errorOf(status: number, text: string): ClientError {
   return new ClientError({ code: 'internal', message: `HTTP ${status}` });
 }
 
+/** What the pages call the parameters that people fill in. */
+const FIELD_NAMES: Readonly<Record<string, string>> = {
+  stream: 'Room or user',
+  actor: 'Done by',
+  type: 'Type',
+  since: 'Since',
+  until: 'Until',
+  at: 'Time',
+  partition: 'Partition',
+  offset: 'Offset',
+  q: 'Name',
+  note: 'Note',
+  reason: 'Reason',
+  to: 'Place',
+};
+
 /** One sentence about the error. */
 export function describeError(error: unknown): string {
   if (!(error instanceof ClientError)) return `The request failed: ${String(error)}.`;
@@ -128,7 +144,10 @@ export function describeError(error: unknown): string {
     case 'unknown':
       return 'The server did not answer in time. The action may have taken effect. Check this, then repeat it.';
     case 'bad_request':
-      return error.fields.map(({ path, message }) => `${path}: ${message}`).join('; ') || error.message;
+      return (
+        error.fields.map(({ path, message }) => `${FIELD_NAMES[path] ?? path}: ${message}`).join('; ') ||
+        error.message
+      );
     default:
       return `The request failed: ${error.message}.`;
   }

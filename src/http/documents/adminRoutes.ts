@@ -2,6 +2,7 @@ import { KeyList, MadeKey, NewKey } from '../../domain/hostKeys.js';
 import { ResetCodeAnswer, UserListAnswer, UserListQuery } from '../administration.js';
 import { OwnRolesAnswer, SessionsAnswer, SuspensionAnswer, SuspensionBody } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
+import { StorageAnswer } from '../operations.js';
 import type { Json } from '../schemas.js';
 import {
   SecretAnswer,
@@ -248,6 +249,18 @@ export const adminPaths = {
       path: inPath('keyId', id, 'The id of the key, in any case.'),
       status: 204,
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/storage': {
+    get: {
+      id: 'getStorage',
+      summary: 'Get the figures of the storage',
+      about:
+        'For admins: how much the log, the vault and the read models have, on which disk, the last backup, and the subscriptions that lag. It reads counters and the ends of the log, at most once in 5 s. No request is in the log: the figures are of no user.',
+      tag,
+      status: 200,
+      answer: StorageAnswer,
+      errors: ['bad_request', 'forbidden', 'overloaded'],
     },
   },
   '/user/me/roles': {

@@ -13,7 +13,7 @@ import { createGroupKey } from '../../gateway/groupHandlers.js';
 import type { PageAsked } from '../../projections/answerPages.js';
 import type { ServerKey } from '../../vault/serverKeys.js';
 import { serveResource } from '../auth.js';
-import { readBody, readId, readNoBody, readOptionalBody, readQuery } from '../problems.js';
+import { readBody, readId, readIdAlone, readNoBody, readOptionalBody, readQuery } from '../problems.js';
 import { NoFields, pageLimit } from '../schemas.js';
 import { HostRequests, HostUserId, type ServerParts } from './hostRequests.js';
 import type { RequireKey } from './serverAuth.js';
@@ -78,13 +78,11 @@ export function mountServerRooms(router: Router, parts: ServerParts, required: R
 
   serveResource(router, '/server/rooms/:roomId', {
     GET: required('rooms', async (ctx) => {
-      const roomId = readId(ctx.params.roomId);
-      readQuery(ctx, NoFields);
+      const roomId = readIdAlone(ctx, 'roomId');
       ctx.body = { room: aboutRoom(await rooms.find(roomId)) };
     }),
     PUT: required('rooms', async (ctx, key) => {
-      const roomId = readId(ctx.params.roomId);
-      readQuery(ctx, NoFields);
+      const roomId = readIdAlone(ctx, 'roomId');
       const body = await readBody(ctx, HostGroupBody);
       const message = 'must be a UUID of version 4 or 7';
       if (!GroupId.safeParse(roomId).success)

@@ -65,7 +65,7 @@ function KeyRow({ serverKey, onChanged }: RowProps) {
   const { keyId, name, scopes, createdAt, revokedAt } = serverKey;
   const [isAsking, setAsking] = useState(false);
   return (
-    <li>
+    <li class="server-key">
       <span class="name" dir="auto">
         {name}
       </span>
@@ -76,7 +76,7 @@ function KeyRow({ serverKey, onChanged }: RowProps) {
       <span class="mono id">{keyId}</span>
       {revokedAt === undefined ? (
         <button
-          class="button danger"
+          class="button danger key-end"
           type="button"
           aria-label={`Revoke ${name}`}
           onClick={() => setAsking(true)}
@@ -84,7 +84,7 @@ function KeyRow({ serverKey, onChanged }: RowProps) {
           Revoke
         </button>
       ) : (
-        <span class="badge bad" title={`${formatUtc(revokedAt)} UTC`}>
+        <span class="badge bad key-end" title={`${formatUtc(revokedAt)} UTC`}>
           revoked
         </span>
       )}

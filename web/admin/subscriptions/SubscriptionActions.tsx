@@ -1,5 +1,7 @@
+import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { Question } from '../../console/Dialog.js';
+import { TimeField } from '../../console/TimeField.js';
 import { parseTimeField, TIME_FIELD_HINT } from '../../ui/format.js';
 import { useVisitor } from '../adminContext.js';
 import { ShownOnce } from '../ShownOnce.js';
@@ -116,8 +118,13 @@ function SeekQuestion({ subscription, onClose, onDone }: DialogProps) {
   const [place, setPlace] = useState('time');
   const seek = async (fields: FormData): Promise<void> => {
     const text = String(fields.get('value') ?? '').trim();
-    // A text that is no time goes to the server as it is, and the server's error explains it.
-    const to = place === 'time' ? (parseTimeField(text) ?? text) : place === 'cursor' ? text : place;
+    const time = place === 'time' ? parseTimeField(text, 9) : undefined;
+    if (place === 'time' && time === undefined)
+      throw new ClientError({
+        code: 'bad_request',
+        message: `Write the time as ${TIME_FIELD_HINT}, in UTC.`,
+      });
+    const to = time ?? (place === 'cursor' ? text : place);
     await api.send('POST', pathOf(subscription, 'seek'), { to });
     onDone();
   };
@@ -147,18 +154,11 @@ function SeekQuestion({ subscription, onClose, onDone }: DialogProps) {
           <option value="cursor">a cursor</option>
         </select>
       </div>
-      {place === 'time' || place === 'cursor' ? (
+      {place === 'time' ? <TimeField name="value" label="Time" value={undefined} /> : null}
+      {place === 'cursor' ? (
         <div class="field">
-          <label for="value">{place === 'time' ? 'Time (UTC)' : 'Cursor'}</label>
-          <input
-            class="input"
-            id="value"
-            name="value"
-            required
-            placeholder={place === 'time' ? TIME_FIELD_HINT : ''}
-            autocomplete="off"
-            spellcheck={false}
-          />
+          <label for="value">Cursor</label>
+          <input class="input" id="value" name="value" required autocomplete="off" spellcheck={false} />
         </div>
       ) : null}
     </Question>

@@ -103,7 +103,8 @@ export function SessionsDialog({ user, onClose, onDone }: Props) {
       <ul class="sessions-open">
         {sessions.map(({ createdAt, expiresAt }) => (
           <li key={createdAt}>
-            Since {formatUtc(createdAt)} <span class="quiet">until {formatUtc(expiresAt)} UTC</span>
+            <span>Since {formatUtc(createdAt)} UTC</span>
+            <span class="quiet">until {formatUtc(expiresAt)} UTC at the latest</span>
           </li>
         ))}
       </ul>
