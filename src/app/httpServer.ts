@@ -17,6 +17,7 @@ import { createHttpServer, type HttpParts } from '../http/app.js';
 import { presentUser, roleCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
 import { partitionOf } from '../log/log.js';
+import type { RevocationCause } from '../vault/vault.js';
 import type { EventDelivery } from './eventDelivery.js';
 import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
@@ -46,7 +47,8 @@ export function httpParts(
   };
   const now = () => gateway.revisions.present();
   const lifetimeMs = config.SESSION_TTL;
-  const announceEnds = (sessions: readonly string[]) => gateway.sessionRevocation.announce(sessions);
+  const announceEnds = (sessions: readonly string[], why?: RevocationCause) =>
+    gateway.sessionRevocation.announce(sessions, why);
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },

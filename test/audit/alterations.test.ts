@@ -105,12 +105,15 @@ for (const kind of allEngines)
             if (unnoticed !== undefined) expect(mismatch, unnoticed).to.equal(undefined);
             else expect(JSON.stringify(mismatch ?? 'nothing')).to.match(foundBy(one));
           });
-        after('all as it was', async () => {
-          if (world) expect((await verify(world)).mismatch).to.equal(undefined);
-        });
       });
 
-    it('and what a writer would not have written is noticed in a whole log', async () => {
+    after('all as it was', async () => {
+      if (world) expect((await verify(world)).mismatch).to.equal(undefined);
+    });
+
+    // What a whole log says is judged by the same code on both engines; the long form has both.
+    const onWholeLogs = isSoak || kind === 'sqlite' ? it : it.skip;
+    onWholeLogs('and what a writer would not have written is noticed in a whole log', async () => {
       const forgeries: Record<string, { options: SmallLogOptions; found: RegExp }> = {
         'a hole in seq': {
           options: {

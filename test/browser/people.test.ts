@@ -253,7 +253,7 @@ describe('People in the web chat', function () {
     await ann.page.getByLabel('Display name').fill(`${shown}\u202e`);
     await ann.page.getByRole('button', { name: 'Save' }).click();
     await ann.page
-      .getByText('Must not contain control or direction-changing characters.', { exact: true })
+      .getByText('This text has characters that are not allowed here.', { exact: true })
       .waitFor();
     await ann.page.getByLabel('Display name').fill(shown);
     await ann.page.getByLabel('Status').fill('At the sea');

@@ -9,14 +9,18 @@ import { tempDir } from '../support/tempDir.js';
 
 describe('An interrupted check', function () {
   this.timeout(120_000);
+  const DATA_DIR = tempDir();
+  let masterKey: Buffer;
+  before(async () => {
+    ({ masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR }, { messages: 500 }));
+  });
 
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
   ] as const)
     it(`by ${signal} leaves no files behind without --state`, async () => {
-      const [DATA_DIR, TMPDIR] = [tempDir(), tempDir()];
-      const { masterKey } = await smallLog({ kind: 'sqlite', dataDir: DATA_DIR }, { messages: 500 });
+      const TMPDIR = tempDir();
       const child = spawn(process.execPath, [commandLine, 'audit', 'verify'], {
         env: { PATH: process.env.PATH, DATA_DIR, TMPDIR, MASTER_KEY: masterKey.toString('base64') },
         stdio: 'ignore',

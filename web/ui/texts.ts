@@ -85,5 +85,5 @@ export const text = (name: TextName, values: TextValues = {}): string => {
   return typeof found === 'string' ? found : found(values);
 };
 
-/** Whether the page is in English, as the server's own messages are. */
-export const isEnglish = (): boolean => baseOf(document.documentElement.lang) === 'en';
+/** Whether the pages have a text of this name. */
+export const hasText = (name: string): name is TextName => name in texts;

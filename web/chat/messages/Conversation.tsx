@@ -13,7 +13,6 @@ import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
 import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
-import { MessageMenu } from './MessageMenu.js';
 import { EntryIndex } from './messageRows.js';
 import './bubble.css';
 import './messages.css';
@@ -102,8 +101,7 @@ export function Conversation(props: Props) {
           }}
         />
       )}
-      {dialog?.kind === 'menu' && <MessageMenu {...dialog} onClose={() => setDialog(undefined)} />}
-      {dialog && dialog.kind !== 'menu' && (
+      {dialog && (
         <MessageDialog store={store} dialog={dialog} onGoTo={goTo} onClose={() => setDialog(undefined)} />
       )}
     </TalkProvider>
