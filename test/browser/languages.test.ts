@@ -172,7 +172,7 @@ describe('The languages of the chat', function () {
       });
       await page.route(/\/ar-[^/]+\.js$/, async (route) => {
         const response = await route.fetch();
-        const isOfForm = (await response.text()).includes('signIn.username');
+        const isOfForm = (await response.text()).includes(String(textsOf('ar')['signIn.forgot']));
         // One of the two waits until the page has the other.
         if (isOfForm === late) await isThere;
         await route.fulfill({ response });

@@ -127,7 +127,7 @@ describe('People in the web chat', function () {
     for (const choose of [
       () => whoWrites.getByLabel('My contacts').check(),
       () => whoInvites.getByLabel('Nobody').check(),
-      () => page.getByLabel('Others can find me by a part of my name').uncheck(),
+      () => page.getByLabel('Others can find me by part of my name').uncheck(),
       () => page.getByLabel('Others see when I am online').uncheck(),
       () => page.getByLabel('Others see what I have read').uncheck(),
     ]) {

@@ -18,7 +18,15 @@ import './bubble.css';
 import './messages.css';
 import './popup.css';
 import { PinBar } from './PinBar.js';
-import { actionsOn, type MessageAction, nameOf, type Talk, TalkProvider, type Viewer } from './talk.js';
+import {
+  ACTION_TEXTS,
+  actionsOn,
+  type MessageAction,
+  nameOf,
+  type Talk,
+  TalkProvider,
+  type Viewer,
+} from './talk.js';
 import { useUnreadLine } from './unread.js';
 
 const MessageDialog = lazily(async () => (await import('./MessageDialog.js')).MessageDialog);
@@ -137,7 +145,7 @@ function useTalkOf({ store, room, view, happenings, viewer, dialogs, ...set }: T
         case 'pin':
         case 'unpin': {
           const pinning = store.request('pin message', { roomId, messageId, on: action === 'pin' }, QUICK);
-          return attempt(text(`messages.${action}`), pinning);
+          return attempt(text(ACTION_TEXTS[action]), pinning);
         }
         case 'report':
           return dialogs.open({
