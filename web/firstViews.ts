@@ -21,12 +21,15 @@ const escaped = (text: string): string =>
 const STYLES = /<link rel="stylesheet"[^>]* href="\/([^"]+)">/g;
 const SCRIPTS = /<script type="module"[^>]*><\/script>|<link rel="modulepreload"[^>]*>/g;
 
-/** The page with its styles in it; their hash in the server's policy allows them. */
+/**
+ * The page with its styles in it; their hash in the server's policy allows them. A disabled link loads nothing, and tells
+ * the loader of later scripts that the styles of this file are there.
+ */
 const withStyles = (page: string, bundle: Rollup.OutputBundle): string =>
-  page.replace(STYLES, (_, name: string) => {
+  page.replace(STYLES, (link, name: string) => {
     const file = bundle[name];
     if (file?.type !== 'asset') throw new Error(`there are no styles ${name}`);
-    return `<style>${String(file.source).trim()}</style>`;
+    return `${link.replace('<link', '<link disabled')}<style>${String(file.source).trim()}</style>`;
   });
 
 /** The chunk with the first texts of a language, which the page of this language needs at once. */

@@ -134,9 +134,6 @@ function isolateValues(message: string): string {
 const prepare = (message: string, language: string): string =>
   rightToLeft.has(language) ? isolateValues(message) : message;
 
-/** What the sign-in shows, and errors anywhere. The pages of consoles need no other texts. */
-const isFirst = (name: string): boolean => /^(?:signIn|app|connection|error|name|reason)\./.test(name);
-
 /** A message without values; undefined if it has some. */
 function plainText(message: string): string | undefined {
   const tokens = parse(message);
@@ -145,20 +142,80 @@ function plainText(message: string): string | undefined {
     : undefined;
 }
 
-function compileTexts(json: string, language: string, part: string): string {
+interface Source {
+  readonly file: string;
+  readonly code: string;
+}
+
+const readSources = (folder: string): readonly Source[] =>
+  readdirSync(resolve(folder), { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.tsx?$/.test(file))
+    .map((file) => ({ file, code: readFileSync(resolve(`${folder}/${file}`), 'utf8') }));
+
+/** All scripts that show texts in the user's language. */
+const sources = ['chat', 'ui'].flatMap(readSources);
+/** All names of texts: those of one language are those of all. */
+const textNames = Object.keys(JSON.parse(readFileSync(resolve('texts/en.json'), 'utf8')));
+const viewOf = (name: string): string => name.replace(/\..*/, '');
+/** The views of which these scripts put a name together, as in `theme.${each}`. */
+const composedIn = (some: readonly Source[]): ReadonlySet<string> =>
+  new Set(some.flatMap(({ code }) => [...code.matchAll(/`(\w+)\.\$\{/g)].map(([, view = '']) => view)));
+
+const composed = composedIn(sources);
+/** The numbers that the built pages have in place of the other names: a file of texts is then mostly a list of them. */
+const shortNames: ReadonlyMap<string, string> = new Map(
+  textNames.filter((name) => !composed.has(viewOf(name))).map((name, i) => [name, String(i)]),
+);
+
+/** What the dialog shows, whose scripts are loaded when it is first opened. */
+const OF_DIALOG =
+  /View\.tsx$|^passwordViews|\/(?:ChatDialog|PeoplePicker|AlertSettings|fields|groupActions|failureText)\.tsx?$|^theme/;
+const ofOthers = sources.filter(({ file }) => !OF_DIALOG.test(file));
+const composedByOthers = composedIn(ofOthers);
+const codeOfOthers = ofOthers.map(({ code }) => code).join();
+
+/** Which file of a language has a text: the sign-in and errors are first, what only the dialog shows is last. */
+function partOf(name: string): 'first' | 'others' | 'dialog' {
+  // The pages of consoles need no other texts.
+  if (/^(?:signIn|app|connection|error|name|reason)\./.test(name)) return 'first';
+  return composedByOthers.has(viewOf(name)) || codeOfOthers.includes(`'${name}'`) ? 'others' : 'dialog';
+}
+
+/** Gives the texts their short names in the scripts of the pages. */
+const shortTextNames: Plugin = {
+  name: 'short-text-names',
+  apply: 'build',
+  enforce: 'pre',
+  transform: {
+    filter: { id: /\/web\/.*\.tsx?$/ },
+    handler: (code) => ({
+      code: code.replace(/'(\w+\.\w+)'/g, (literal, name: string) => {
+        const short = shortNames.get(name);
+        return short === undefined ? literal : `'${short}'`;
+      }),
+      map: null,
+    }),
+  },
+};
+
+function compileTexts(json: string, language: string, part: string, isBuild: boolean): string {
   const all: Record<string, string> = JSON.parse(json);
   const withValues: Record<string, string> = {};
-  let plain = '';
-  for (const [name, message] of Object.entries(all)) {
-    if (isFirst(name) !== (part === 'first')) continue;
-    const text = plainText(message);
-    if (text !== undefined) plain += `${JSON.stringify(name)}: ${JSON.stringify(text)},`;
-    else withValues[name] = prepare(message, language);
+  /** The texts with numbers, each at its place. */
+  let list = '';
+  let named = '';
+  for (const name of textNames) {
+    const message = partOf(name) === part ? all[name] : undefined;
+    const short = isBuild ? shortNames.get(name) : undefined;
+    const text = message === undefined ? undefined : plainText(message);
+    if (message !== undefined && text === undefined) withValues[short ?? name] = prepare(message, language);
+    if (short !== undefined) list += `${text === undefined ? '' : JSON.stringify(text)},`;
+    else if (text !== undefined) named += `${JSON.stringify(name)}: ${JSON.stringify(text)},`;
   }
-  return compileModule(new MessageFormat(language), withValues).replace(
+  return `${compileModule(new MessageFormat(language), withValues).replace(
     'export default {',
-    () => `export default {${plain}`,
-  );
+    () => `export default Object.assign([${list}], {${named}`,
+  )});`;
 }
 
 /**
@@ -169,10 +226,12 @@ const messages: Plugin = {
   name: 'messages',
   enforce: 'pre',
   transform: {
-    filter: { id: /\/texts\/[a-z]+\.json\?(?:first|others)$/ },
+    filter: { id: /\/texts\/[a-z]+\.json\?(?:first|others|dialog)$/ },
     handler(json, id) {
       const [file = '', part = ''] = id.split('?');
-      return { code: compileTexts(json, basename(file, '.json'), part), map: null, moduleType: 'js' };
+      const isBuild = this.environment.mode === 'build';
+      const code = compileTexts(json, basename(file, '.json'), part, isBuild);
+      return { code, map: null, moduleType: 'js' };
     },
   },
 };
@@ -195,7 +254,7 @@ const LIST = /\/web\/chat\/ChatDevice\.tsx$/;
 /** Builds the chat, the audit console and the page of admins; each loads only its own code and what they share. */
 export default defineConfig({
   root: resolve('.'),
-  plugins: [messages, emojiLists, stylesFirst, keptFiles, firstViews, precompress],
+  plugins: [messages, shortTextNames, emojiLists, stylesFirst, keptFiles, firstViews, precompress],
   // The client as the application of somebody else has it, from its sources.
   resolve: { tsconfigPaths: true },
   define: {

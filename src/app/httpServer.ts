@@ -11,11 +11,13 @@ import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import { KeyAdministration } from '../host/keyAdministration.js';
 import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { presentUser, roleCheck } from '../http/auth.js';
 import { checkReadiness, type Readiness } from '../http/operations.js';
 import { partitionOf } from '../log/log.js';
+import type { RevocationCause } from '../vault/vault.js';
 import type { EventDelivery } from './eventDelivery.js';
 import type { Identity } from './hostIdentity.js';
 import type { Host } from './lifecycle.js';
@@ -45,7 +47,8 @@ export function httpParts(
   };
   const now = () => gateway.revisions.present();
   const lifetimeMs = config.SESSION_TTL;
-  const announceEnds = (sessions: readonly string[]) => gateway.sessionRevocation.announce(sessions);
+  const announceEnds = (sessions: readonly string[], why?: RevocationCause) =>
+    gateway.sessionRevocation.announce(sessions, why);
   return {
     accounts: {
       ...{ vault, passwords, commands, queries },
@@ -82,6 +85,7 @@ export function httpParts(
         access: { administration, sessions: vault.sessions, lifetimeMs },
       },
       events: { ...delivery, commands },
+      keys: new KeyAdministration({ keys: vault.serverKeys, commands, policyId: log.id }),
       issuer: identity.issuer && {
         ...identity.issuer,
         clientId: config.OIDC_CLIENT_ID,

@@ -19,17 +19,26 @@ export const messageOf = (error: unknown): string => (error instanceof Error ? e
 export const ERROR_REASONS = [
   'admins_only',
   'blocked',
+  'characters',
+  'erased',
   'gone',
   'group_full',
   'history',
   'host',
   'last_owner',
   'not_member',
+  'not_sender',
   'not_taken',
+  'owners_only',
+  'password_changed',
+  'sign_in_again',
+  'sign_up_closed',
   'suspended',
+  'too_late',
   'too_many',
   'too_many_groups',
   'url',
+  'wrong_password',
 ] as const;
 export type ErrorReason = (typeof ERROR_REASONS)[number];
 
@@ -83,13 +92,14 @@ const MOST_FIELDS = 20;
 const MOST_PATH_CHARACTERS = 256;
 
 /** A `bad_request` that names the wrong fields; of many, the first. */
-export function wrongFields(fields: readonly FieldError[]): ParleyError {
+export function wrongFields(fields: readonly FieldError[], reason?: ErrorReason): ParleyError {
   const named = fields
     .slice(0, MOST_FIELDS)
     .map(({ path, message }) => ({ path: cutText(path, MOST_PATH_CHARACTERS), message }));
   const [first] = named;
   const others = fields.length > 1 ? ` (and ${fields.length - 1} more)` : '';
-  return badRequest(first ? `${first.path || 'data'} ${first.message}${others}` : 'the data is wrong', named);
+  const message = first ? `${first.path || 'data'} ${first.message}${others}` : 'the data is wrong';
+  return new ParleyError('bad_request', message, { fields: named, ...(reason && { reason }) });
 }
 
 /** The largest error in bytes, and by how much it may exceed what caused it. */

@@ -4,6 +4,7 @@ import { type Audience, isGroupAudience, type SealedMessage } from '../domain/de
 import { pushesOf, type Recorded, tieOf } from '../domain/events.js';
 import type { RoomId, StreamName, UserId } from '../domain/ids.js';
 import type { Commit } from '../log/log.js';
+import { REVOCATION_CAUSES } from '../vault/vault.js';
 
 /** A process, from its start to its end: a new UUID each time. */
 export type NodeId = string;
@@ -141,7 +142,11 @@ export const Note = z.discriminatedUnion('kind', [
   /** To the partition's owner: a user waits for the read models to reach this size. */
   z.object({ kind: z.literal('requestProgress'), partition, size }),
   /** The ids of revoked sessions. */
-  z.object({ kind: z.literal('revokedSessions'), sessions: z.array(z.string()).readonly() }),
+  z.object({
+    kind: z.literal('revokedSessions'),
+    sessions: z.array(z.string()).readonly(),
+    why: z.enum(REVOCATION_CAUSES).exactOptional(),
+  }),
   /** A user starts or stops typing in a room; for the users in `to`, or for all other members of a group. */
   z.object({
     kind: z.literal('typing'),

@@ -8,6 +8,7 @@ import {
   type PushDeclared,
   type RequestDeclared,
 } from './features.js';
+import { WRONG_CHARACTERS } from './fields.js';
 
 /** Derived from the declared requests and pushes: the contract with clients of the socket. */
 
@@ -39,7 +40,11 @@ export type PushData<N extends PushName> = z.infer<(typeof pushes)[N]['data']>;
 export function validate<S extends z.ZodType>(schema: S, data: unknown): z.infer<S> {
   const parsed = schema.safeParse(data);
   if (parsed.success) return parsed.data;
-  throw wrongFields(fieldErrors(parsed.error));
+  const fields = fieldErrors(parsed.error);
+  throw wrongFields(
+    fields,
+    fields.some(({ message }) => message === WRONG_CHARACTERS) ? 'characters' : undefined,
+  );
 }
 
 /** How many characters may differ in a name that was meant. */

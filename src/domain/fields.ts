@@ -35,11 +35,13 @@ const boundedText = (max: number, isWrong: (text: string) => string | undefined)
     })
     .meta({ maxLength: max });
 
+export const WRONG_CHARACTERS = 'must not contain control or direction-changing characters';
+
 /** A name that people give: 1 to `max` code points on one line. */
 export const label = (max: number) =>
   boundedText(max, (text) => {
     if (WHITE_SPACE_ONLY.test(text)) return 'must not be empty or only white space';
-    if (!canBeInName(text)) return 'must not contain control or direction-changing characters';
+    if (!canBeInName(text)) return WRONG_CHARACTERS;
     return undefined;
   });
 

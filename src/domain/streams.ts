@@ -207,7 +207,7 @@ export function messageOfMember(
 /** The refusal of anything new in a private room where a member was erased or blocks the other; undefined elsewhere. */
 export function refusalIfEnded(room: Room | Group, actor: UserId): Refused | undefined {
   if (room.roomType === 'GROUP') return undefined;
-  if (room.erased.length > 0) return { refused: forbidden('the other member has been erased') };
+  if (room.erased.length > 0) return { refused: forbidden('the other member has been erased', 'erased') };
   if (room.blocks.length === 0) return undefined;
   const isMine = room.blocks.includes(actor);
   return { refused: isMine ? forbidden('you have blocked the other member', 'blocked') : notTaken() };

@@ -234,7 +234,8 @@ function presenceHandlers(
       }
       await lookUps.requireRoom(me, roomId, connection);
       const others = (await lookUps.activeFor(roomId, connection)).filter((member) => member !== me);
-      if ((await lookUps.erasedAmong(others)).size > 0) throw forbidden('the other member has been erased');
+      if ((await lookUps.erasedAmong(others)).size > 0)
+        throw forbidden('the other member has been erased', 'erased');
       typing.notify(others, roomId, me, isTyping);
       return {};
     },

@@ -6,7 +6,7 @@ import type { Tie } from '../domain/defineEvent.js';
 import type { Recorded } from '../domain/events.js';
 import type { UserId } from '../domain/ids.js';
 import { hiddenPush } from '../domain/onlineStatus.js';
-import type { Session, SessionStore } from '../vault/vault.js';
+import type { RevocationCause, Session, SessionStore } from '../vault/vault.js';
 import type { Connection } from './connection.js';
 import type { GatewayClock, Presence } from './presence.js';
 import { closeCauses, pushText } from './protocol.js';
@@ -155,7 +155,7 @@ export class OpenConnections {
   constructor(deps: OpenConnectionsDeps) {
     this.#deps = deps;
     this.#running = new RunningTime(deps.clock, CHECK_EVERY_MS);
-    this.#unsubscribe = deps.sessions.onRevoked((id) => this.#endSession(id));
+    this.#unsubscribe = deps.sessions.onRevoked((id, why) => this.#endSession(id, why));
     this.#checkLater();
   }
 
@@ -232,12 +232,12 @@ export class OpenConnections {
     this.#cancelTimer();
   }
 
-  #endSession(id: string): void {
+  #endSession(id: string, why?: RevocationCause): void {
     const { presence } = this.#deps;
     for (const connection of this.#connections) {
       if (connection.bearer?.id !== id) continue;
       presence.signOut(connection.bearer.userId, connection);
-      connection.close(closeCauses.signedOut);
+      connection.close(why === 'password_changed' ? closeCauses.passwordChanged : closeCauses.signedOut);
     }
     presence.endSession(id);
   }

@@ -182,7 +182,7 @@ export const closeCodes = {
   1008: `${MAX_BAD_FRAMES} frames within ${span} that are no requests, ${refusals} answered \`rate_limited\`, or a connection beyond ${MAX_USER_CONNECTIONS} of a user`,
   1009: `a frame of more than ${MAX_FRAME_BYTES / 1024} KiB`,
   1012: 'the server restarts: connect again, with the last cursor',
-  4401: `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s, signed out, the session has ended, or the user is \`suspended\` (the reason then)`,
+  4401: `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s, signed out, the session has ended, or the user is \`suspended\` or has \`password_changed\` on another device (the reason then)`,
   4408: 'the client does not read',
 } as const;
 
@@ -201,8 +201,10 @@ export const closeCauses = {
   notIdentified: everyday(4401, `not signed in within ${IDENTIFY_TIMEOUT_MS / 1000} s`),
   /** 4401: the token's lifetime (`SESSION_TTL`) has passed. */
   sessionExpired: everyday(4401, 'the sign-in has ended'),
-  /** 4401: the session was ended by a sign-out, a password change or an erasure. */
+  /** 4401: the session was ended by a sign-out or an erasure. */
   signedOut: everyday(4401, 'signed out'),
+  /** 4401: the session was ended by a change of the password, as far as this node knows. */
+  passwordChanged: everyday(4401, 'password_changed'),
   /** 4401: a moderator suspended the user. */
   suspended: everyday(4401, 'suspended'),
   /** 4408, slow reader: see `SLOW_READER_STUCK_MS` and `SLOW_READER_MAX_WAITING_BYTES`. */

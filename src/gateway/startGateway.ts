@@ -318,7 +318,7 @@ function exchangeNotes({ stores, cluster }: GatewayParts, fanout: Fanout, typing
     if (note.kind === 'logTails')
       for (const [partition, position] of note.tails) fanout.noteTail(partition, position);
     else if (note.kind === 'typing') typing.receive(note);
-    else if (note.kind === 'revokedSessions') stores.vault.sessions.noteRevoked(note.sessions);
+    else if (note.kind === 'revokedSessions') stores.vault.sessions.noteRevoked(note.sessions, note.why);
   });
   return () => {
     unsubscribe();

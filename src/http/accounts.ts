@@ -17,7 +17,7 @@ import { isUsername } from '../domain/users.js';
 import { chooseColor, registerUser } from '../host/hostUsers.js';
 import type { Queries } from '../projections/queries.js';
 import { PasswordHashes } from '../vault/credentials.js';
-import type { Credential, Passwords, Session, Vault } from '../vault/vault.js';
+import type { Credential, Passwords, RevocationCause, Session, Vault } from '../vault/vault.js';
 import {
   type FindPresent,
   keepRenewal,
@@ -47,7 +47,7 @@ export interface AccountParts {
 export interface SessionRules {
   readonly lifetimeMs: number;
   /** Resolves when no node honours these sessions any more, which have ended in the vault. */
-  readonly announceEnds: (sessions: readonly string[]) => Promise<void>;
+  readonly announceEnds: (sessions: readonly string[], why?: RevocationCause) => Promise<void>;
   /** Finds the user by everything in the log now. */
   readonly present: FindPresent;
   /** Who may sign up: see `SIGN_UP`. */
@@ -160,11 +160,11 @@ export class Accounts {
     });
     // Ended before the change, so that no session outlives it if this is interrupted between the two. Ended again
     // after it, for sessions made meanwhile.
-    const before = await vault.sessions.revokeAll(session.userId, session.id);
+    const before = await vault.sessions.revokeAll(session.userId, session.id, 'password_changed');
     if (!(await this.#hashes.replace(credential, password, newHash)))
-      throw forbidden('the password was changed on another device: sign in again');
-    const after = await vault.sessions.revokeAll(session.userId, session.id);
-    await sessionRules.announceEnds([...before, ...after]);
+      throw forbidden('the password was changed on another device: sign in again', 'password_changed');
+    const after = await vault.sessions.revokeAll(session.userId, session.id, 'password_changed');
+    await sessionRules.announceEnds([...before, ...after], 'password_changed');
   }
 
   /**
@@ -194,11 +194,12 @@ export class Accounts {
     const session = await this.#parts.vault.sessions.find(token, now);
     const isFresh = session && now.getTime() - Date.parse(session.createdAt) <= FRESH_TOKEN_MS;
     if (!isFresh || session.userId !== userId)
-      throw forbidden('sign in again: this needs a token of the last 5 minutes');
+      throw forbidden('sign in again: this needs a token of the last 5 minutes', 'sign_in_again');
   }
 
   async #verify(password: string, { passwordHash }: Credential): Promise<void> {
-    if (!(await this.#parts.passwords.verify(password, passwordHash))) throw forbidden('wrong password');
+    if (!(await this.#parts.passwords.verify(password, passwordHash)))
+      throw forbidden('wrong password', 'wrong_password');
   }
 
   async #credentialOf(userId: string): Promise<Credential> {
@@ -285,7 +286,8 @@ function mountPasswordSignIn(
 ): void {
   serveResource(router, '/user', {
     POST: async (ctx) => {
-      if (signUp === 'closed') throw forbidden('only the host application creates users of this server');
+      if (signUp === 'closed')
+        throw forbidden('only the host application creates users of this server', 'sign_up_closed');
       const turn = await guard.admit(ctx);
       readQuery(ctx, NoFields);
       const { username, password } = await readBody(ctx, SignUp);

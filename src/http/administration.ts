@@ -338,5 +338,6 @@ async function resetPassword(
   });
   if (userId === undefined)
     throw unauthenticated('wrong user name or code, or the code was used or has expired');
-  await sessionRules.announceEnds(await sessions.revokeAll(userId));
+  const why = 'password_changed';
+  await sessionRules.announceEnds(await sessions.revokeAll(userId, undefined, why), why);
 }

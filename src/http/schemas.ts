@@ -234,6 +234,8 @@ export const errorCodes: Record<ErrorCode, { readonly http: number; readonly mea
 export const errorReasons: Record<ErrorReason, string> = {
   admins_only: '`forbidden`: only owners and admins of the group may do this. Ask one of them.',
   blocked: '`forbidden`: this user has blocked the other one. End the block first.',
+  characters: '`bad_request`: a text has control or direction-changing characters, which names cannot have.',
+  erased: '`forbidden`: the other member of this private room was erased. Nothing more can be sent to it.',
   gone: '`conflict`: the message was deleted, or the last member has left the group. It does not come back: remove it from your view.',
   group_full: '`forbidden`: the group has `GROUP_SIZE` members. Remove one first, or make another group.',
   history:
@@ -241,12 +243,22 @@ export const errorReasons: Record<ErrorReason, string> = {
   host: '`forbidden`: the host application does not permit this text; its own word may come in `detail`. Change the text.',
   last_owner: '`conflict`: the group would have no owner. Make another member an owner first.',
   not_member: '`forbidden`: this user has left the group, or was removed. A member can add them again.',
+  not_sender: '`forbidden`: only the sender of a message may do this.',
   not_taken:
     '`forbidden`, or beside a user who was not added: the other user does not accept this from this user, by a block or a preference. Do not repeat it.',
+  owners_only: '`forbidden`: only owners of the group may do this. Ask one of them.',
+  password_changed:
+    '`forbidden`, and the reason of a close with 4401: the password was changed on another device. Sign in with the new one.',
+  sign_in_again: '`forbidden`: this needs a token that was issued within the last 5 minutes. Sign in again.',
+  sign_up_closed:
+    '`forbidden`: with `SIGN_UP=closed`, users cannot sign themselves up. Ask those who run the server.',
   suspended:
     '`forbidden`, and the reason of a close with 4401: the user is suspended. Only a moderator, an operator or the host ends that.',
+  too_late:
+    '`forbidden`: the time in which a message can be edited or deleted (`EDIT_WINDOW`, `DELETE_WINDOW`) is over.',
   too_many: '`forbidden`: a maximum is reached, which the message names. Remove one first.',
   too_many_groups:
     '`forbidden`, or beside a user who was not added: this user is in 1,000 groups. They must leave one first.',
   url: '`bad_request`: Parley does not connect to this URL. Use `https` and a public address, or have `EGRESS_ALLOW` permit it.',
+  wrong_password: '`forbidden`: the password beside the request is not that of this user.',
 };

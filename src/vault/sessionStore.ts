@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { ExpiringCache } from '../base/collections.js';
 import type { UserId } from '../domain/ids.js';
-import type { Session, SessionStore } from './vault.js';
+import type { RevocationCause, Session, SessionStore } from './vault.js';
 import type { SessionRow, VaultStore } from './vaultStore.js';
 
 /** From the start of one poll to the start of the next. */
@@ -93,10 +93,10 @@ export function createSessionStore(
 ): SessionStore & { close(): void } {
   const cache = new ExpiringCache<Session>({ ttlMs: CACHE_TTL_MS, maxEntries: MAX_CACHED_SESSIONS });
   const revoked = new ExpiringCache<string>({ ttlMs: REVOKED_TTL_MS, maxEntries: MAX_CACHED_SESSIONS });
-  const handlers = new Set<(id: string) => void>();
+  const handlers = new Set<Parameters<SessionStore['onRevoked']>[0]>();
   const poller = new RevocationPoller({
     read: (lastMs) => store.listRecentlyEnded(lastMs),
-    onEnded: handleRevoked,
+    onEnded: (id) => handleRevoked(id),
     onError: (error) =>
       report('cannot read revoked sessions; the session cache is off until that works', error),
   });
@@ -114,16 +114,16 @@ export function createSessionStore(
   }
 
   /** Calls the handlers once for each id, although overlapping polls return an id several times. */
-  function handleRevoked(id: string): void {
+  function handleRevoked(id: string, why?: RevocationCause): void {
     if (revoked.get(id) !== undefined) return;
     revoked.set(id, id);
     cache.delete(id);
-    for (const handler of handlers) handler(id);
+    for (const handler of handlers) handler(id, why);
   }
 
-  async function revokeEach(ended: Promise<string[]>): Promise<string[]> {
+  async function revokeEach(ended: Promise<string[]>, why?: RevocationCause): Promise<string[]> {
     const ids = await ended;
-    for (const id of ids) handleRevoked(id);
+    for (const id of ids) handleRevoked(id, why);
     return ids;
   }
 
@@ -148,11 +148,11 @@ export function createSessionStore(
       handleRevoked(id);
     },
     ...issuedSessions(store, { findOpen, isRevoked: (id) => revoked.get(id) !== undefined, revokeEach }),
-    revokeAll: (userId, except) =>
-      revokeEach(store.endSessions(userId, except ?? null, new Date().toISOString())),
+    revokeAll: (userId, except, why) =>
+      revokeEach(store.endSessions(userId, except ?? null, new Date().toISOString()), why),
     list: async (userId) => (await store.listSessions(userId)).map(listedSessionOf),
-    noteRevoked(ids) {
-      for (const id of ids) handleRevoked(id);
+    noteRevoked(ids, why) {
+      for (const id of ids) handleRevoked(id, why);
     },
     onRevoked(handler) {
       handlers.add(handler);

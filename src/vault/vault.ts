@@ -181,6 +181,10 @@ export interface IssuedSession extends Omit<Session, 'id'> {
   readonly sid?: string;
 }
 
+/** Why sessions are revoked, where their devices are told. */
+export const REVOCATION_CAUSES = ['password_changed'] as const;
+export type RevocationCause = (typeof REVOCATION_CAUSES)[number];
+
 export interface SessionStore {
   /** Creates a session. Its token is 256 random bits in base64url, stored hashed. Durable once resolved. */
   create(userId: UserId, now: Date, ttlMs: number): Promise<{ token: string; session: Session }>;
@@ -207,16 +211,17 @@ export interface SessionStore {
     of: { readonly userId: UserId; readonly upTo: Date } | { readonly sid: string },
   ): Promise<string[]>;
   /** Revokes all sessions of a user except one. Returns the revoked ids. */
-  revokeAll(userId: UserId, except?: string): Promise<string[]>;
+  revokeAll(userId: UserId, except?: string, why?: RevocationCause): Promise<string[]>;
   /** Returns all sessions of a user, including ended ones still kept. */
   list(userId: UserId): Promise<(Session & { endedAt?: string })[]>;
   /** Notes that another process has revoked these sessions, before the next poll finds out. */
-  noteRevoked(ids: readonly string[]): void;
+  noteRevoked(ids: readonly string[], why?: RevocationCause): void;
   /**
    * Calls the handler once per revoked session, within 1 s whichever process revoked it, while the vault
-   * answers. Returns the function that unsubscribes it.
+   * answers. Returns the function that unsubscribes it. The cause is known where the session was revoked, and where
+   * `noteRevoked` told it.
    */
-  onRevoked(handler: (id: string) => void): () => void;
+  onRevoked(handler: (id: string, why?: RevocationCause) => void): () => void;
 }
 
 export interface Vault {

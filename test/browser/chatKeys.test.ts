@@ -91,8 +91,10 @@ describe('The web chat by keyboard alone', function () {
     });
     // The row that has the focus stays in the page when it is scrolled out of view.
     await ann.page.locator('.scroller').hover();
-    await ann.page.mouse.wheel(0, 3000);
-    await eventually('out of view', async () => ((await focused(ann))?.top ?? 0) < -1000);
+    await eventually('out of view', async () => {
+      await ann.page.mouse.wheel(0, 500);
+      return ((await focused(ann))?.top ?? 0) < -1000;
+    });
     expect((await focused(ann))?.text).to.equal('message 1');
     await keyboard.press('End');
     await focusIsOn(ann, last);

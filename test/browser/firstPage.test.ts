@@ -103,7 +103,7 @@ describe('The first page', () => {
     await ann.close();
   });
 
-  it('and a conversation have at most 75 kB, compressed', async () => {
+  it('and a conversation have at most 72.5 kB, compressed', async () => {
     const requests: string[] = [];
     const ann = await Person.at(
       world.browser,
@@ -117,7 +117,7 @@ describe('The first page', () => {
     await ann.open(bob.name);
     await ann.say('hello');
     await ann.sees('hello', 'sent');
-    expect(await sizeOf(requests)).to.be.at.most(75_000);
+    expect(await sizeOf(requests)).to.be.at.most(72_500);
     await ann.close();
     await bob.close();
   });

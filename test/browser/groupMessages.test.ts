@@ -267,7 +267,7 @@ describe('Messages of a group in the web chat', function () {
   });
 
   it('that are quoted or new are found however far back they are', async () => {
-    const { cleo, write, ann: me } = await group();
+    const { roomId, cleo, write, ann: me } = await group();
     const { messageId } = await write(cleo, 'where it began');
     const COUNT = 450;
     for (let n = 0; n < COUNT; n += 50)
@@ -286,10 +286,23 @@ describe('Messages of a group in the web chat', function () {
     expect(await me.page.getByRole('button', { name: 'new messages' }).count(), 'it was seen').to.equal(0);
     await me.page.reload();
     await me.sees('the last');
-    // Its quoted message is not loaded here.
-    await me.message('the last').getByRole('button', { name: 'An earlier message' }).click();
-    await me.page.locator('.found', { hasText: 'where it began' }).waitFor();
-    await eventually('it is in view', () => me.message('where it began').first().isVisible());
+    // Its quoted message is not loaded here, and asked for.
+    const quote = me.message('the last').locator('.quote');
+    await quote.getByText('where it began', { exact: true }).waitFor();
+    await quote.getByText(cleo.name, { exact: true }).waitFor();
+    await cleo.socket.request('edit message', {
+      ...{ roomId, messageId, editId: randomUUID(), message: 'where it all began' },
+    });
+    await quote.getByText('where it all began', { exact: true }).waitFor();
+    await quote.click();
+    await me.page.locator('.found', { hasText: 'where it all began' }).waitFor();
+    await eventually('it is in view', () => me.message('where it all began').first().isVisible());
     expect(await me.page.getByText('New messages', { exact: true }).count(), 'nothing is new').to.equal(0);
+    await me.page.getByRole('button', { name: 'Go to the newest message' }).click();
+    await eventually('the end again', () => me.message('the last').isVisible());
+    await me.page.reload();
+    await quote.getByText('where it all began', { exact: true }).waitFor();
+    await cleo.socket.request('delete message', { roomId, messageId });
+    await quote.getByText('Message deleted', { exact: true }).waitFor();
   });
 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Page } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import { signUp } from '../support/people.js';
 import { type RealIssuer, startRealIssuer } from '../support/realIssuer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
@@ -55,6 +56,20 @@ describe('The sign-in by an issuer', function () {
     await page.reload();
     await page.getByRole('heading', { name: 'Ada L.' }).waitFor();
     await page.context().close();
+  });
+
+  it('opens the invitation afterwards that the page was opened with', async () => {
+    const inviting = await startRealIssuer();
+    const at = await startServer({ engine: 'sqlite', env: inviting.settings });
+    inviting.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const { user, username } = await signUp(at, 'ben-who-invites');
+    const page = await (await world.browser.newContext({ locale: 'en-GB' })).newPage();
+    await page.goto(`${at.url}/#user=${user.userId}`);
+    await signInAt(page, inviting);
+    await page.getByRole('dialog', { name: 'Profile' }).getByText(username).first().waitFor();
+    await page.context().close();
+    await at.stop();
+    inviting.close();
   });
 
   it('goes on without the user when a token ends: by a refresh token that no script can read', async () => {

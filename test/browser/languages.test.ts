@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import type { BrowserContextOptions, Locator, Page } from 'playwright-core';
+import { ERROR_REASONS } from '../../src/base/errors.js';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { Person } from './person.js';
 
@@ -72,6 +73,25 @@ describe('The languages of the chat', function () {
       true,
     );
   }
+
+  it('say each refusal in the language of the user, and not in the words of the server', async () => {
+    for (const language of languages) {
+      const page = await open({ locale: language });
+      let reason = '';
+      await page.route('**/user/', (route) =>
+        route.fulfill({ status: 403, json: { code: 'forbidden', reason, message: 'words of the server' } }),
+      );
+      await page.locator('input[name="username"]').fill('somebody');
+      await page.locator('input[name="password"]').fill(Person.password);
+      for (reason of ERROR_REASONS) {
+        if (reason === 'host') continue;
+        await page.locator('button[type="submit"]').click();
+        const said = textsOf(language)[`reason.${reason}`] ?? '';
+        await page.getByRole('alert').getByText(said, { exact: true }).waitFor();
+      }
+      await page.context().close();
+    }
+  });
 
   it('are those that the browser asks for, as far as they are there', async () => {
     for (const language of languages) {
@@ -152,7 +172,7 @@ describe('The languages of the chat', function () {
       });
       await page.route(/\/ar-[^/]+\.js$/, async (route) => {
         const response = await route.fetch();
-        const isOfForm = (await response.text()).includes('signIn.username');
+        const isOfForm = (await response.text()).includes(String(textsOf('ar')['signIn.forgot']));
         // One of the two waits until the page has the other.
         if (isOfForm === late) await isThere;
         await route.fulfill({ response });

@@ -144,7 +144,7 @@ describe('Changes of an earlier run of the web chat that the server refuses', fu
     const again = await context.newPage();
     await again.goto(url);
     const notice = (text: string) => again.locator('.notice-box').filter({ hasText: text });
-    const edit = notice('Your edit was not saved. this message can no longer be edited');
+    const edit = notice('Your edit was not saved. It is too late to change this message.');
     await edit.getByText(bob.name).waitFor();
     await edit.getByText('Meet at seven, at the second door').waitFor();
     const deletion = notice('The message was not deleted.');

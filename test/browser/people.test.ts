@@ -127,7 +127,7 @@ describe('People in the web chat', function () {
     for (const choose of [
       () => whoWrites.getByLabel('My contacts').check(),
       () => whoInvites.getByLabel('Nobody').check(),
-      () => page.getByLabel('Others can find me by a part of my name').uncheck(),
+      () => page.getByLabel('Others can find me by part of my name').uncheck(),
       () => page.getByLabel('Others see when I am online').uncheck(),
       () => page.getByLabel('Others see what I have read').uncheck(),
     ]) {
@@ -253,7 +253,7 @@ describe('People in the web chat', function () {
     await ann.page.getByLabel('Display name').fill(`${shown}\u202e`);
     await ann.page.getByRole('button', { name: 'Save' }).click();
     await ann.page
-      .getByText('Must not contain control or direction-changing characters.', { exact: true })
+      .getByText('This text has characters that are not allowed here.', { exact: true })
       .waitFor();
     await ann.page.getByLabel('Display name').fill(shown);
     await ann.page.getByLabel('Status').fill('At the sea');

@@ -4,6 +4,7 @@ import { Rest } from '../../packages/client/src/rest.js';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
+import { RawSocket } from '../support/rawSocket.js';
 import { KEPT, keptText } from './keptRecords.js';
 import { Person } from './person.js';
 
@@ -131,6 +132,16 @@ describe('The end of a session in a browser', function () {
     expect(await ask())
       .to.include('1 chat has a draft.')
       .and.not.include('not sent yet');
+    await page.getByRole('button', { name: 'Cancel' }).click();
+    await page.getByRole('button', { name: 'Close' }).click();
+    // What the server has refused is lost too, though it waits for no connection.
+    const device = await RawSocket.open(world.server.wsUrl, await bob.page.evaluate<string>(TOKEN));
+    const { user } = await new Rest(world.server.url).signIn(ann.name, Person.password);
+    await device.request('block user', { userId: user.userId, block: true });
+    await device.close();
+    await ann.say('refused');
+    await ann.sees('refused', 'not sent');
+    expect(await ask()).to.include('1 message is not sent yet.');
     await page.getByRole('button', { name: 'Sign out anyway' }).click();
     await page.getByLabel('User name').waitFor();
     for (const person of [ann, bob]) await person.close();
@@ -198,6 +209,16 @@ describe('The end of a session in a browser', function () {
     const told = await parley(['user', 'suspend', ann.name, '--reason', 'spam'], world.server.settings);
     expect(told.code, told.err).to.equal(0);
     await ann.page.getByText('This account is suspended. Ask the people who run this server.').waitFor();
+    await ann.page.locator('[type="submit"]', { hasText: 'Sign in' }).waitFor();
+    await ann.close();
+  });
+
+  it('says so when the password was changed on another device', async () => {
+    const ann = await Person.at(world.browser, world.server.url);
+    const rest = new Rest(world.server.url);
+    const { token } = await rest.signIn(ann.name, Person.password);
+    await rest.changePassword(token, Person.password, 'another horse 2');
+    await ann.page.getByText('Your password was changed on another device.').waitFor();
     await ann.page.locator('[type="submit"]', { hasText: 'Sign in' }).waitFor();
     await ann.close();
   });

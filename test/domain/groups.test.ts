@@ -192,7 +192,7 @@ describe('a group', () => {
       expect(group.promote(actor, ada, 'member'), actor).to.deep.equal(last);
     }
     group.promote(ada, eve, 'owner');
-    expect(group.remove(bob, eve)).to.deep.equal({ code: 'forbidden' });
+    expect(group.remove(bob, eve)).to.deep.equal({ code: 'forbidden', reason: 'owners_only' });
     expect(group.remove(ada, eve)).to.deep.include({ made: 1 });
   });
 

@@ -130,7 +130,7 @@ class Model {
       case 'send': {
         if (!this.isOpen) return 'not_found';
         if (this.erased.has(by)) return 'unauthenticated';
-        if (this.erased.size > 0) return 'forbidden';
+        if (this.erased.size > 0) return 'forbidden erased';
         if (isBlocked) return blocked;
         const isTaken = this.contacts.has(other) || (rule === 'open' && this.contacts.has(by));
         if (does === 'send' && whoWrites === 'contacts' && !isTaken) return 'forbidden not_taken';

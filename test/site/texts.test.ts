@@ -75,6 +75,34 @@ describe('The texts of the pages', () => {
     });
 });
 
+describe('The refusals of the server', () => {
+  const src = fileURLToPath(new URL('../../../src/', import.meta.url));
+
+  /** Those that no user of the pages for everybody can meet, and whose words are for developers and operators. */
+  const withoutReason: readonly RegExp[] = [
+    /^this is a token of another user$/,
+    /^this key does not have the scope /,
+    /^the issuer does not renew this session/,
+    /^(?:this needs|only a user with) the role /,
+    /^this user has a role: only the command line/,
+    /^key .* was revoked$/,
+    /^refusal$/,
+  ];
+
+  it('have a reason, of which the pages make a sentence in the language of the user', () => {
+    const found = readdirSync(src, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .flatMap((name) => [
+        ...readFileSync(`${src}${name}`, 'utf8').matchAll(
+          /\bforbidden\(\s*(?:(['`])([^'`\n]*)\1|(\w+)),?\s*\)/g,
+        ),
+      ])
+      .map(([, , message, variable]) => message ?? variable ?? '');
+    expect(found).to.not.have.length(0);
+    expect(found.filter((message) => !withoutReason.some((known) => known.test(message)))).to.deep.equal([]);
+  });
+});
+
 describe('The style sheets of the pages', () => {
   const web = fileURLToPath(new URL('../../../web/', import.meta.url));
   const sheets = readdirSync(web, { recursive: true, encoding: 'utf8' }).filter((name) =>

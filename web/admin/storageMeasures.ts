@@ -1,4 +1,4 @@
-import { formatUtcMs, pluralize } from '../ui/format.js';
+import { formatUtc, pluralize } from '../ui/format.js';
 import type { Measure } from './measures.js';
 import { formatBytes, formatDuration } from './metrics.js';
 
@@ -34,7 +34,7 @@ interface LaggingSubscription {
 
 const count = (number: number): string => number.toLocaleString('en');
 const bytesText = (bytes: number | null): string => (bytes === null ? 'not known' : formatBytes(bytes));
-const timeText = (time: string | null): string => (time === null ? 'none' : formatUtcMs(time));
+const timeText = (time: string | null): string => (time === null ? 'none' : `${formatUtc(time)} UTC`);
 
 /** What the log, the vault and the read models have, for people. */
 export function measureStorage(figures: StorageFigures): readonly Measure[] {
@@ -65,7 +65,7 @@ function backupText({ engine, log, lastBackup }: StorageFigures): Pick<Measure, 
   if (engine === 'mongodb') return { value: 'not known: made with the tools of MongoDB' };
   if (!lastBackup) return { value: 'none is known', normal: 'made with parley backup' };
   const since = Math.max(0, log.events - lastBackup.events);
-  return { value: `${formatUtcMs(lastBackup.madeAt)}, ${pluralize(since, 'event')} since` };
+  return { value: `${timeText(lastBackup.madeAt)}, ${pluralize(since, 'event')} since` };
 }
 
 function subscriptionMeasures(lagging: readonly LaggingSubscription[]): readonly Measure[] {
@@ -76,7 +76,7 @@ function subscriptionMeasures(lagging: readonly LaggingSubscription[]): readonly
       lagEvents === 0
         ? 'up to date'
         : `${pluralize(lagEvents, 'event')}, ${formatDuration(lagSeconds)} behind`,
-      ...(failing ? [`failing since ${formatUtcMs(failing.since)}`] : []),
+      ...(failing ? [`failing since ${timeText(failing.since)}`] : []),
       ...(paused ? ['paused'] : []),
     ].join(', '),
   }));

@@ -6,7 +6,7 @@ import '../ui/controls.css';
 import { LanguageSelect } from '../ui/LanguageSelect.js';
 import { SignIn } from '../ui/SignIn.js';
 import { forgetChatsOfOthers, loadSession, onSessionChange, profile, type Session } from '../ui/session.js';
-import { loadAllTexts, loadFirstTexts, text } from '../ui/texts.js';
+import { loadChatTexts, loadFirstTexts, text } from '../ui/texts.js';
 import { applyTheme } from '../ui/theme.js';
 import { reloadForNewBuild } from './app/worker.js';
 
@@ -20,7 +20,9 @@ let loading: Promise<Device> | undefined;
 
 /** Loads what only a signed-in user needs: most of the code, and of the texts. */
 function loadDevice(): Promise<Device> {
-  loading ??= Promise.all([import('./ChatDevice.js'), loadAllTexts()]).then(([{ ChatDevice }]) => ChatDevice);
+  loading ??= Promise.all([import('./ChatDevice.js'), loadChatTexts()]).then(
+    ([{ ChatDevice }]) => ChatDevice,
+  );
   return loading;
 }
 
@@ -93,6 +95,8 @@ if (loadSession()) {
   // The page may have come with the form for somebody new, which would stay above the chats.
   root?.replaceChildren();
 }
-/** A task of its own: a slow phone answers between reading the scripts and drawing. */
-const draw = (): unknown => setTimeout(() => root && render(<ChatApp />, root));
-void loadFirstTexts().then(draw);
+const draw = (): void => {
+  if (root) render(<ChatApp />, root);
+};
+// Where the form is shown, a slow phone answers between reading the scripts and taking it over.
+void loadFirstTexts().then(() => (root?.firstChild ? setTimeout(draw) : draw()));

@@ -1,6 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { text } from '../ui/texts.js';
+import { loadDialogTexts, text } from '../ui/texts.js';
 import { type Dialogs, type DialogView, useChatActions } from './chatContext.js';
 
 /** The open views of the dialog, the shown one last, and what opens and closes them. */
@@ -22,7 +22,10 @@ export interface DialogProps {
 }
 
 /** Apart from what follows it: a failure that is handled at the import itself is none for the page. */
-const loadDialog = async () => (await import('./people/ChatDialog.js')).ChatDialog;
+const loadDialog = async () => {
+  const [{ ChatDialog }] = await Promise.all([import('./people/ChatDialog.js'), loadDialogTexts()]);
+  return ChatDialog;
+};
 
 type State = ComponentType<DialogProps> | 'loading' | 'failed';
 

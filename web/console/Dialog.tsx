@@ -50,8 +50,6 @@ export function Question(props: QuestionProps) {
   const [isBusy, setBusy] = useState(false);
   const confirm = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    // A question in a form, such as a calendar, must not send the form.
-    event.stopPropagation();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     setBusy(true);
     setError(undefined);

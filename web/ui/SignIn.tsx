@@ -35,6 +35,7 @@ interface Props {
 const endTexts = {
   signedOut: 'signIn.signedOut',
   suspended: 'reason.suspended',
+  password_changed: 'reason.password_changed',
   deleted: 'signIn.deleted',
   lapsed: 'signIn.signedOut',
 } as const satisfies Record<EndCause, string>;

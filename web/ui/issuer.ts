@@ -27,6 +27,8 @@ interface Asked {
   readonly codeVerifier: string;
   /** `none`: the user sees nothing of it, and gets no message if the issuer has forgotten them. */
   readonly prompt: string;
+  /** The part of the page's address after `#`, such as an invitation, which the issuer does not send back. */
+  readonly hash: string;
 }
 
 const KEY = 'parley.issuer';
@@ -73,7 +75,8 @@ export async function goToIssuer(
   { clientId, authorizationEndpoint, scope }: IssuerClient,
   prompt: 'none' | '' = '',
 ): Promise<void> {
-  const asked: Asked = { state: randomText(), codeVerifier: randomText(), prompt };
+  const { hash } = location;
+  const asked: Asked = { state: randomText(), codeVerifier: randomText(), prompt, hash };
   writeTabText(KEY, JSON.stringify(asked));
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(asked.codeVerifier));
   const url = new URL(authorizationEndpoint);
@@ -96,7 +99,7 @@ export async function finishSignIn(): Promise<{ readonly token: string; readonly
   const [code, state] = [parameters.get('code'), parameters.get('state')];
   const asked = takeAsked();
   if (!asked || asked.state !== state) return undefined;
-  history.replaceState(null, '', location.pathname);
+  history.replaceState(null, '', location.pathname + asked.hash);
   if (parameters.get('error') === 'invalid_scope') return askForLess();
   if (!code && asked.prompt === 'none') return undefined;
   if (!code) throw new ClientError({ code: 'unauthenticated' });
@@ -123,5 +126,5 @@ async function askForLess(): Promise<undefined> {
 /** It is used once, so that another tab's answer does not fit. */
 function takeAsked(): Asked | undefined {
   const asked = takeTabJson(KEY);
-  return hasTexts(asked, 'state', 'codeVerifier', 'prompt') ? asked : undefined;
+  return hasTexts(asked, 'state', 'codeVerifier', 'prompt', 'hash') ? asked : undefined;
 }

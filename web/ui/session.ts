@@ -39,14 +39,15 @@ export function tokenOf({ token, user }: Session): string {
 }
 
 /** Why a session has ended, as far as its user should be told. */
-export type EndCause = 'signedOut' | 'suspended' | 'deleted' | 'lapsed';
+const END_CAUSES = ['signedOut', 'suspended', 'password_changed', 'deleted', 'lapsed'] as const;
+export type EndCause = (typeof END_CAUSES)[number];
 
 /** Why the session ended that this page was begun by; undefined if it was not begun so. */
 export function lastEndCause(): EndCause | undefined {
   const state: unknown = history.state;
   if (!hasTexts(state, 'endedToken', 'endCause')) return undefined;
   const { endCause } = state;
-  return endCause === 'suspended' || endCause === 'deleted' || endCause === 'lapsed' ? endCause : 'signedOut';
+  return END_CAUSES.find((one) => one === endCause) ?? 'signedOut';
 }
 
 /** The server ends the connections of a deleted account too, and does not say why. */

@@ -17,8 +17,9 @@ interface Loaded {
 
 /** The texts of the sign-in and of errors, by language; the pages have the English ones. */
 const first = import.meta.glob<Loaded>(['../texts/*.json', '!../texts/en.json'], { query: '?first' });
-/** All other texts, which only the chat needs. */
+/** All other texts, which only the chat needs, but for those that only its dialog shows. */
 const others = import.meta.glob<Loaded>('../texts/*.json', { query: '?others' });
+const dialog = import.meta.glob<Loaded>('../texts/*.json', { query: '?dialog' });
 
 const fileOf = (language: string): string => `../texts/${language}.json`;
 const rightToLeft: ReadonlySet<string> = new Set(['ar']);
@@ -76,8 +77,11 @@ async function load(files: readonly (typeof first)[]): Promise<void> {
  */
 export const loadFirstTexts = (): Promise<void> => load([first]).catch(() => {});
 
-/** Loads all texts in the user's language. Rejects if they cannot be loaded. */
-export const loadAllTexts = (): Promise<void> => load([first, others]);
+/** Loads all texts in the user's language except those of the dialog. Rejects if they cannot be loaded. */
+export const loadChatTexts = (): Promise<void> => load([first, others]);
+
+/** Loads what only the dialog shows, in the user's language. Rejects if it cannot be loaded. */
+export const loadDialogTexts = (): Promise<void> => load([dialog]);
 
 /** A text of the pages in the user's language. */
 export const text = (name: TextName, values: TextValues = {}): string => {
@@ -85,5 +89,5 @@ export const text = (name: TextName, values: TextValues = {}): string => {
   return typeof found === 'string' ? found : found(values);
 };
 
-/** Whether the page is in English, as the server's own messages are. */
-export const isEnglish = (): boolean => baseOf(document.documentElement.lang) === 'en';
+/** Whether the pages have a text of this name. */
+export const hasText = (name: string): name is TextName => name in texts;

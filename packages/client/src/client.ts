@@ -13,6 +13,7 @@ import {
   type Client,
   ClientError,
   type ClientState,
+  type EndReason,
   type Push,
   type RequestInput,
   type User,
@@ -104,8 +105,9 @@ class Inbox {
 }
 
 const SIGNED_OUT_CODE = 4401;
-/** The close reason for a user who was suspended. */
-const SUSPENDED = 'suspended';
+/** Whether the user is told this close reason. */
+const isEndReason = (reason?: string): reason is EndReason =>
+  reason === 'suspended' || reason === 'password_changed';
 const RESTART_CODE = 1012;
 /** How long before its end a token is renewed, and the least wait before it is asked for again. */
 const RENEW_BEFORE_MS = 60_000;
@@ -319,7 +321,7 @@ class ReconnectingClient implements Client {
     if (phase.state === 'ended') return;
     this.#release();
     this.#requests.end(new ClientError({ code: why }));
-    this.#enter({ state: 'ended', why, ...(closeReason === SUSPENDED && { reason: SUSPENDED }) });
+    this.#enter({ state: 'ended', why, ...(isEndReason(closeReason) && { reason: closeReason }) });
     if (phase.state === 'waiting') phase.cancel();
     if ('link' in phase) phase.link.end(1000, '');
   }

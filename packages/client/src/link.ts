@@ -2,6 +2,7 @@ import { type Backoff, backoffDelay, deferred } from './options.js';
 import {
   type After,
   ClientError,
+  type EndReason,
   type ErrorBody,
   type Push,
   type RequestAnswer,
@@ -25,7 +26,7 @@ export type Phase =
       readonly reason: string;
       readonly cancel: () => void;
     }
-  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: 'suspended' };
+  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: EndReason };
 
 /** The close code for a server that does not answer, or sends faster than the handlers run. */
 export const GIVE_UP_CODE = 4000;

@@ -59,10 +59,13 @@ export type ClientState =
   /** The connection was lost, or could not be made; the next try is in `delayMs`. */
   | { readonly state: 'waiting'; readonly delayMs: number; readonly code: number; readonly reason: string }
   /**
-   * For good: closed by the caller, or the token is no longer valid and there is no other one. `suspended`: the
-   * server closed the connection because the user was suspended.
+   * For good: closed by the caller, or the token is no longer valid and there is no other one. The reason is there if the
+   * server has said it.
    */
-  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: 'suspended' };
+  | { readonly state: 'ended'; readonly why: 'closed' | 'signed_out'; readonly reason?: EndReason };
+
+/** Why the server has ended the session: the user was suspended, or has changed the password on another device. */
+export type EndReason = 'suspended' | 'password_changed';
 
 /** How long to go on asking. */
 export interface RequestOptions {

@@ -216,6 +216,7 @@ export function groupOf(state: RoomState, command: InGroup): Found {
 }
 
 export const forAdmins = (): ParleyError => forbidden('only admins of the group can do this', 'admins_only');
+export const forOwners = (): ParleyError => forbidden('only owners of the group can do this', 'owners_only');
 
 function adminGroup(state: RoomState, command: InGroup): Found {
   const found = groupOf(state, command);

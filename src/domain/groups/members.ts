@@ -8,7 +8,7 @@ import { changed, roomStream, unchanged } from '../streams.js';
 import { User } from '../userMessageChat.js';
 import { MemberRoleChanged } from './groupEvents.js';
 import { isAdminRole, membersOf, RoleName } from './groupState.js';
-import { forAdmins, groupOf, isOnlyOwner, lastOwner, leave } from './groups.js';
+import { forAdmins, forOwners, groupOf, isOnlyOwner, lastOwner, leave } from './groups.js';
 
 /** The members of a group: who removes them, their roles, and the lists of them. */
 
@@ -34,7 +34,7 @@ export const removeMember = clientCommand('remove member', roomStream, {
     if (!member) return { refused: noMember(userId) };
     if (member.role === undefined) return unchanged;
     if (member.role === 'owner' && mine !== 'owner')
-      return { refused: forbidden('only another owner can remove an owner') };
+      return { refused: forbidden('only another owner can remove an owner', 'owners_only') };
     return changed(...leave(group, userId, actor));
   },
   reply: (_, __, revision) => ({ revision }),
@@ -53,8 +53,7 @@ export const changeRole = clientCommand('change role', roomStream, {
     const members = membersOf(group);
     if (role !== 'owner' && isOnlyOwner(group, userId)) return { refused: lastOwner() };
     const mine = members.roleOf(actor);
-    if (mine !== 'owner')
-      return { refused: mine === 'admin' ? forbidden('only owners of the group can do this') : forAdmins() };
+    if (mine !== 'owner') return { refused: mine === 'admin' ? forOwners() : forAdmins() };
     const before = members.roleOf(userId);
     if (before === undefined) return { refused: noMember(userId) };
     if (before === role) return unchanged;

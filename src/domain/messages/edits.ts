@@ -120,7 +120,8 @@ export const editMessage = clientCommand('edit message', roomStream, {
     const found = messageOfMember(state, command, facts);
     if ('refused' in found) return found;
     const { room, message } = found;
-    if (message.senderId !== actor) return { refused: forbidden('only its sender can edit this message') };
+    if (message.senderId !== actor)
+      return { refused: forbidden('only its sender can edit this message', 'not_sender') };
     const made = (message.edits ?? []).indexOf(editId) + 1;
     if (made > 0) {
       const body = message.bodyOf(made);
@@ -131,7 +132,7 @@ export const editMessage = clientCommand('edit message', roomStream, {
     const ended = refusalIfEnded(room, command.actor);
     if (ended) return ended;
     if (!isWithin(limits.editWindowMs, message.sentAt, now))
-      return { refused: forbidden('this message can no longer be edited') };
+      return { refused: forbidden('this message can no longer be edited', 'too_late') };
     const refused = hostRefusal(command);
     if (refused) return { refused };
     const rev = (message.rev ?? 0) + 1;

@@ -293,10 +293,10 @@ export const deleteMessage = completedCommand('delete message', roomStream, {
     const isAdmin = isRoomAdmin(room, actor);
     const { seq, senderId, sentAt } = earlier;
     if (senderId !== actor && !isAdmin)
-      return { refused: forbidden('only its sender can delete this message') };
+      return { refused: forbidden('only its sender can delete this message', 'not_sender') };
     if (earlier.deleted) return unchanged;
     if (!isAdmin && !isWithin(limits.deleteWindowMs, sentAt, now))
-      return { refused: forbidden('this message can no longer be deleted') };
+      return { refused: forbidden('this message can no longer be deleted', 'too_late') };
     return changed(MessageDeleted.of(roomId, { roomId, messageId, seq, senderId, by: actor }));
   },
 });

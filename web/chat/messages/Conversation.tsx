@@ -13,13 +13,20 @@ import { copyText } from './clipboard.js';
 import type { Target } from './goTo.js';
 import { useHappenings } from './happenings.js';
 import { MessageList } from './MessageList.js';
-import { MessageMenu } from './MessageMenu.js';
 import { EntryIndex } from './messageRows.js';
 import './bubble.css';
 import './messages.css';
 import './popup.css';
 import { PinBar } from './PinBar.js';
-import { actionsOn, type MessageAction, nameOf, type Talk, TalkProvider, type Viewer } from './talk.js';
+import {
+  ACTION_TEXTS,
+  actionsOn,
+  type MessageAction,
+  nameOf,
+  type Talk,
+  TalkProvider,
+  type Viewer,
+} from './talk.js';
 import { useUnreadLine } from './unread.js';
 
 const MessageDialog = lazily(async () => (await import('./MessageDialog.js')).MessageDialog);
@@ -102,8 +109,7 @@ export function Conversation(props: Props) {
           }}
         />
       )}
-      {dialog?.kind === 'menu' && <MessageMenu {...dialog} onClose={() => setDialog(undefined)} />}
-      {dialog && dialog.kind !== 'menu' && (
+      {dialog && (
         <MessageDialog store={store} dialog={dialog} onGoTo={goTo} onClose={() => setDialog(undefined)} />
       )}
     </TalkProvider>
@@ -139,7 +145,7 @@ function useTalkOf({ store, room, view, happenings, viewer, dialogs, ...set }: T
         case 'pin':
         case 'unpin': {
           const pinning = store.request('pin message', { roomId, messageId, on: action === 'pin' }, QUICK);
-          return attempt(text(`messages.${action}`), pinning);
+          return attempt(text(ACTION_TEXTS[action]), pinning);
         }
         case 'report':
           return dialogs.open({

@@ -3,7 +3,6 @@ import { useRef, useState } from 'preact/hooks';
 import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
-import { Popup } from './Popup.js';
 
 const EmojiPicker = lazily(async () => (await import('./EmojiPicker.js')).EmojiPicker);
 
@@ -35,16 +34,15 @@ export function EmojiButton({ field, write }: Props) {
         <Icon name="react" />
       </button>
       {isOpen && (
-        <Popup
+        <EmojiPicker
           label={text('messages.emoji')}
           anchor={button.current ?? undefined}
           onClose={() => {
             setOpen(false);
             field.current?.focus();
           }}
-        >
-          <EmojiPicker onPick={insert} />
-        </Popup>
+          onPick={insert}
+        />
       )}
     </>
   );

@@ -4,6 +4,7 @@ import { readJson, writeText } from '../../ui/browserStore.js';
 import { text } from '../../ui/texts.js';
 import { EMOJI_GROUPS, findEmoji, loadEmoji } from './emojiData.js';
 import type { Emoji } from './emojiSearch.js';
+import { Popup } from './Popup.js';
 
 const RECENT = 'parley.recentEmoji';
 const MOST_RECENT = 24;
@@ -33,12 +34,21 @@ const ICON_OF_GROUP = {
   9: '🏁',
 } as const;
 
-interface Props {
+interface Props extends Pick<Parameters<typeof Popup>[0], 'label' | 'anchor' | 'onClose'> {
   readonly onPick: (emoji: string) => void;
 }
 
+/** A box of emoji. */
+export function EmojiPicker({ onPick, ...box }: Props) {
+  return (
+    <Popup {...box}>
+      <Picker onPick={onPick} />
+    </Popup>
+  );
+}
+
 /** Emoji by groups, those picked last, and a search by their names. */
-export function EmojiPicker({ onPick }: Props) {
+function Picker({ onPick }: Pick<Props, 'onPick'>) {
   const [all, setAll] = useState<readonly Emoji[]>();
   const [hasFailed, setFailed] = useState(false);
   const [query, setQuery] = useState('');
@@ -46,7 +56,7 @@ export function EmojiPicker({ onPick }: Props) {
   const [recent] = useState(recentEmoji);
   const search = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // The box around it was opened before this code was loaded. On a phone the keyboard would cover the emoji.
+    // On a phone the keyboard would cover the emoji.
     if (matchMedia('(hover: hover)').matches) search.current?.focus();
   }, []);
   useEffect(() => {

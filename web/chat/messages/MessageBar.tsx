@@ -1,7 +1,7 @@
 import type { Message } from '@parley/client';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
-import { actionsOn, canReact, type MessageAction, useTalk } from './talk.js';
+import { ACTION_TEXTS, actionsOn, canReact, type MessageAction, useTalk } from './talk.js';
 
 const ICONS = { react: 'react', reply: 'reply', menu: 'more' } as const;
 
@@ -23,7 +23,7 @@ export function MessageBar({ message }: { readonly message: Message }) {
           class="button plain icon"
           type="button"
           tabIndex={-1}
-          aria-label={text(`messages.${name}`)}
+          aria-label={text(ACTION_TEXTS[name])}
           aria-haspopup={name === 'reply' ? undefined : 'dialog'}
           onClick={(event) => act(name, message, event.currentTarget)}
         >

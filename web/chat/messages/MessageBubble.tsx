@@ -4,6 +4,7 @@ import { errorText } from '../../ui/errorText.js';
 import { formatClock } from '../../ui/format.js';
 import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
+import { type Line, useLines } from './farMessages.js';
 import { useLongPress } from './longPress.js';
 import { MessageBar } from './MessageBar.js';
 import { MessageText } from './MessageText.js';
@@ -125,18 +126,29 @@ function Quote({ talk, quoted: { id, entry }, onGoTo }: QuoteProps) {
   return (
     <button class="quote" type="button" tabIndex={-1} onClick={() => onGoTo(id)}>
       {entry ? (
-        <>
-          <b>
-            <bdi>{senderOf(talk, entry)}</bdi>
-          </b>
-          <bdi>{lineOfEntry(talk, entry)}</bdi>
-        </>
+        <QuotedLine line={{ sender: senderOf(talk, entry), text: lineOfEntry(talk, entry) }} />
       ) : (
-        <span>{text('messages.earlierMessage')}</span>
+        <FarQuote talk={talk} id={id} />
       )}
     </button>
   );
 }
+
+/** A message that the room has not loaded. */
+const FarQuote = ({ talk, id }: { readonly talk: Talk; readonly id: string }) => (
+  <QuotedLine line={useLines(talk, [id])(id)} />
+);
+
+const QuotedLine = ({ line: { sender, text: shown } }: { readonly line: Line }) => (
+  <>
+    {sender !== '' && (
+      <b>
+        <bdi>{sender}</bdi>
+      </b>
+    )}
+    <bdi>{shown}</bdi>
+  </>
+);
 
 /** The text, or a line in its place. */
 function Content({ talk, entry }: { readonly talk: Talk; readonly entry: Entry }) {

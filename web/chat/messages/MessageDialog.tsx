@@ -13,6 +13,7 @@ import type { OpenDialog } from './Conversation.js';
 import { EmojiPicker } from './EmojiPicker.js';
 import { useLines } from './farMessages.js';
 import type { Target } from './goTo.js';
+import { MessageMenu } from './MessageMenu.js';
 import { membersOf } from './members.js';
 import { MessageLine } from './PinBar.js';
 import { Popup } from './Popup.js';
@@ -20,16 +21,18 @@ import { nameOf, type Talk, useTalk } from './talk.js';
 
 interface Props {
   readonly store: Store;
-  readonly dialog: Exclude<OpenDialog, { kind: 'menu' }>;
+  readonly dialog: OpenDialog;
   readonly onGoTo: (target: Target) => void;
   readonly onClose: () => void;
 }
 
-/** What is asked or told of a message, in a box above the page. */
+/** What can be done with a message, is asked or told of it, in a box above the page. */
 export function MessageDialog({ store, dialog, onGoTo, onClose }: Props) {
   const talk = useTalk();
   const { room } = talk;
   switch (dialog.kind) {
+    case 'menu':
+      return <MessageMenu {...dialog} onClose={onClose} />;
     case 'pins':
       return <Pins store={store} talk={talk} onGoTo={onGoTo} onClose={onClose} />;
     case 'react': {
@@ -39,9 +42,7 @@ export function MessageDialog({ store, dialog, onGoTo, onClose }: Props) {
         onClose();
       };
       return (
-        <Popup label={text('messages.react')} anchor={dialog.anchor} onClose={onClose}>
-          <EmojiPicker onPick={react} />
-        </Popup>
+        <EmojiPicker label={text('messages.react')} anchor={dialog.anchor} onClose={onClose} onPick={react} />
       );
     }
     case 'edits':

@@ -3,7 +3,7 @@ import { Icon } from '../../ui/icons.js';
 import { text } from '../../ui/texts.js';
 import { attempt } from '../notices.js';
 import { Popup } from './Popup.js';
-import { actionsOn, canReact, type MessageAction, useTalk } from './talk.js';
+import { ACTION_TEXTS, actionsOn, canReact, type MessageAction, useTalk } from './talk.js';
 
 /** The reactions that are one press away. */
 const QUICK = ['👍', '❤️', '😂', '😮', '😢', '🙏'] as const;
@@ -77,7 +77,7 @@ export function MessageMenu({ message, anchor, onClose }: Props) {
           onClick={() => choose(action)}
         >
           <Icon name={ICONS[action]} />
-          {text(`messages.${action}`)}
+          {text(ACTION_TEXTS[action])}
         </button>
       ))}
     </Popup>

@@ -1,4 +1,4 @@
-import type { Message, User } from '@parley/client';
+import type { Message, Store, User } from '@parley/client';
 import { useEffect, useState } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
 import { tokenOf } from '../../ui/session.js';
@@ -19,6 +19,35 @@ export interface Line {
   readonly text: string;
 }
 
+/** Quotes of the same message, or one that is scrolled away and back, ask once. The oldest go. */
+const MOST_KEPT = 200;
+const answers = new WeakMap<Store, Map<string, Promise<Found>>>();
+
+/** The answers of this connection, without those that have changed since. */
+function answersOf(store: Store): Map<string, Promise<Found>> {
+  const known = answers.get(store);
+  if (known) return known;
+  const kept = new Map<string, Promise<Found>>();
+  answers.set(store, kept);
+  store.on('edit message', ({ message }) => void kept.delete(message.messageId));
+  store.on('delete message', ({ messageId }) => void kept.delete(messageId));
+  // Changes may be missed from here on.
+  store.subscribe(() => store.get().connection.state !== 'live' && kept.clear());
+  return kept;
+}
+
+function askOnce(store: Store, messageId: string, ask: () => Promise<Found>): Promise<Found> {
+  const kept = answersOf(store);
+  const known = kept.get(messageId);
+  if (known) return known;
+  const asked = ask();
+  kept.set(messageId, asked);
+  asked.catch(() => kept.delete(messageId));
+  const [oldest] = kept.keys();
+  if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest);
+  return asked;
+}
+
 /** Lines of messages by their ids. Those that the room has not loaded are asked for, one by one. */
 export function useLines(talk: Talk, messageIds: readonly string[]): (messageId: string) => Line {
   const { blocked } = useChatPage().snapshot;
@@ -33,10 +62,12 @@ export function useLines(talk: Talk, messageIds: readonly string[]): (messageId:
     (id) => !loaded(id) && !fetched.has(id),
     (found) => setFetched((before) => new Map(before).set(found.message.messageId, found)),
   );
-  useChanges(talk, (message) =>
+  useChanges(talk, (messageId, change) =>
     setFetched((before) => {
-      const known = before.get(message.messageId);
-      return known ? new Map(before).set(message.messageId, { ...known, message }) : before;
+      const known = before.get(messageId);
+      return known
+        ? new Map(before).set(messageId, { ...known, message: { ...known.message, ...change } })
+        : before;
     }),
   );
   return (messageId) => {
@@ -67,12 +98,16 @@ function useFetched(
   const isReady = entries.length > 0 && store.get().connection.state === 'live';
   useEffect(() => {
     let isOver = false;
-    const find = async (messageId: string): Promise<void> => {
+    const ask = async (messageId: string): Promise<Found> => {
       const { message } = await store.request('get message', { roomId, messageId });
       const { senderId } = message;
       const isKnown = personOf(talk, senderId) !== undefined;
       const found = isKnown ? undefined : await rest.user(tokenOf(session), senderId).catch(() => undefined);
-      if (!isOver) onFound({ message, ...(found && { sender: found.user }) });
+      return { message, ...(found && { sender: found.user }) };
+    };
+    const find = async (messageId: string): Promise<void> => {
+      const found = await askOnce(store, messageId, () => ask(messageId));
+      if (!isOver) onFound(found);
     };
     // Until then a word stands for the message.
     if (isReady) for (const messageId of messageIds.filter(isMissing)) find(messageId).catch(() => {});
@@ -82,14 +117,23 @@ function useFetched(
   }, [store, roomId, messageIds.join(), isReady]);
 }
 
-/** Calls with each message of the room that is edited. */
-function useChanges({ view: { roomId } }: Talk, onChange: (message: Message) => void): void {
+/** Calls with each message of the room that is edited or deleted. */
+function useChanges(
+  { view: { roomId } }: Talk,
+  onChange: (messageId: string, change: Partial<Message>) => void,
+): void {
   const { store } = useChatActions();
-  useEffect(
-    () =>
+  useEffect(() => {
+    const ends = [
       store.on('edit message', ({ message }) => {
-        if (message.roomId === roomId) onChange(message);
+        if (message.roomId === roomId) onChange(message.messageId, message);
       }),
-    [store, roomId],
-  );
+      store.on('delete message', ({ roomId: at, messageId, by }) => {
+        if (at === roomId) onChange(messageId, { message: null, deleted: { by } });
+      }),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }, [store, roomId]);
 }

@@ -2,7 +2,7 @@ import type { Entry, Message, Room, RoomView, User } from '@parley/client';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
 import { displayName } from '../../ui/displayName.js';
-import { text } from '../../ui/texts.js';
+import { type TextName, text } from '../../ui/texts.js';
 import type { ShownHappening } from './happenings.js';
 import { withNames } from './messageText.js';
 
@@ -20,6 +20,22 @@ export type MessageAction =
   | 'readers'
   | 'report'
   | 'delete';
+
+/** What the menu calls them. Written out, so that the build can give these texts short names. */
+export const ACTION_TEXTS = {
+  menu: 'messages.menu',
+  react: 'messages.react',
+  reply: 'messages.reply',
+  copy: 'messages.copy',
+  edit: 'messages.edit',
+  pin: 'messages.pin',
+  unpin: 'messages.unpin',
+  edits: 'messages.edits',
+  reactions: 'messages.reactions',
+  readers: 'messages.readers',
+  report: 'messages.report',
+  delete: 'messages.delete',
+} as const satisfies Readonly<Record<MessageAction, TextName>>;
 
 /** The user who looks at a room, and what they may do there. */
 export interface Viewer {

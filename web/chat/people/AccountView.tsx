@@ -15,7 +15,7 @@ import { RoleLinks } from './RoleLinks.js';
 
 /** Settings, sign-out, and what a user can do with their account. */
 export function AccountView() {
-  const { session, dialogs } = useChatPage();
+  const { session, dialogs, store } = useChatPage();
   const [status, setStatus] = useState('');
   const button = (label: string, onClick: () => void, more = '') => (
     <button class={`button ${more}`} type="button" onClick={onClick}>
@@ -40,7 +40,7 @@ export function AccountView() {
         {opens(text('account.changePassword'), 'changePassword', 'apart')}
         {button(text('account.endOthers'), () => askToEndOthers(session, dialogs))}
         {button(text('account.download'), () => void downloadMyData(session).then(setStatus))}
-        {button(text('account.signOut'), () => void signOut(session, dialogs))}
+        {button(text('account.signOut'), () => void signOut(session, dialogs, store.get().refused))}
         {opens(text('account.delete'), 'deleteAccount', 'danger')}
       </div>
     </>
@@ -54,9 +54,13 @@ const leave = (session: Session): Promise<void> =>
     within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}),
   );
 
-/** Signs out of this browser. It asks first if that loses something that the user has written. */
-async function signOut(session: Session, dialogs: Dialogs): Promise<void> {
-  const unsent = await countUnsent();
+/**
+ * Signs out of this browser. It asks first if that loses something that the user has written.
+ *
+ * @param refused how many messages the server has refused, which stand in their rooms
+ */
+async function signOut(session: Session, dialogs: Dialogs, refused: number): Promise<void> {
+  const unsent = (await countUnsent()) + refused;
   const drafts = countDrafts(session.user.userId);
   if (unsent + drafts === 0) return leave(session);
   const lost = [

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { PASSWORD_CHARACTERS } from '../../../src/domain/limits.js';
 import { chatName } from '../../ui/displayName.js';
+import { errorText } from '../../ui/errorText.js';
 import { PasswordField } from '../../ui/PasswordField.js';
 import { endSession, finishBeforeEnd, noteEndCause, type Session, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
@@ -177,7 +178,7 @@ function PasswordForm({ action, isDangerous = false, isNew = false, onSubmit, ch
 
 function errorTexts(reason: unknown): ErrorTexts {
   if (!(reason instanceof ClientError)) return { form: failureText(reason) };
-  if (reason.code === 'forbidden' && !reason.reason) return { password: text('account.wrongPassword') };
+  if (reason.reason === 'wrong_password') return { password: errorText(reason) };
   if (reason.fields.some(({ path }) => path === 'newPassword'))
     return { newPassword: text('signIn.passwordWeak', { min: PASSWORD_CHARACTERS.min }) };
   return { form: failureText(reason) };

@@ -85,6 +85,7 @@ export function viewSnapshot(): View<State, Snapshot> {
       blocked: users('blocked'),
       preferences: reuseIfSame(last?.preferences, state.preferences),
       unread: chats.reduce((sum, { unread }) => sum + unread, 0),
+      refused: state.refused.size,
     };
     before = state;
     return snapshot;

@@ -107,6 +107,8 @@ export interface Snapshot {
   readonly preferences: Preferences | undefined;
   /** Unread messages of `chats`. */
   readonly unread: number;
+  /** Messages of all rooms that the server refused, and that are neither sent again nor discarded. */
+  readonly refused: number;
 }
 
 interface Unsent extends MessageOptions {
