@@ -1,39 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { Id, label, Time } from '../domain/fields.js';
-import { KEY_SCOPES } from '../domain/hostKeys.js';
-import { KEY_NAME_CODE_POINTS } from '../domain/limits.js';
+import { Id, Time } from '../domain/fields.js';
+import { KeyList, MadeKey, NewKey } from '../domain/hostKeys.js';
 import type { KeyAdministration } from '../host/keyAdministration.js';
 import type { HostSubscriptions } from '../subscriptions/hostSubscriptions.js';
 import { type OperatorOf, retry } from './userOperations.js';
 
-/** What operators do to the server keys of the host application, and what they see of its subscriptions. */
+/** What operators do to the server keys of the host application, and see of its subscriptions. */
 
-export const KeyName = label(KEY_NAME_CODE_POINTS);
-const Scopes = z.array(z.enum(KEY_SCOPES)).min(1);
-
-/** The schemas of input and answer, by operation. */
+/** The schemas of input and answer of what is done to keys, by operation. */
 export const keyOperations = {
   /** Answers with the key itself, which nobody can read again. `forbidden`: there are too many. */
-  addServerKey: {
-    input: z.strictObject({ name: KeyName, scopes: Scopes }),
-    answer: z.strictObject({ keyId: z.string(), key: z.string() }),
-  },
+  addServerKey: { input: NewKey, answer: MadeKey },
   /** All keys, revoked ones too, without their secrets. */
-  listServerKeys: {
-    input: z.strictObject({}),
-    answer: z.strictObject({
-      keys: z.array(
-        z.strictObject({
-          keyId: z.string(),
-          name: z.string(),
-          scopes: Scopes,
-          createdAt: Time,
-          revokedAt: Time.exactOptional(),
-        }),
-      ),
-    }),
-  },
+  listServerKeys: { input: z.strictObject({}), answer: KeyList },
   /** Answers when no node takes the key any more. `not_found`: there is no such key. */
   revokeServerKey: {
     input: z.strictObject({ keyId: Id }),
@@ -45,14 +25,11 @@ export function operateKeys(administration: KeyAdministration): OperatorOf<typeo
   return {
     addServerKey({ name, scopes }) {
       const keyId = randomUUID();
-      return retry(() => administration.add(keyId, name, scopes));
+      return retry(() => administration.add(keyId, { name, scopes, by: 'system' }));
     },
-    async listServerKeys() {
-      const keys = await administration.list();
-      return { keys: keys.map(({ id, scopes, ...key }) => ({ keyId: id, ...key, scopes: [...scopes] })) };
-    },
+    listServerKeys: () => administration.list(),
     async revokeServerKey({ keyId }) {
-      return { changed: await retry(() => administration.revoke(keyId)) };
+      return { changed: await retry(() => administration.revoke(keyId, 'system')) };
     },
   };
 }

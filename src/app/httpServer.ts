@@ -11,6 +11,7 @@ import { type Recorded, sealedTextsOf } from '../domain/events.js';
 import { type RoomId, streamOf, type UserId } from '../domain/ids.js';
 import type { Moderation } from '../erasure/reportDecisions.js';
 import type { RunningGateway } from '../gateway/startGateway.js';
+import { KeyAdministration } from '../host/keyAdministration.js';
 import type { UserAdministration } from '../http/administration.js';
 import { createHttpServer, type HttpParts } from '../http/app.js';
 import { presentUser, roleCheck } from '../http/auth.js';
@@ -84,6 +85,7 @@ export function httpParts(
         access: { administration, sessions: vault.sessions, lifetimeMs },
       },
       events: { ...delivery, commands },
+      keys: new KeyAdministration({ keys: vault.serverKeys, commands, policyId: log.id }),
       issuer: identity.issuer && {
         ...identity.issuer,
         clientId: config.OIDC_CLIENT_ID,

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import { KeyName } from '../app/hostOperations.js';
 import { readConfig } from '../base/settings.js';
-import { KEY_SCOPES, type KeyScope } from '../domain/hostKeys.js';
+import { KEY_SCOPES, KeyName, type KeyScope } from '../domain/hostKeys.js';
 import { parseAs, parseId, printLine } from './commandLine.js';
 import { withOperator } from './operate.js';
 

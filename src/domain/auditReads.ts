@@ -20,12 +20,13 @@ const READ_ROLES = {
   users: 'admin',
   sessions: 'admin',
   subscriptions: 'admin',
+  keys: 'admin',
 } as const satisfies Record<string, Role>;
 
 const AuditResource = z.enum([
   ...['events', 'room', 'user'],
   ...['report', 'reports', 'suspension'],
-  ...['users', 'sessions', 'subscriptions'],
+  ...['users', 'sessions', 'subscriptions', 'keys'],
 ] as const);
 export type AuditResource = z.infer<typeof AuditResource>;
 

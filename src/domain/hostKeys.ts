@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { forbidden, notFound } from '../base/errors.js';
 import { command } from './defineCommand.js';
 import { event, type Topic } from './defineEvent.js';
+import { label, Time } from './fields.js';
 import { policyStream } from './history.js';
-import { MOST_SERVER_KEYS } from './limits.js';
+import { KEY_NAME_CODE_POINTS, MOST_SERVER_KEYS } from './limits.js';
 import { changed, unchanged } from './streams.js';
 
 /** Server keys: with one, the host application's server acts for its users. The vault holds the hash of each. */
@@ -16,13 +17,37 @@ export type KeyScope = (typeof KEY_SCOPES)[number];
 
 const Scopes = z.array(z.enum(KEY_SCOPES)).readonly();
 
+export const KeyName = label(KEY_NAME_CODE_POINTS);
+
+/** What a new key is made with. */
+export const NewKey = z.strictObject({ name: KeyName, scopes: z.array(z.enum(KEY_SCOPES)).min(1) });
+
+/** A new key with its secret, which is told once. */
+export const MadeKey = z.strictObject({
+  keyId: z.string(),
+  key: z.string().meta({ description: 'The key. Nobody can read it again: Parley stores its hash.' }),
+});
+
+/** All keys, revoked ones too, without their secrets. */
+export const KeyList = z.strictObject({
+  keys: z.array(
+    z.strictObject({
+      keyId: z.string(),
+      name: z.string(),
+      scopes: z.array(z.enum(KEY_SCOPES)),
+      createdAt: Time,
+      revokedAt: Time.exactOptional(),
+    }),
+  ),
+});
+
 export const KeyAdded = event('KeyAdded', policyStream, {
   data: z.strictObject({ policyId: z.string(), keyId: z.string(), scopes: Scopes }),
   evolve: ({ keys = {}, ...state }, { data: { keyId } }) => ({
     ...state,
     keys: { ...keys, [keyId]: 'valid' as const },
   }),
-  line: ({ data: { keyId, scopes } }) => `an operator added server key ${keyId} for ${scopes.join(', ')}`,
+  line: ({ data: { keyId, scopes } }) => `server key ${keyId} was added for ${scopes.join(', ')}`,
 });
 
 export const KeyRevoked = event('KeyRevoked', policyStream, {
@@ -31,13 +56,13 @@ export const KeyRevoked = event('KeyRevoked', policyStream, {
     ...state,
     keys: { ...keys, [keyId]: 'revoked' as const },
   }),
-  line: ({ data: { keyId } }) => `an operator revoked server key ${keyId}`,
+  line: ({ data: { keyId } }) => `server key ${keyId} was revoked`,
 });
 
-/** `policyId` is the id of the log. A repeat changes nothing. */
+/** `policyId` is the id of the log. `by`: the admin who decides; `system` for an operator. A repeat changes nothing. */
 export const addKey = command('add key', policyStream, {
-  fields: { policyId: z.string(), keyId: z.string(), scopes: Scopes },
-  actor: 'system',
+  fields: { policyId: z.string(), keyId: z.string(), scopes: Scopes, by: z.string() },
+  actor: 'by',
   streamId: ({ policyId }) => policyId,
   decide({ policyId, keyId, scopes }, { keys = {} }) {
     if (keys[keyId] === 'valid') return unchanged;
@@ -49,10 +74,10 @@ export const addKey = command('add key', policyStream, {
   },
 });
 
-/** `not_found` for a key that was never added. */
+/** `by` as for a new key. `not_found` for a key that was never added. */
 export const revokeKey = command('revoke key', policyStream, {
-  fields: { policyId: z.string(), keyId: z.string() },
-  actor: 'system',
+  fields: { policyId: z.string(), keyId: z.string(), by: z.string() },
+  actor: 'by',
   streamId: ({ policyId }) => policyId,
   decide({ policyId, keyId }, { keys = {} }) {
     if (keys[keyId] === undefined) return { refused: notFound(`there is no key ${keyId}`) };

@@ -6,8 +6,10 @@ import type { AuditReader } from '../audit/auditReader.js';
 import { notFound } from '../base/errors.js';
 import type { AuditResource } from '../domain/auditReads.js';
 import { Time, textOf } from '../domain/fields.js';
+import { type KeyList, type MadeKey, NewKey } from '../domain/hostKeys.js';
 import { REASON_CODE_POINTS } from '../domain/limits.js';
 import { ROLES } from '../domain/streams.js';
+import type { KeyAdministration } from '../host/keyAdministration.js';
 import type { Session } from '../vault/vault.js';
 import type { AdminParts } from './administration.js';
 import { type RoleParts, requireRole, requireSession, serveResource } from './auth.js';
@@ -152,6 +154,32 @@ export function mountAdminSubscriptions(
       readQuery(ctx, NoFields);
       await readNoBody(ctx, NoFields);
       ctx.body = await subscriptions.rotate({ commands, by: session.userId }, id);
+    }),
+  });
+}
+
+/** The server keys of the host application, for admins. The log names the admin who makes or revokes one. */
+export function mountAdminKeys(router: Router, parts: AdminParts, keys: KeyAdministration): void {
+  const administered = requireRole(parts.roles, 'admin');
+  serveResource(router, '/admin/keys', {
+    GET: administered(async (ctx, session) => {
+      readQuery(ctx, NoFields);
+      await recordLook(parts, session, 'keys', ctx);
+      ctx.body = (await keys.list()) satisfies z.input<typeof KeyList>;
+    }),
+    POST: administered(async (ctx, { userId: by }) => {
+      readQuery(ctx, NoFields);
+      const { name, scopes } = await readBody(ctx, NewKey);
+      ctx.body = (await keys.add(randomUUID(), { name, scopes, by })) satisfies z.input<typeof MadeKey>;
+      ctx.status = 201;
+    }),
+  });
+  serveResource(router, '/admin/keys/:keyId', {
+    DELETE: administered(async (ctx, session) => {
+      const keyId = readIdAlone(ctx, 'keyId');
+      await readNoBody(ctx, NoFields);
+      await keys.revoke(keyId, session.userId);
+      ctx.status = 204;
     }),
   });
 }

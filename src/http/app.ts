@@ -7,10 +7,12 @@ import { notFound } from '../base/errors.js';
 import type { Metrics } from '../base/metrics.js';
 import type { Origins } from '../base/origins.js';
 import { BoundedLog } from '../base/rateLimits.js';
+import type { KeyAdministration } from '../host/keyAdministration.js';
 import { type AccountParts, Accounts, mountAccounts } from './accounts.js';
 import type { UserAdministration } from './administration.js';
 import { mountAdminUsers, mountPasswordReset } from './administration.js';
 import {
+  mountAdminKeys,
   mountAdminSessions,
   mountAdminSubscriptions,
   mountAdminSuspensions,
@@ -53,6 +55,7 @@ export interface HttpParts {
   readonly host: {
     readonly server: ServerParts;
     readonly events: SubscriptionResources;
+    readonly keys: KeyAdministration;
     readonly issuer: IssuerParts | undefined;
   };
 }
@@ -81,6 +84,7 @@ export function createApp(
   mountAdminSuspensions(router, admins, audit.reader);
   mountAdminSessions(router, admins);
   mountAdminSubscriptions(router, admins, host.events);
+  mountAdminKeys(router, admins, host.keys);
   mountAdminStorage(router, auditors, operations.storage);
   mountOwnRoles(router, auditors);
   mountProfile(router, { commands: accounts.commands, ...users }, signedIn);

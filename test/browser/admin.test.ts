@@ -270,6 +270,30 @@ describe('The page of moderators and admins', function () {
     await eventually('what was sent before comes', async () => names().includes('cleo'));
   });
 
+  it('makes a server key, shows it once, and revokes it', async () => {
+    await open(ada, '#/keys');
+    await page.getByRole('button', { name: 'Make a key' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Purpose').fill('The shop');
+    expect(await dialog.getByRole('button', { name: 'Make the key' }).isDisabled()).to.equal(true);
+    for (const scope of ['users', 'rooms']) await dialog.getByLabel(scope).check();
+    expect(await axe(page)).to.deep.equal([]);
+    await dialog.getByRole('button', { name: 'Make the key' }).click();
+    const secret = (await dialog.locator('.code').textContent()) ?? '';
+    expect(secret).to.match(/^prk_/);
+    await dialog.getByRole('button', { name: 'Done' }).click();
+    const row = page.getByRole('listitem').filter({ hasText: 'The shop' });
+    await row.getByText('users, rooms').waitFor();
+    expect(await page.content()).not.to.include(secret);
+    const makeUser = () =>
+      ask(server.url, `PUT /server/users/ext:${randomUUID()}`, { token: secret, json: {} });
+    expect((await makeUser()).status).to.equal(201);
+    await row.getByRole('button', { name: 'Revoke The shop' }).click();
+    await dialog.getByRole('button', { name: 'Revoke the key' }).click();
+    await row.getByText('revoked').waitFor();
+    expect((await makeUser()).status).to.equal(401);
+  });
+
   it('shows the health, the storage and the load of the server', async () => {
     await open(ada, '#/status');
     await page.getByRole('region', { name: 'Health' }).getByText('ready', { exact: true }).waitFor();
@@ -310,6 +334,7 @@ describe('The page of moderators and admins', function () {
         report: [`#/reports?id=${reportId}`, 'look at this'],
         users: ['#/users', 'users.'],
         subscriptions: ['#/subscriptions', '1 subscription.'],
+        keys: ['#/keys', /valid key/],
         status: ['#/status', 'Free on disk'],
       } as const;
       await openConsole(shown, { server, session: await signIn(ada) }, '', '/admin');

@@ -78,6 +78,16 @@ describe('The audit console, for those who know names and not ids', function () 
       .waitFor();
   });
 
+  it('names a private chat by its members, also one whose members were friends before', async () => {
+    const cid = await signUp(world.server, 'cid');
+    const { client } = phone;
+    await client.request('add friend', { friendId: cid.user.userId });
+    const { roomId } = (await client.request('init chat', { friendId: cid.user.userId })).room;
+    const { seq } = await phone.say(roomId, 'hello, friend');
+    await openConsole(page, world, `#/message?room=${roomId}&seq=${seq}`);
+    await page.getByRole('heading', { name: /: Chat of (bob and cid|cid and bob)$/ }).waitFor();
+  });
+
   it('says in words what auditors read', async () => {
     await openConsole(page, world, `#/past?room=${groupId}`);
     await page.getByRole('region', { name: 'Room at this time' }).waitFor();

@@ -9,6 +9,7 @@ import { Origins } from '../../src/base/origins.js';
 import type { AttemptLimit } from '../../src/base/rateLimits.js';
 import type { CommandRouter } from '../../src/domain/commands.js';
 import type { Moderation } from '../../src/erasure/reportDecisions.js';
+import type { KeyAdministration } from '../../src/host/keyAdministration.js';
 import type { SignUpRule } from '../../src/http/accounts.js';
 import { UserAdministration } from '../../src/http/administration.js';
 import { createApp, createHttpServer, type HttpParts } from '../../src/http/app.js';
@@ -157,6 +158,7 @@ function httpParts(fakes: FakeParts, core: FakeCore): HttpParts {
     host: {
       server: { keys: { find: async () => undefined }, reads: {}, writes: {} } as unknown as ServerParts,
       events: {} as SubscriptionResources,
+      keys: {} as KeyAdministration,
       issuer: undefined,
     },
   };

@@ -10,22 +10,25 @@ import { useRoute } from '../console/route.js';
 import { UserCache, UsersContext } from '../console/userNames.js';
 import { applyTheme } from '../ui/theme.js';
 import { VisitorContext } from './adminContext.js';
+import { KeysView } from './keys/KeysView.js';
 import { ReportsView } from './reports/ReportsView.js';
 import { StatusView } from './StatusView.js';
 import { SubscriptionsView } from './subscriptions/SubscriptionsView.js';
 import { UsersView } from './users/UsersView.js';
 
-const views = ['reports', 'users', 'subscriptions', 'status'] as const;
+const views = ['reports', 'users', 'subscriptions', 'keys', 'status'] as const;
 const titles = {
   reports: 'Reports',
   users: 'Users',
   subscriptions: 'Subscriptions',
+  keys: 'Server keys',
   status: 'Server',
 } as const;
 const components = {
   reports: ReportsView,
   users: UsersView,
   subscriptions: SubscriptionsView,
+  keys: KeysView,
   status: StatusView,
 } as const;
 /** The views of a moderator. Admins see all. */

@@ -1,3 +1,4 @@
+import { KeyList, MadeKey, NewKey } from '../../domain/hostKeys.js';
 import { ResetCodeAnswer, UserListAnswer, UserListQuery } from '../administration.js';
 import { OwnRolesAnswer, SessionsAnswer, SuspensionAnswer, SuspensionBody } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
@@ -213,6 +214,40 @@ export const adminPaths = {
       path: subscriptionId,
       status: 200,
       answer: SecretAnswer,
+      errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/keys': {
+    get: {
+      id: 'listServerKeys',
+      summary: 'List server keys',
+      about:
+        'For admins: the keys of the host application, revoked ones too, without their secrets. Each request is in the log as `AuditRead`.',
+      tag,
+      status: 200,
+      answer: KeyList,
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+    post: {
+      id: 'addServerKey',
+      summary: 'Make a server key',
+      about:
+        'For admins: answers with the key, once. With it the host application acts for all users without a role. The log names the admin. `forbidden`, with the reason `too_many`: revoke one before.',
+      tag,
+      body: NewKey,
+      status: 201,
+      answer: MadeKey,
+      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
+    },
+  },
+  '/admin/keys/{keyId}': {
+    delete: {
+      id: 'revokeServerKey',
+      summary: 'Revoke a server key',
+      about: 'For admins: when this is answered, no node takes the key any more. May be repeated.',
+      tag,
+      path: inPath('keyId', id, 'The id of the key, in any case.'),
+      status: 204,
       errors: ['bad_request', 'forbidden', 'not_found', 'overloaded', 'unknown'],
     },
   },

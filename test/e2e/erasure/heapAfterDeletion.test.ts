@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect } from 'chai';
 import type { Message } from '../../../packages/client/src/types.js';
 import { openVault } from '../../../src/vault/openVault.js';
@@ -14,6 +15,9 @@ import { ServerProcess } from '../../support/server.js';
 import { tempDir } from '../../support/tempDir.js';
 import { TwoNodes } from '../../support/twoNodes.js';
 import { hear, Newcomer } from '../newcomer.js';
+
+/** Reading must not prolong what a node holds. */
+const READ_EVERY_MS = 5_000;
 
 type Values = Readonly<Record<string, string | Buffer>>;
 
@@ -178,15 +182,17 @@ for (const kind of isSoak ? (['sqlite', 'nodes'] as const) : (['nodes'] as const
       expect(decided.status, decided.text).to.equal(204);
       await phone.request('delete message', { roomId, messageId: doomed.messageId });
       const deletedAt = performance.now();
-      for (const [i, [server, heap]] of system.servers.entries())
-        for (let isOver = false; !isOver; ) {
-          // What was asked for before this time may still be there.
-          isOver = performance.now() - deletedAt >= ERASED_WITHIN_MS;
-          await readAgain(server, ben, roomId);
-          const found = await heap.find({ ...texts, ...keys });
-          if (found.length === 0) break;
-          expect(isOver ? found : [], `what node ${i} still holds`).to.deep.equal([]);
-        }
+      // What was asked for before this time may still be there. A look at all heaps takes some ten seconds of CPU time.
+      for (let leftMs = ERASED_WITHIN_MS; leftMs > 0; ) {
+        await pause(Math.min(leftMs, READ_EVERY_MS));
+        for (const [server] of system.servers) await readAgain(server, ben, roomId);
+        leftMs = deletedAt + ERASED_WITHIN_MS - performance.now();
+      }
+      for (const [i, [server, heap]] of system.servers.entries()) {
+        await readAgain(server, ben, roomId);
+        const found = await heap.find({ ...texts, ...keys });
+        expect(found, `what node ${i} still holds`).to.deep.equal([]);
+      }
       const { messages } = await phone.request('fetch messages', { roomId });
       expect(messages.map(({ message }) => message)).to.deep.equal([
         null,
