@@ -18,6 +18,9 @@ interface Sources {
 const escaped = (text: string): string =>
   text.replace(/[&<>"]/g, (character) => `&#${character.codePointAt(0)};`);
 
+/** The page for an address that has none; `{name}` stands for a text. */
+const MISSING = '404.html';
+
 const STYLES = /<link rel="stylesheet"[^>]* href="\/([^"]+)">/g;
 const SCRIPTS = /<script type="module"[^>]*><\/script>|<link rel="modulepreload"[^>]*>/g;
 
@@ -43,18 +46,24 @@ const findTexts = (bundle: Rollup.OutputBundle, language: string): string | unde
 
 /**
  * Makes `drawn/<language>.html`: the page of the chat with the form for somebody new and its styles in it. A browser shows
- * the form at once and asks for the scripts after that; the script takes the form over when it has come.
+ * the form at once and asks for the scripts after that; the script takes the form over when it has come. Makes
+ * `404/<language>.html` of the page for an address that has none.
  */
 export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: Sources): Plugin {
   const template = readFileSync(form, 'utf8').replace(/\s*\n\s*/g, '');
-  const draw = (language: string, messages: Readonly<Record<string, string>>): string => {
+  const draw = (template: string, language: string, messages: Readonly<Record<string, string>>): string => {
     const format = new MessageFormat(language);
-    return template.replace(/\{([\w.]+)\}/g, (_, name: string) => {
+    return template.replace(/\{(\w+\.\w+)\}/g, (_, name: string) => {
       const message = messages[name];
-      if (message === undefined) throw new Error(`${form} shows ${name}, which is no text`);
+      if (message === undefined) throw new Error(`a page shows ${name}, which is no text`);
       return escaped(format.compile(prepare(message, language))(values));
     });
   };
+  const inLanguage = (page: string, language: string): string =>
+    page.replace(
+      '<html lang="en">',
+      `<html lang="${language}" dir="${rightToLeft.has(language) ? 'rtl' : 'ltr'}">`,
+    );
   return {
     name: 'first-views',
     apply: 'build',
@@ -62,21 +71,21 @@ export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: So
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
-        const page = bundle['index.html'];
+        const [page, missing] = [bundle['index.html'], bundle[MISSING]];
         const loader = Object.values(bundle).find(
           (file) => file.type === 'chunk' && file.isEntry && file.name === 'afterPaint',
         )?.fileName;
-        if (page?.type !== 'asset' || !loader) throw new Error('the chat is not built');
+        if (page?.type !== 'asset' || missing?.type !== 'asset' || !loader)
+          throw new Error('the chat is not built');
         const styled = withStyles(String(page.source), bundle);
         const scripts = styled.match(SCRIPTS) ?? [];
         for (const [language, file] of texts) {
           const chunk = findTexts(bundle, language);
           const preload = chunk ? `<link rel="modulepreload" crossorigin href="/${chunk}">` : '';
-          const direction = rightToLeft.has(language) ? 'rtl' : 'ltr';
-          const form = draw(language, JSON.parse(readFileSync(file, 'utf8')));
-          const source = styled
+          const messages = JSON.parse(readFileSync(file, 'utf8'));
+          const form = draw(template, language, messages);
+          const source = inLanguage(styled, language)
             .replace(SCRIPTS, '')
-            .replace('<html lang="en">', `<html lang="${language}" dir="${direction}">`)
             .replace(
               '</head>',
               `<script type="module" fetchpriority="low" crossorigin src="/${loader}"></script>` +
@@ -84,6 +93,8 @@ export function drawFirstViews({ form, texts, rightToLeft, prepare, values }: So
             )
             .replace('<div id="app"></div>', () => `<div id="app" data-drawn>${form}</div>`);
           this.emitFile({ type: 'asset', fileName: `drawn/${language}.html`, source });
+          const nothing = draw(inLanguage(String(missing.source), language), language, messages);
+          this.emitFile({ type: 'asset', fileName: `404/${language}.html`, source: nothing });
         }
       },
     },

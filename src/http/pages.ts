@@ -86,22 +86,32 @@ const builtFolder = (folder: string): string => fileURLToPath(new URL(`../../${f
 export const builtPages = (): Pages =>
   new Map([...readPages(builtFolder('pages'), ''), ...readPages(builtFolder('docs'), '/docs')]);
 
-/** The page for a path that has none. */
-const MISSING = '/404';
+/** Where the build puts the page for a path that has none, a file for each language. */
+const MISSING = '/404/';
+/** Where the build puts the page `/` with the form for somebody new in it, a file for each language. */
+const DRAWN = '/drawn/';
+
+/** What is served at no path of its own. */
+const PARTS = /^\/(?:404|drawn)(?:\/|$)/;
+
+/** Finds the page of a folder in the language that a browser asks for; in English for those who do not say. */
+function pageByLanguage(pages: Pages, folder: string): (ctx: Context) => PageFile | undefined {
+  const found = [...pages.keys()].filter((path) => path.startsWith(folder));
+  const languages = [...new Set(['en', ...found.map((path) => path.slice(folder.length))])];
+  return (ctx) => pages.get(folder + (ctx.acceptsLanguages(languages) || 'en'));
+}
 
 /** Shows a page to a person whose browser asks for a path that has none, and passes other clients on. */
 export function serveMissing(pages: Pages): Middleware {
+  const findPage = pageByLanguage(pages, MISSING);
   return (ctx, next) => {
-    const page = pages.get(MISSING);
+    const page = findPage(ctx);
     // A client that takes anything is no browser, and gets the error as JSON.
     if (!page || ctx.method !== 'GET' || ctx.accepts('json', 'html') !== 'html') return next();
-    ctx.vary('Accept');
+    ctx.vary(['Accept', 'Accept-Language']);
     return send(ctx, page, 404);
   };
 }
-
-/** Where the build puts the page `/` with the form for somebody new in it, a file for each language. */
-const DRAWN = '/drawn/';
 
 /**
  * Serves pages to `GET` and `HEAD`, and passes other paths on.
@@ -110,13 +120,11 @@ const DRAWN = '/drawn/';
  */
 export function servePages(pages: Pages, canSignUp: boolean): Middleware {
   const allow = 'GET, HEAD, OPTIONS';
-  const drawn = [...pages.keys()].filter((path) => path.startsWith(DRAWN));
-  // The first is for those who do not say.
-  const languages = [...new Set(['en', ...drawn.map((path) => path.slice(DRAWN.length))])];
+  const findDrawn = pageByLanguage(pages, DRAWN);
   const findPage = (ctx: Context): PageFile | undefined => {
-    if (ctx.path === MISSING || ctx.path.startsWith(DRAWN)) return undefined;
-    if (!canSignUp || !isNewcomer(ctx)) return pages.get(ctx.path);
-    return pages.get(DRAWN + (ctx.acceptsLanguages(languages) || 'en')) ?? pages.get(ctx.path);
+    if (PARTS.test(ctx.path)) return undefined;
+    const drawn = canSignUp && isNewcomer(ctx) ? findDrawn(ctx) : undefined;
+    return drawn ?? pages.get(ctx.path);
   };
   return (ctx, next) => {
     const page = findPage(ctx);

@@ -150,7 +150,7 @@ describe('the pages', () => {
 
   it('tell a browser that nothing is there, and other clients as JSON', async () => {
     const accept = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
-    for (const path of ['/nothing', '/docs/nothing', '/404']) {
+    for (const path of ['/nothing', '/docs/nothing', '/404', '/404/de', '/drawn/de']) {
       const { status, headers, body } = await raw(path, { accept });
       expect(status, path).to.equal(404);
       expect(headers['content-type']).to.match(/^text\/html/);
@@ -162,6 +162,14 @@ describe('the pages', () => {
         expect([problem.status, JSON.parse(problem.body.toString()).code]).to.deep.equal([404, 'not_found']);
       }
     }
+    const german = await raw('/nothing', { accept, 'accept-language': 'de-AT,de;q=0.9,en;q=0.5' });
+    expect(german.headers.vary).to.contain('Accept-Language');
+    expect(german.body.toString()).to.contain('<html lang="de" dir="ltr">').and.contain('Hier ist nichts');
+    const arabic = await raw('/nothing', { accept, 'accept-language': 'ar' });
+    expect(arabic.body.toString()).to.contain('<html lang="ar" dir="rtl">');
+    expect((await raw('/nothing', { accept, 'accept-language': 'tlh' })).body.toString())
+      .to.contain('<html lang="en" dir="ltr">')
+      .and.contain('Nothing is here');
     expect((await raw('/nothing', { accept }, 'POST')).headers['content-type']).to.match(/json/);
   });
 

@@ -27,8 +27,8 @@ if (hasSession()) {
   document.getElementById('app')?.replaceChildren();
   start();
 } else {
+  setTimeout(start, LONGEST_WAIT_MS);
   new PerformanceObserver((list) => {
     if (list.getEntriesByName('first-contentful-paint').length > 0) start();
   }).observe({ type: 'paint', buffered: true });
-  setTimeout(start, LONGEST_WAIT_MS);
 }
