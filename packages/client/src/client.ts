@@ -105,9 +105,8 @@ class Inbox {
 }
 
 const SIGNED_OUT_CODE = 4401;
-/** Whether the user is told this close reason. */
-const isEndReason = (reason?: string): reason is EndReason =>
-  reason === 'suspended' || reason === 'password_changed';
+/** The reasons for programs are one word; the others are sentences for people. */
+const isEndReason = (reason: string | undefined): reason is EndReason => !/ |^$/.test(reason ?? '');
 const RESTART_CODE = 1012;
 /** How long before its end a token is renewed, and the least wait before it is asked for again. */
 const RENEW_BEFORE_MS = 60_000;

@@ -74,18 +74,18 @@ export function viewSnapshot(): View<State, Snapshot> {
     const snapshot = {
       connection: state.connection,
       me: state.me,
+      refused: state.refused.size,
       isLoaded: state.hasChats && state.hasFriends && !!state.preferences,
       isKept: !!state.isKept,
       chats,
       requests: listed('requests'),
       archived: listed('archived'),
       hasMoreChats: !!state.nextChats,
-      hasMoreArchived: !!state.nextArchived,
+      hasMoreArchived: state.nextArchived != null,
       friends: users('friends'),
       blocked: users('blocked'),
       preferences: reuseIfSame(last?.preferences, state.preferences),
       unread: chats.reduce((sum, { unread }) => sum + unread, 0),
-      refused: state.refused.size,
     };
     before = state;
     return snapshot;
