@@ -76,11 +76,14 @@ export async function openChat(
 ): Promise<Chat | undefined> {
   const { rows } = source;
   const { me } = viewer;
-  const pair = isGroupId(roomId) ? undefined : await chatRowOf(rows, roomId, me);
-  const opened = isGroupId(roomId)
-    ? await openGroups(source, viewer, await seenGroups(rows, me, [roomId]))
-    : await openChats(source, viewer, pair ? [pair] : []);
-  return (await withSettings(rows, me, opened))[0];
+  const open = async (): Promise<readonly Chat[]> => {
+    if (isGroupId(roomId)) return openGroups(source, viewer, await seenGroups(rows, me, [roomId]));
+    const pair = await chatRowOf(rows, roomId, me);
+    return pair ? openChats(source, viewer, [pair]) : [];
+  };
+  const opened = await open();
+  // Who is no member waits for no further read.
+  return opened.length === 0 ? undefined : (await withSettings(rows, me, opened))[0];
 }
 
 /** The newest chats in which a message of a user is looked for. */
