@@ -223,7 +223,7 @@ for (const engine of kindsWith('nodes')) {
           const json = { username: made.user.username, password };
           expect((await on('POST /user/signin', json)).status).to.equal(401);
         }
-        expect(refusal(await erase({ token: other }))).to.deep.equal([403, 'forbidden']);
+        expect(refusal(await erase({ token: other }))).to.deep.equal([403, 'forbidden', 'sign_in_again']);
         expect((await erase({ token })).status).to.equal(204);
         expect((await on(`GET /user/${made.userId}`, undefined, token)).status).to.equal(401);
         const again = await on(`PUT ${made.path}`, {});
@@ -560,7 +560,11 @@ for (const engine of kindsWith('nodes')) {
         const [one, two] = [await say(device, roomId, 'one'), await say(device, roomId, 'two')];
         const drop = ({ messageId }: { messageId: string }, json?: object) =>
           on(`DELETE ${messages}/${messageId}`, json);
-        expect(refusal(await drop(one, { senderId: ada.id }))).to.deep.equal([403, 'forbidden']);
+        expect(refusal(await drop(one, { senderId: ada.id }))).to.deep.equal([
+          403,
+          'forbidden',
+          'not_sender',
+        ]);
         expect((await drop(one, { senderId: ben.id })).status).to.equal(204);
         for (let i = 0; i < 2; i++) expect((await drop(two)).status).to.equal(204);
         expect((await drop({ messageId: randomUUID() })).status).to.equal(404);

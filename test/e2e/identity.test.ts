@@ -207,10 +207,10 @@ for (const engine of kindsWith('nodes')) {
       const [old, fresh] = [await issuer.token({ sub, iat: -301, exp: 600 }), await issuer.token({ sub })];
       const { user, socket } = await identify(old);
       const erase = (bearer: string, json?: object) => on(`DELETE /user/${user.userId}`, bearer, json);
-      expect(refusal(await erase(old))).to.deep.equal([403, 'forbidden']);
+      expect(refusal(await erase(old))).to.deep.equal([403, 'forbidden', 'sign_in_again']);
       const other = await issuer.token({ sub: newSubject() });
-      expect(refusal(await erase(old, { token: other }))).to.deep.equal([403, 'forbidden']);
-      expect(refusal(await erase(old, { password: 'x' }))).to.deep.equal([403, 'forbidden']);
+      expect(refusal(await erase(old, { token: other }))).to.deep.equal([403, 'forbidden', 'sign_in_again']);
+      expect(refusal(await erase(old, { password: 'x' }))).to.deep.equal([403, 'forbidden', 'sign_in_again']);
       expect((await erase(old, { token: fresh })).status).to.equal(204);
       expect(await socket.closed).to.equal(4401);
       for (const token of [old, fresh, await issuer.token({ sub, iat: 2 })])
@@ -267,7 +267,11 @@ describe('who makes users', function () {
   it('is everybody, or only the host, operators and issuers', async () => {
     const issuer = await FakeIssuer.start();
     const server = await startServer({ engine: 'sqlite', env: { ...issuer.settings, SIGN_UP: 'closed' } });
-    expect(refusal(await ask(server.url, 'POST /user', { json }))).to.deep.equal([403, 'forbidden']);
+    expect(refusal(await ask(server.url, 'POST /user', { json }))).to.deep.equal([
+      403,
+      'forbidden',
+      'sign_up_closed',
+    ]);
     expect(refusal(await ask(server.url, 'POST /user/signin', { json }))).to.deep.equal([
       401,
       'unauthenticated',
