@@ -23,7 +23,13 @@ if [ -n "${MONGO_URL:-}" ]; then
   echo "MONGO_URL is set: this is only the list of erasures. Back up the database with its own tools."
   exit
 fi
-parley backup "$to/$(date -u +%Y%m%dT%H%M%SZ)"
+new="$to/$(date -u +%Y%m%dT%H%M%SZ)"
+# The one before may have been made within this second.
+while [ -e "$new" ]; do
+  sleep 1
+  new="$to/$(date -u +%Y%m%dT%H%M%SZ)"
+done
+parley backup "$new"
 parley backup --erasures "$to/erasures"
 # Oldest first.
 for old in $(ls -d "$to"/????????T??????Z | sort | head -n "-${KEEP:-7}"); do rm -r "$old"; done

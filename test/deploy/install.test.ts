@@ -285,6 +285,24 @@ describe('An installation from the package', function () {
     expect(readdirSync(to)).to.have.members(['.lock', '20250101T000000Z']);
   });
 
+  it('makes one also within the second of another', () => {
+    const to = machine.at('var/backups/soon');
+    const now = Date.now();
+    const taken = [0, 1, 2].map((n) => new Date(now + n * 1000).toISOString().replace(/[-:]|\.\d+/g, ''));
+    for (const name of taken) {
+      mkdirSync(join(to, name), { recursive: true });
+      writeFileSync(join(to, name, 'backup.json'), '{}');
+    }
+    const { status, stderr } = spawnSync(machine.at('opt/parley/deploy/backup.sh'), [to], {
+      env: { PATH: process.env.PATH, DATA_DIR: machine.at('var/lib/parley') },
+      encoding: 'utf8',
+    });
+    expect(status, stderr).to.equal(0);
+    expect(readdirSync(to).filter((name) => name.endsWith('Z')))
+      .to.have.length(4)
+      .and.include.members(taken);
+  });
+
   it('has units that systemd takes, and that leave the server few rights', function () {
     if (spawnSync('systemd-analyze', ['--version']).error) this.skip();
     const dir = tempDir();

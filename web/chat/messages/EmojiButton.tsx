@@ -3,6 +3,7 @@ import { useRef, useState } from 'preact/hooks';
 import { Icon } from '../../ui/icons.js';
 import { lazily } from '../../ui/lazily.js';
 import { text } from '../../ui/texts.js';
+import { Popup } from './Popup.js';
 
 const EmojiPicker = lazily(async () => (await import('./EmojiPicker.js')).EmojiPicker);
 
@@ -34,15 +35,16 @@ export function EmojiButton({ field, write }: Props) {
         <Icon name="react" />
       </button>
       {isOpen && (
-        <EmojiPicker
+        <Popup
           label={text('messages.emoji')}
           anchor={button.current ?? undefined}
           onClose={() => {
             setOpen(false);
             field.current?.focus();
           }}
-          onPick={insert}
-        />
+        >
+          <EmojiPicker onPick={insert} />
+        </Popup>
       )}
     </>
   );

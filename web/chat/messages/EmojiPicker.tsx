@@ -4,7 +4,6 @@ import { readJson, writeText } from '../../ui/browserStore.js';
 import { text } from '../../ui/texts.js';
 import { EMOJI_GROUPS, findEmoji, loadEmoji } from './emojiData.js';
 import type { Emoji } from './emojiSearch.js';
-import { Popup } from './Popup.js';
 
 const RECENT = 'parley.recentEmoji';
 const MOST_RECENT = 24;
@@ -34,21 +33,12 @@ const ICON_OF_GROUP = {
   9: '🏁',
 } as const;
 
-interface Props extends Pick<Parameters<typeof Popup>[0], 'label' | 'anchor' | 'onClose'> {
+interface Props {
   readonly onPick: (emoji: string) => void;
 }
 
-/** A box of emoji. */
-export function EmojiPicker({ onPick, ...box }: Props) {
-  return (
-    <Popup {...box}>
-      <Picker onPick={onPick} />
-    </Popup>
-  );
-}
-
 /** Emoji by groups, those picked last, and a search by their names. */
-function Picker({ onPick }: Pick<Props, 'onPick'>) {
+export function EmojiPicker({ onPick }: Props) {
   const [all, setAll] = useState<readonly Emoji[]>();
   const [hasFailed, setFailed] = useState(false);
   const [query, setQuery] = useState('');
@@ -56,7 +46,7 @@ function Picker({ onPick }: Pick<Props, 'onPick'>) {
   const [recent] = useState(recentEmoji);
   const search = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    // On a phone the keyboard would cover the emoji.
+    // The box around it was opened before this code was loaded. On a phone the keyboard would cover the emoji.
     if (matchMedia('(hover: hover)').matches) search.current?.focus();
   }, []);
   useEffect(() => {

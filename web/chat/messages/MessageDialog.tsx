@@ -42,7 +42,9 @@ export function MessageDialog({ store, dialog, onGoTo, onClose }: Props) {
         onClose();
       };
       return (
-        <EmojiPicker label={text('messages.react')} anchor={dialog.anchor} onClose={onClose} onPick={react} />
+        <Popup label={text('messages.react')} anchor={dialog.anchor} onClose={onClose}>
+          <EmojiPicker onPick={react} />
+        </Popup>
       );
     }
     case 'edits':
