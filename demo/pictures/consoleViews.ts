@@ -155,11 +155,6 @@ export const consoleViews: readonly View[] = [
     await page.getByRole('dialog').waitFor();
   }),
   admin('keys', 'keys'),
-  admin('key-add', 'keys', async ({ page }) => {
-    await page.getByRole('button', { name: 'Make a key' }).click();
-    await page.getByLabel('Purpose').fill('The shop');
-    await page.getByLabel('users').check();
-  }),
   admin('key-revoke', 'keys', async ({ page }) => {
     await page
       .getByRole('button', { name: /^Revoke/ })

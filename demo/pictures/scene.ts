@@ -116,9 +116,14 @@ export class Scene {
     await menu.getByRole('button', { name: this.text(option), exact: true }).click();
   }
 
-  /** Resolves when nothing is loaded any more. */
+  /** Resolves when nothing is loaded any more, or a page goes on loading. */
   async rest(): Promise<void> {
     await this.page.waitForLoadState('networkidle', { timeout: REST_MS }).catch(() => {});
+    const loading = this.page.getByText('Loading…');
+    await loading
+      .first()
+      .waitFor({ state: 'hidden', timeout: REST_MS })
+      .catch(() => {});
   }
 }
 

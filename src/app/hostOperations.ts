@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { Id, Time } from '../domain/fields.js';
-import { KeyList, MadeKey, NewKey } from '../domain/hostKeys.js';
+import { KEY_SCOPES, KeyList, KeyName } from '../domain/hostKeys.js';
 import type { KeyAdministration } from '../host/keyAdministration.js';
 import type { HostSubscriptions } from '../subscriptions/hostSubscriptions.js';
 import { type OperatorOf, retry } from './userOperations.js';
@@ -11,7 +11,10 @@ import { type OperatorOf, retry } from './userOperations.js';
 /** The schemas of input and answer of what is done to keys, by operation. */
 export const keyOperations = {
   /** Answers with the key itself, which nobody can read again. `forbidden`: there are too many. */
-  addServerKey: { input: NewKey, answer: MadeKey },
+  addServerKey: {
+    input: z.strictObject({ name: KeyName, scopes: z.array(z.enum(KEY_SCOPES)).min(1) }),
+    answer: z.strictObject({ keyId: z.string(), key: z.string() }),
+  },
   /** All keys, revoked ones too, without their secrets. */
   listServerKeys: { input: z.strictObject({}), answer: KeyList },
   /** Answers when no node takes the key any more. `not_found`: there is no such key. */
@@ -25,7 +28,7 @@ export function operateKeys(administration: KeyAdministration): OperatorOf<typeo
   return {
     addServerKey({ name, scopes }) {
       const keyId = randomUUID();
-      return retry(() => administration.add(keyId, { name, scopes, by: 'system' }));
+      return retry(() => administration.add(keyId, name, scopes));
     },
     listServerKeys: () => administration.list(),
     async revokeServerKey({ keyId }) {

@@ -19,15 +19,6 @@ const Scopes = z.array(z.enum(KEY_SCOPES)).readonly();
 
 export const KeyName = label(KEY_NAME_CODE_POINTS);
 
-/** What a new key is made with. */
-export const NewKey = z.strictObject({ name: KeyName, scopes: z.array(z.enum(KEY_SCOPES)).min(1) });
-
-/** A new key with its secret, which is told once. */
-export const MadeKey = z.strictObject({
-  keyId: z.string(),
-  key: z.string().meta({ description: 'The key. Nobody can read it again: Parley stores its hash.' }),
-});
-
 /** All keys, revoked ones too, without their secrets. */
 export const KeyList = z.strictObject({
   keys: z.array(
@@ -47,7 +38,7 @@ export const KeyAdded = event('KeyAdded', policyStream, {
     ...state,
     keys: { ...keys, [keyId]: 'valid' as const },
   }),
-  line: ({ data: { keyId, scopes } }) => `server key ${keyId} was added for ${scopes.join(', ')}`,
+  line: ({ data: { keyId, scopes } }) => `an operator added server key ${keyId} for ${scopes.join(', ')}`,
 });
 
 export const KeyRevoked = event('KeyRevoked', policyStream, {
@@ -59,10 +50,10 @@ export const KeyRevoked = event('KeyRevoked', policyStream, {
   line: ({ data: { keyId } }) => `server key ${keyId} was revoked`,
 });
 
-/** `policyId` is the id of the log. `by`: the admin who decides; `system` for an operator. A repeat changes nothing. */
+/** `policyId` is the id of the log. Operators alone make keys. A repeat changes nothing. */
 export const addKey = command('add key', policyStream, {
-  fields: { policyId: z.string(), keyId: z.string(), scopes: Scopes, by: z.string() },
-  actor: 'by',
+  fields: { policyId: z.string(), keyId: z.string(), scopes: Scopes },
+  actor: 'system',
   streamId: ({ policyId }) => policyId,
   decide({ policyId, keyId, scopes }, { keys = {} }) {
     if (keys[keyId] === 'valid') return unchanged;
@@ -74,7 +65,7 @@ export const addKey = command('add key', policyStream, {
   },
 });
 
-/** `by` as for a new key. `not_found` for a key that was never added. */
+/** `by`: the admin who decides; `system` for an operator. `not_found` for a key that was never added. */
 export const revokeKey = command('revoke key', policyStream, {
   fields: { policyId: z.string(), keyId: z.string(), by: z.string() },
   actor: 'by',

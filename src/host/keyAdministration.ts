@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import type { CommandRouter } from '../domain/commands.js';
-import type { KeyList, KeyScope, MadeKey } from '../domain/hostKeys.js';
+import type { KeyList, KeyScope } from '../domain/hostKeys.js';
 import type { Actor, KeyId } from '../domain/ids.js';
 import type { ServerKeyStore } from '../vault/serverKeys.js';
 
@@ -10,13 +10,6 @@ export interface KeyParts {
   readonly commands: CommandRouter;
   /** The id of the log, whose policy says which keys there are. */
   readonly policyId: string;
-}
-
-/** What a key is made with, and who decides: an admin, or `system` for an operator. */
-interface Decision {
-  readonly name: string;
-  readonly scopes: readonly KeyScope[];
-  readonly by: Actor;
 }
 
 /**
@@ -31,8 +24,8 @@ export class KeyAdministration {
   }
 
   /** Resolves with the key's secret, which nobody can read again. Throws `forbidden` when there are too many. */
-  async add(keyId: KeyId, { name, scopes, by }: Decision): Promise<z.infer<typeof MadeKey>> {
-    await this.#record(keyId, scopes, by);
+  async add(keyId: KeyId, name: string, scopes: readonly KeyScope[]): Promise<{ keyId: KeyId; key: string }> {
+    await this.#record(keyId, scopes);
     const key = await this.#parts.keys.create({
       id: keyId,
       name,
@@ -48,7 +41,10 @@ export class KeyAdministration {
     return { keys: keys.map(({ id, scopes, ...key }) => ({ keyId: id, ...key, scopes: [...scopes] })) };
   }
 
-  /** No node takes the key any more once this has resolved. May be repeated. Throws `not_found` for an unknown key. */
+  /**
+   * No node takes the key any more once this has resolved. `by`: the admin who decides; `system` for an operator. May be
+   * repeated. Throws `not_found` for an unknown key.
+   */
   async revoke(keyId: KeyId, by: Actor): Promise<boolean> {
     const { keys, commands, policyId } = this.#parts;
     await keys.revoke(keyId, new Date());
@@ -59,12 +55,12 @@ export class KeyAdministration {
   /** Records the valid keys that a restored log has lost. May be repeated. */
   async recordLost(): Promise<void> {
     for (const { id, scopes, revokedAt } of await this.#parts.keys.list())
-      if (revokedAt === undefined) await this.#record(id, scopes, 'system');
+      if (revokedAt === undefined) await this.#record(id, scopes);
   }
 
-  async #record(keyId: KeyId, scopes: readonly KeyScope[], by: Actor): Promise<void> {
+  async #record(keyId: KeyId, scopes: readonly KeyScope[]): Promise<void> {
     const { commands, policyId } = this.#parts;
-    const command = { kind: 'add key', policyId, keyId, scopes, by } as const;
+    const command = { kind: 'add key', policyId, keyId, scopes } as const;
     await commands.execute<'add key'>(command, randomUUID());
   }
 }

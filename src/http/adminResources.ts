@@ -6,7 +6,7 @@ import type { AuditReader } from '../audit/auditReader.js';
 import { notFound } from '../base/errors.js';
 import type { AuditResource } from '../domain/auditReads.js';
 import { Time, textOf } from '../domain/fields.js';
-import { type KeyList, type MadeKey, NewKey } from '../domain/hostKeys.js';
+import type { KeyList } from '../domain/hostKeys.js';
 import { REASON_CODE_POINTS } from '../domain/limits.js';
 import { ROLES } from '../domain/streams.js';
 import type { KeyAdministration } from '../host/keyAdministration.js';
@@ -158,20 +158,21 @@ export function mountAdminSubscriptions(
   });
 }
 
-/** The server keys of the host application, for admins. The log names the admin who makes or revokes one. */
-export function mountAdminKeys(router: Router, parts: AdminParts, keys: KeyAdministration): void {
+/**
+ * The server keys of the host application, for admins. The log names the admin who revokes one. Admins make none: a key
+ * can read every message, and an admin cannot.
+ */
+export function mountAdminKeys(
+  router: Router,
+  parts: AdminParts,
+  keys: Pick<KeyAdministration, 'list' | 'revoke'>,
+): void {
   const administered = requireRole(parts.roles, 'admin');
   serveResource(router, '/admin/keys', {
     GET: administered(async (ctx, session) => {
       readQuery(ctx, NoFields);
       await recordLook(parts, session, 'keys', ctx);
       ctx.body = (await keys.list()) satisfies z.input<typeof KeyList>;
-    }),
-    POST: administered(async (ctx, { userId: by }) => {
-      readQuery(ctx, NoFields);
-      const { name, scopes } = await readBody(ctx, NewKey);
-      ctx.body = (await keys.add(randomUUID(), { name, scopes, by })) satisfies z.input<typeof MadeKey>;
-      ctx.status = 201;
     }),
   });
   serveResource(router, '/admin/keys/:keyId', {

@@ -568,7 +568,7 @@ describe('the subscriptions of the host', () => {
 
 describe('server keys', () => {
   const add = (keyId: string) =>
-    ({ kind: 'add key', policyId: roomId, keyId, scopes: ['users', 'events'], by: 'system' }) as const;
+    ({ kind: 'add key', policyId: roomId, keyId, scopes: ['users', 'events'] }) as const;
   const revoke = (keyId: string) => ({ kind: 'revoke key', policyId: roomId, keyId, by: 'system' }) as const;
   const newPolicy = () => new Stream<PolicyState>(`policy:${roomId}`);
 

@@ -95,7 +95,7 @@ const samples: { readonly [K in CommandKind]: Extract<Command, { kind: K }> } = 
     },
   },
   'record history': { kind: 'record history', policyId: messageId, history: ada, generation: 1 },
-  'add key': { kind: 'add key', policyId: messageId, keyId: ada, scopes: ['users', 'events'], by: bob },
+  'add key': { kind: 'add key', policyId: messageId, keyId: ada, scopes: ['users', 'events'] },
   'revoke key': { kind: 'revoke key', policyId: messageId, keyId: ada, by: 'system', via: bob },
   'record host read': { kind: 'record host read', userId: bob, query: { limit: '5' }, via: bob },
   'link identity': { kind: 'link identity', userId: ada, subject: '4711' },

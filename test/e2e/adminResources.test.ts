@@ -59,7 +59,7 @@ for (const engine of kindsWith('sqlite')) {
         ...['GET /admin/subscriptions?x=1', 'POST /admin/subscriptions/!/seek'],
         'GET /admin/storage?x=1',
         ...['pause', 'resume', 'rotate'].map((verb) => `POST /admin/subscriptions/!/${verb}`),
-        ...['GET /admin/keys?x=1', 'POST /admin/keys', 'DELETE /admin/keys/x'],
+        ...['GET /admin/keys?x=1', 'DELETE /admin/keys/x'],
       ]) {
         expect((await on(undefined, what)).status, what).to.equal(401);
         for (const who of [user, auditor, moderator])
@@ -221,46 +221,35 @@ for (const engine of kindsWith('sqlite')) {
       await receiver.close();
     });
 
-    it('lists server keys without their secrets, makes one, and revokes it', async () => {
-      const { body: made, ...first } = await on(admin, 'POST /admin/keys', {
-        ...{ name: 'The shop', scopes: ['users', 'messages'] },
-      });
-      expect(first.status, first.text).to.equal(201);
-      expect(made).to.have.all.keys('keyId', 'key');
+    it('lists server keys without their secrets, and revokes one', async () => {
+      const added = await parley(['key', 'add', 'The shop', '--scopes', 'users,messages'], server.settings);
+      const secret = added.out.trim();
       const makeUser = () =>
-        ask(server.url, `PUT /server/users/ext:${randomUUID()}`, { token: made.key, json: {} });
+        ask(server.url, `PUT /server/users/ext:${randomUUID()}`, { token: secret, json: {} });
       expect((await makeUser()).status).to.equal(201);
       const listed = await on(admin, 'GET /admin/keys');
-      const key = listed.body.keys.find(({ keyId }: { keyId: string }) => keyId === made.keyId);
-      expect(key).to.have.all.keys('keyId', 'name', 'scopes', 'createdAt');
+      const { keyId, ...key } = listed.body.keys.at(-1);
+      expect(key).to.have.all.keys('name', 'scopes', 'createdAt');
       expect(key).to.deep.include({ name: 'The shop', scopes: ['users', 'messages'] });
-      expect(listed.text).not.to.include(made.key);
+      expect(listed.text).not.to.include(secret);
       expect(await readsOf(admin)).to.deep.include({
         ...{ userId: admin?.userId, resource: 'keys', query: {} },
       });
-      expect((await on(admin, `DELETE /admin/keys/${made.keyId.toUpperCase()}`)).status).to.equal(204);
+      expect((await on(admin, `DELETE /admin/keys/${keyId.toUpperCase()}`)).status).to.equal(204);
       expect((await makeUser()).status, 'at once').to.equal(401);
-      expect((await on(admin, `DELETE /admin/keys/${made.keyId}`)).status, 'a repeat').to.equal(204);
+      expect((await on(admin, `DELETE /admin/keys/${keyId}`)).status, 'a repeat').to.equal(204);
       const { body: after } = await on(admin, 'GET /admin/keys');
       expect(after.keys.at(-1)).to.have.property('revokedAt');
-      for (const type of ['KeyAdded', 'KeyRevoked']) {
-        const { body } = await on(auditor, `GET /audit/events?type=${type}&order=desc&limit=1`);
-        expect(body.events[0], type).to.deep.include({ actor: admin?.userId });
-        expect(body.events[0].data).to.include({ keyId: made.keyId });
-      }
+      const { body } = await on(auditor, 'GET /audit/events?type=KeyRevoked&order=desc');
+      expect(body.events).to.have.length(1);
+      expect(body.events[0]).to.deep.include({ actor: admin?.userId });
+      expect(body.events[0].data).to.include({ keyId });
     });
 
-    it('makes no server key of a bad request, and revokes none that there is not', async () => {
+    it('lets no admin make a server key, and revokes none that there is not', async () => {
       const before = (await on(admin, 'GET /admin/keys')).text;
-      for (const [json, path] of [
-        [{ name: '', scopes: ['users'] }, 'name'],
-        [{ name: 'a'.repeat(65), scopes: ['users'] }, 'name'],
-        [{ name: 'app', scopes: [] }, 'scopes'],
-        [{ name: 'app', scopes: ['all'] }, 'scopes.0'],
-      ] as const) {
-        const { status, body } = await on(admin, 'POST /admin/keys', json);
-        expect([status, body.fields?.[0]?.path], JSON.stringify(json)).to.deep.equal([400, path]);
-      }
+      const json = { name: 'mine', scopes: ['messages'] };
+      expect((await on(admin, 'POST /admin/keys', json)).status).to.equal(405);
       expect((await on(admin, `DELETE /admin/keys/${randomUUID()}`)).status).to.equal(404);
       expect((await on(admin, 'GET /admin/keys')).text).to.equal(before);
     });

@@ -1,4 +1,4 @@
-import { KeyList, MadeKey, NewKey } from '../../domain/hostKeys.js';
+import { KeyList } from '../../domain/hostKeys.js';
 import { ResetCodeAnswer, UserListAnswer, UserListQuery } from '../administration.js';
 import { OwnRolesAnswer, SessionsAnswer, SuspensionAnswer, SuspensionBody } from '../adminResources.js';
 import { Decision, ReportAnswer, ReportsAnswer, ReportsQuery } from '../moderation.js';
@@ -226,17 +226,6 @@ export const adminPaths = {
       tag,
       status: 200,
       answer: KeyList,
-      errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
-    },
-    post: {
-      id: 'addServerKey',
-      summary: 'Make a server key',
-      about:
-        'For admins: answers with the key, once. With it the host application acts for all users without a role. The log names the admin. `forbidden`, with the reason `too_many`: revoke one before.',
-      tag,
-      body: NewKey,
-      status: 201,
-      answer: MadeKey,
       errors: ['bad_request', 'forbidden', 'overloaded', 'unknown'],
     },
   },

@@ -178,8 +178,7 @@ export const scripts: fc.Arbitrary<Scripted> = fc
 /** What the host application and its keys do beside rooms. */
 function actAsHost(world: World, what: number, userId: UserId): void {
   const [policyId, keyId] = [world.keyId, world.keyId];
-  if (what === 0)
-    world.asHost({ kind: 'add key', policyId, keyId, scopes: ['users', 'rooms'], by: 'system' });
+  if (what === 0) world.asHost({ kind: 'add key', policyId, keyId, scopes: ['users', 'rooms'] });
   else if (what === 1) world.asHost({ kind: 'revoke key', policyId, keyId, by: 'system' });
   else if (what === 2) world.asHost({ kind: 'link identity', userId, subject: `of ${userId}` });
   else if (what === 3) world.asHost({ kind: 'record host read', userId: keyId, query: { limit: '5' } });

@@ -4,7 +4,6 @@ import { FailureNotice } from '../../console/FailureNotice.js';
 import { formatUtc, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
 import { useVisitor } from '../adminContext.js';
-import { AddKey } from './AddKey.js';
 
 interface ServerKey {
   readonly keyId: string;
@@ -18,7 +17,6 @@ interface ServerKey {
 export function KeysView() {
   const { api } = useVisitor();
   const [attempt, setAttempt] = useState(0);
-  const [isAdding, setAdding] = useState(false);
   const request = useRequest(String(attempt), (signal) =>
     api.json<{ keys: readonly ServerKey[] }>('/admin/keys', {}, signal),
   );
@@ -27,23 +25,18 @@ export function KeysView() {
   return (
     <>
       <p class="quiet">
-        With a server key, the server of your application acts for its users. A key opens what its scopes say.
+        With a server key, the server of your application acts for its users. An operator makes one with{' '}
+        <code>parley key add</code>.
       </p>
-      <div class="row">
-        <p class="quiet" role="status">
-          {keys ? countText(keys) : 'Loading…'}
-        </p>
-        <button class="button" type="button" onClick={() => setAdding(true)}>
-          Make a key
-        </button>
-      </div>
+      <p class="quiet" role="status">
+        {keys ? countText(keys) : 'Loading…'}
+      </p>
       {request.state === 'failed' ? <FailureNotice error={request.error} /> : null}
       <ul class="list keys">
         {keys?.toReversed().map((key) => (
           <KeyRow key={key.keyId} serverKey={key} onChanged={reload} />
         ))}
       </ul>
-      {isAdding ? <AddKey onClose={() => setAdding(false)} onDone={reload} /> : null}
     </>
   );
 }
@@ -115,7 +108,7 @@ function RevokeQuestion({ serverKey: { keyId, name }, onClose, onDone }: DialogP
         onDone();
       }}
     >
-      <p>All nodes refuse the key at once. You cannot undo this: make a new key instead.</p>
+      <p>All nodes refuse the key at once. You cannot undo this: an operator can make a new key.</p>
     </Question>
   );
 }

@@ -6,7 +6,7 @@ import type { EventRow } from '../auditTypes.js';
 import { useConsole } from '../consoleContext.js';
 import { titleOfType } from '../eventWords.js';
 import { rememberEvent } from '../proof/fetchProof.js';
-import { KnownRoomName } from '../RoomName.js';
+import { KnownRoomName, RoomName } from '../RoomName.js';
 import { hrefOf } from '../route.js';
 import { rememberStream } from '../seenStreams.js';
 import { EventSummary } from './EventSummary.js';
@@ -121,7 +121,7 @@ function EventDetails({ event, filter }: EventProps) {
           {only(actor === 'system' ? 'Only by the system' : 'Only by this user', { actor })}
         </Field>
         <Field name="Stream">
-          {kind === 'user' ? <UserName id={id} /> : kind === 'room' ? <KnownRoomName id={id} /> : null}{' '}
+          {kind === 'user' ? <UserName id={id} /> : kind === 'room' ? <RoomName id={id} /> : null}{' '}
           <span class="mono">{stream}</span>, version {event.version} {only(`Only this ${kind}`, { stream })}
         </Field>
         <Field name="Position">

@@ -115,7 +115,7 @@ function Edits({ talk: { room }, message }: OfMessage) {
           <p class="hint">
             {rev === 0 ? text('messages.firstText') : text('messages.editNumber', { number: rev })}
             {' · '}
-            <time dateTime={at}>{`${formatDay(at)}, ${formatClock(at)}`}</time>
+            <time dateTime={at}>{`${formatDay(at)} ${formatClock(at)}`}</time>
           </p>
           <p class="text" dir="auto">
             {was ?? text('messages.deleted')}
