@@ -1,5 +1,5 @@
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
-import { shortId, UserName } from '../console/userNames.js';
+import { shortId, UserNames } from '../console/userNames.js';
 import { useConsole } from './consoleContext.js';
 import type { RoomLabel } from './names.js';
 
@@ -37,13 +37,7 @@ function LabelText({ label }: { readonly label: RoomLabel }) {
     return <span dir="auto">Group {label.name ?? 'whose name is erased'}</span>;
   return (
     <span>
-      Chat of{' '}
-      {label.members.map((member, i) => (
-        <span key={member}>
-          {i === 0 ? '' : ' and '}
-          <UserName id={member} />
-        </span>
-      ))}
+      Chat of <UserNames ids={label.members} />
     </span>
   );
 }

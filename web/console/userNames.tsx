@@ -137,3 +137,15 @@ export function UserName({ id }: { readonly id: string }) {
   if (id === 'system') return <span>system</span>;
   return <span title={id}>{name ?? <span class="mono">{shortId(id)}</span>}</span>;
 }
+
+/** The names of several users. */
+export const UserNames = ({ ids }: { readonly ids: readonly string[] }) => (
+  <>
+    {ids.map((id, i) => (
+      <span key={id}>
+        {i === 0 ? '' : ' and '}
+        <UserName id={id} />
+      </span>
+    ))}
+  </>
+);

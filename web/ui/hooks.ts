@@ -74,3 +74,9 @@ export function useRequest<T>(
   }, [key]);
   return request;
 }
+
+/** A request that is sent at once, and again by each call of `reload`. */
+export function useReloadable<T>(send: (signal: AbortSignal) => Promise<T>) {
+  const [attempt, setAttempt] = useState(0);
+  return { request: useRequest(String(attempt), send), reload: (): void => setAttempt(attempt + 1) };
+}

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks';
 import { Question } from '../../console/Dialog.js';
 import { FailureNotice } from '../../console/FailureNotice.js';
 import { formatUtc, pluralize } from '../../ui/format.js';
-import { useRequest } from '../../ui/hooks.js';
+import { useReloadable } from '../../ui/hooks.js';
 import { useVisitor } from '../adminContext.js';
 
 interface ServerKey {
@@ -16,11 +16,9 @@ interface ServerKey {
 /** The keys with which the host application's server acts for its users, the newest first. */
 export function KeysView() {
   const { api } = useVisitor();
-  const [attempt, setAttempt] = useState(0);
-  const request = useRequest(String(attempt), (signal) =>
+  const { request, reload } = useReloadable((signal) =>
     api.json<{ keys: readonly ServerKey[] }>('/admin/keys', {}, signal),
   );
-  const reload = (): void => setAttempt(attempt + 1);
   const keys = request.value?.keys;
   return (
     <>

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { FailureNotice } from '../../console/FailureNotice.js';
 import { Field } from '../../console/Field.js';
 import { addressOf } from '../../console/route.js';
-import { UserName, useFreshUsers } from '../../console/userNames.js';
+import { UserName, UserNames, useFreshUsers } from '../../console/userNames.js';
 import { displayName } from '../../ui/displayName.js';
 import { formatUtc, formatUtcMs, pluralize } from '../../ui/format.js';
 import { useRequest } from '../../ui/hooks.js';
@@ -124,13 +124,7 @@ function RoomWords({ room: { roomType, name, members, memberIds = [] } }: { read
     );
   return (
     <>
-      Private chat of{' '}
-      {memberIds.map((id, i) => (
-        <span key={id}>
-          {i === 0 ? '' : ' and '}
-          <UserName id={id} />
-        </span>
-      ))}
+      Private chat of <UserNames ids={memberIds} />
     </>
   );
 }

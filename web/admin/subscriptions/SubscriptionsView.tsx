@@ -1,8 +1,7 @@
-import { useState } from 'preact/hooks';
 import { FailureNotice } from '../../console/FailureNotice.js';
 import { Field } from '../../console/Field.js';
 import { formatUtcMs, pluralize } from '../../ui/format.js';
-import { useRequest } from '../../ui/hooks.js';
+import { useReloadable } from '../../ui/hooks.js';
 import { useVisitor } from '../adminContext.js';
 import { formatDuration } from '../metrics.js';
 import { SubscriptionActions } from './SubscriptionActions.js';
@@ -23,11 +22,9 @@ export interface Subscription {
 /** The subscriptions of the host application: how far each is, and what can be done with it. */
 export function SubscriptionsView() {
   const { api } = useVisitor();
-  const [attempt, setAttempt] = useState(0);
-  const request = useRequest(String(attempt), (signal) =>
+  const { request, reload } = useReloadable((signal) =>
     api.json<{ subscriptions: readonly Subscription[] }>('/admin/subscriptions', {}, signal),
   );
-  const reload = (): void => setAttempt(attempt + 1);
   const subscriptions = request.value?.subscriptions;
   return (
     <>
