@@ -89,6 +89,8 @@ const reportFields = {
 const recent = (marks: readonly ReportMark[] | undefined, now: Time, ms: number): ReportMark[] =>
   (marks ?? []).filter(({ at }) => Date.parse(at) > Date.parse(now) - ms);
 
+const nounFor = (messages: number): string => (messages === 1 ? 'message' : 'messages');
+
 /** The keys of texts under an open report are not destroyed before the decision: see `erasure/heldTexts.ts`. */
 export const MessageReported = event('MessageReported', userStream, {
   data: z.strictObject({ ...reportFields, note: z.string().nullable().exactOptional() }),
@@ -98,8 +100,8 @@ export const MessageReported = event('MessageReported', userStream, {
     reports: [...recent(state.reports, at, DAY_MS), { reportId, at }],
   }),
   line: ({ actor, data }, { who, quoted }) => {
-    const noun = data.seqs?.length === 1 ? 'message' : 'messages';
-    const messages = data.seqs?.length ? `${noun} ${data.seqs.join(', ')} of ` : '';
+    const { seqs = [] } = data;
+    const messages = seqs.length > 0 ? `${nounFor(seqs.length)} ${seqs.join(', ')} of ` : '';
     const subjects = [
       data.roomId === undefined ? [] : `${messages}room ${data.roomId}`,
       data.userId === undefined ? [] : who(data.userId),
@@ -130,7 +132,7 @@ export const ReportDecided = event('ReportDecided', userStream, {
   line: ({ data: { reportId, by, decision, note } }, { who, quoted }) => {
     const deleted = decision.delete?.length ?? 0;
     const what = [
-      deleted > 0 ? `delete ${deleted} ${deleted === 1 ? 'message' : 'messages'}` : [],
+      deleted > 0 ? `delete ${deleted} ${nounFor(deleted)}` : [],
       decision.suspend ? 'suspend the user' : [],
     ].flat();
     return `${who(by)} decided report ${reportId} (${what.join(', ') || 'do nothing'}): ${quoted(note)}`;
