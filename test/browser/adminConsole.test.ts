@@ -13,6 +13,7 @@ import { newDevice, type Person, signUp } from '../support/people.js';
 import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
+import { opensAtOnce } from './opensAtOnce.js';
 
 describe('The page of admins, while they decide', function () {
   this.timeout(120_000);
@@ -108,7 +109,9 @@ describe('The page of admins, while they decide', function () {
       await leave();
       await dialog().waitFor({ state: 'detached' });
     }
-    await page.getByRole('button', { name: 'Reset password' }).click();
+    await page.getByRole('button', { name: 'Reset password' }).focus();
+    await opensAtOnce(page, 'Reset');
+    await page.keyboard.press('Enter');
     await dialog().getByRole('button', { name: 'Issue a code' }).click();
     await dialog().locator('.code').waitFor();
   });

@@ -5,6 +5,7 @@ import { axe, openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
+import { opensAtOnce } from './opensAtOnce.js';
 import { menuItem, type Person, peopleIn } from './person.js';
 
 /** More than two pages of the history. */
@@ -142,6 +143,14 @@ describe('The web chat by keyboard alone', function () {
     await focusIsOn(ann, 'message 2');
     await keyboard.type('yes');
     expect(await ann.composer.inputValue()).to.equal('yes');
+  });
+
+  it('opens the next box with a key that follows at once on the one that closes a box', async () => {
+    const ann = await reader(1);
+    await enter(ann);
+    await opensAtOnce(ann.page, 'Message options');
+    await ann.page.getByRole('button', { name: 'New group' }).focus();
+    await opensAtOnce(ann.page, 'New group');
   });
 
   it('has one stop in the list of chats, and the menu of each chat', async () => {

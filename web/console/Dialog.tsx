@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
-import { useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
+import { useModal } from '../ui/modal.js';
 import { describeError } from './consoleApi.js';
 
 interface Props {
@@ -10,22 +11,10 @@ interface Props {
 
 /** A modal window. Escape closes it, and the focus goes back to where it was. */
 export function Dialog({ title, children, onClose }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const { attributes } = useModal(onClose);
   const heading = useId();
-  /** Its closing is told when another dialog may be open in its place. */
-  const isGone = useRef(false);
-  // Before the effects of what is in it, which may take the focus.
-  useLayoutEffect(() => {
-    const { current } = dialog;
-    current?.showModal();
-    return () => {
-      isGone.current = true;
-      // A dialog that is only removed gives the focus back to nobody.
-      current?.close();
-    };
-  }, []);
   return (
-    <dialog ref={dialog} class="dialog" aria-labelledby={heading} onClose={() => isGone.current || onClose()}>
+    <dialog {...attributes} class="dialog" aria-labelledby={heading}>
       <h2 id={heading}>{title}</h2>
       {children}
     </dialog>

@@ -83,18 +83,12 @@ function Box({ title, onClose, children }: BoxProps) {
     <Popup label={title} anchor={undefined} onClose={onClose}>
       <h2>{title}</h2>
       {children}
-      <CloseButton />
+      <div class="choices">
+        <button class="button" type="button" onClick={onClose}>
+          {text('messages.close')}
+        </button>
+      </div>
     </Popup>
-  );
-}
-
-function CloseButton() {
-  return (
-    <form method="dialog" class="choices">
-      <button class="button" type="submit">
-        {text('messages.close')}
-      </button>
-    </form>
   );
 }
 

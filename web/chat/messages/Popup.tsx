@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useModal } from '../../ui/modal.js';
 import { useBackCloses } from '../backStep.js';
 
 /** The distance of a popup from the edges of the window. */
@@ -16,22 +17,12 @@ interface Props {
 
 /** A box above the page that closes by Escape or a press beside it. The focus goes back to where it was. */
 export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Props) {
-  const dialog = useRef<HTMLDialogElement>(null);
+  const { dialog, close, attributes } = useModal(onClose);
   /** Where the last press in the box began. */
   const pressed = useRef<EventTarget>(null);
-  const isGone = useRef(false);
-  // Before the place is set, so that it is closed last. Leads the focus back to where it was.
-  useLayoutEffect(() => {
-    const { current } = dialog;
-    return () => {
-      isGone.current = true;
-      current?.close();
-    };
-  }, []);
   useLayoutEffect(() => {
     const { current } = dialog;
     if (!current) return;
-    current.showModal();
     // The focus on a field would open the keyboard of a phone over it.
     if (matchMedia('(hover: none)').matches) current.focus();
     if (!anchor) return;
@@ -41,17 +32,13 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
     sizes.observe(current);
     return () => sizes.disconnect();
   }, []);
-  useBackCloses(() => dialog.current?.close());
+  useBackCloses(close);
   return (
     <dialog
-      ref={dialog}
+      {...attributes}
       tabIndex={-1}
       class={anchor ? `popup ${kind === 'menu' ? 'of-message' : ''}` : 'dialog'}
       aria-label={label}
-      onClose={() => {
-        // Whoever has removed it knows, and may have opened the next one.
-        if (!isGone.current) onClose();
-      }}
       onPointerDown={(event) => {
         pressed.current = event.target;
       }}
@@ -62,9 +49,12 @@ export function Popup({ label, anchor, kind = 'dialog', onClose, children }: Pro
       onClick={(event) => {
         // The backdrop is part of the dialog; everything in it is in a child.
         const { currentTarget } = event;
-        if (event.target === currentTarget && pressed.current === currentTarget) currentTarget.close();
+        if (event.target === currentTarget && pressed.current === currentTarget) close();
       }}
-      onKeyDown={(event) => kind === 'menu' && moveFocus(event)}
+      onKeyDown={(event) => {
+        if (kind === 'menu') moveFocus(event);
+        attributes.onKeyDown(event);
+      }}
     >
       <div class="popup-content">{children}</div>
     </dialog>

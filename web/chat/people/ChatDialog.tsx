@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact';
-import { useLayoutEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { assertNever } from '../../../src/base/errors.js';
 import { Icon } from '../../ui/icons.js';
+import { useModal } from '../../ui/modal.js';
 import { text } from '../../ui/texts.js';
 import { BackStep } from '../backStep.js';
 import { type DialogView, useChatPage } from '../chatContext.js';
@@ -25,14 +26,8 @@ import './people.css';
 /** The dialog of the page, with the view that was opened last. */
 export function ChatDialog({ views }: DialogProps) {
   const { dialogs } = useChatPage();
-  const dialog = useRef<HTMLDialogElement>(null);
+  const { dialog, close, attributes } = useModal(dialogs.close, dialogs.back);
   const view = views.at(-1);
-  useLayoutEffect(() => {
-    const { current } = dialog;
-    current?.showModal();
-    // Leads the focus back to where it was.
-    return () => current?.close();
-  }, []);
   // The press that opened a view has removed itself with the view before.
   useLayoutEffect(() => {
     const { current } = dialog;
@@ -41,10 +36,9 @@ export function ChatDialog({ views }: DialogProps) {
   }, [view]);
   return (
     <dialog
-      ref={dialog}
+      {...attributes}
       class={`dialog sheet ${view?.name === 'question' ? 'small' : ''}`}
       aria-labelledby="dialog-title"
-      onClose={dialogs.close}
       onCancel={(event) => {
         if (views.length < 2) return;
         event.preventDefault();
@@ -52,9 +46,12 @@ export function ChatDialog({ views }: DialogProps) {
       }}
       onClick={(event) => {
         // A press beside the dialog is one of its backdrop.
-        if (event.target === dialog.current) dialogs.close();
+        if (event.target === dialog.current) close();
       }}
-      onKeyDown={(event) => moveFocus(event, 'input[type="search"], [data-row]')}
+      onKeyDown={(event) => {
+        moveFocus(event, 'input[type="search"], [data-row]');
+        attributes.onKeyDown(event);
+      }}
     >
       {views.map((_, i) => (
         <BackStep key={i} onBack={dialogs.back} />
