@@ -160,30 +160,52 @@ describe('The first page', () => {
     }
   });
 
-  it('keeps what is typed before its script has come, which then enables the form', async () => {
-    const page = await world.browser.newPage();
-    let release = (): void => {};
-    const released = new Promise<void>((resolve) => {
-      release = resolve;
+  describe('before its script has come', () => {
+    let page: Page;
+    let release: () => void;
+    beforeEach(async () => {
+      page = await world.browser.newPage();
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const isAsked = page.waitForRequest(/\/assets\/index-/);
+      await page.route(/\/assets\/index-/, async (route) => {
+        await released;
+        await route.continue();
+      });
+      await page.goto(world.server.url, { waitUntil: 'commit' });
+      await isAsked;
     });
-    await page.route(/\/assets\/index-/, async (route) => {
-      await released;
-      await route.continue();
+    afterEach(() => page.close());
+
+    it('keeps what is typed, and the script then enables the form', async () => {
+      const name = page.getByLabel('User name');
+      await name.fill('early-bird');
+      const submit = page.getByRole('button', { name: 'Sign up' });
+      expect(await submit.isDisabled()).to.equal(true);
+      release();
+      await page.locator('button[type="submit"]:enabled').waitFor();
+      expect(await page.locator('form').count()).to.equal(1);
+      expect(await name.inputValue()).to.equal('early-bird');
+      expect(await name.evaluate('document.activeElement.id')).to.equal('username');
+      await page.getByLabel('Password').fill(Person.password);
+      await submit.click();
+      await page.getByRole('searchbox').waitFor();
     });
-    await page.goto(world.server.url, { waitUntil: 'commit' });
-    const name = page.getByLabel('User name');
-    await name.fill('early-bird');
-    const submit = page.getByRole('button', { name: 'Sign up' });
-    expect(await submit.isDisabled()).to.equal(true);
-    release();
-    await page.locator('button[type="submit"]:enabled').waitFor();
-    expect(await page.locator('form').count()).to.equal(1);
-    expect(await name.inputValue()).to.equal('early-bird');
-    expect(await name.evaluate('document.activeElement.id')).to.equal('username');
-    await page.getByLabel('Password').fill(Person.password);
-    await submit.click();
-    await page.getByRole('searchbox').waitFor();
-    await page.close();
+
+    it('keeps an Enter, which sends the form once', async () => {
+      const sent: string[] = [];
+      page.on('request', (request) => request.method() === 'POST' && sent.push(request.url()));
+      await page.getByLabel('User name').fill('early-enter');
+      await page.getByLabel('Password').fill('short');
+      for (const _ of [1, 2]) await page.getByLabel('Password').press('Enter');
+      release();
+      await page.locator('#password[aria-invalid="true"]').waitFor();
+      await page.getByLabel('Password').fill(Person.password);
+      await page.getByLabel('Password').press('Enter');
+      await page.getByRole('searchbox').waitFor();
+      expect(sent.map((url) => new URL(url).pathname)).to.deep.equal(['/user/', '/user/', '/user/signin']);
+    });
   });
 
   it('says when the chat cannot be loaded, and tries again', async () => {

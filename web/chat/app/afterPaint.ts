@@ -22,11 +22,30 @@ function start(): void {
   if (scripts) document.head.append(scripts.content);
 }
 
+/** The form's button is off until the page takes the form over. An Enter that was pressed before sends it then. */
+function keepEnter(): void {
+  const button = document.querySelector<HTMLButtonElement>('#app [type=submit]');
+  const form = button?.form;
+  if (!form) return;
+  let isPressed = false;
+  const listen = ({ key, target }: KeyboardEvent): void => {
+    if (key === 'Enter' && target instanceof HTMLInputElement) isPressed = true;
+  };
+  form.addEventListener('keydown', listen);
+  new MutationObserver((_, observer) => {
+    if (button.disabled) return;
+    observer.disconnect();
+    form.removeEventListener('keydown', listen);
+    if (isPressed) form.requestSubmit();
+  }).observe(button, { attributeFilter: ['disabled'] });
+}
+
 // The cache was cleared, and the session was not: the user must not see the form before the chats.
 if (hasSession()) {
   document.getElementById('app')?.replaceChildren();
   start();
 } else {
+  keepEnter();
   setTimeout(start, LONGEST_WAIT_MS);
   new PerformanceObserver((list) => {
     if (list.getEntriesByName('first-contentful-paint').length > 0) start();
