@@ -79,6 +79,7 @@ describe('The accessibility of the web chat', function () {
       page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');
     /** Presses Tab until the element with this label or id has the focus. */
     const tabTo = async (what: string): Promise<void> => {
+      await page.locator(`[id="${what}"], [aria-label="${what}"]`).waitFor();
       for (let n = 0; n < 30; n++) {
         if ((await focused()) === what) return;
         await keyboard.press('Tab');
@@ -90,7 +91,6 @@ describe('The accessibility of the web chat', function () {
     await tabTo('password');
     await keyboard.type(Person.password);
     await keyboard.press('Enter');
-    await page.getByRole('searchbox').waitFor();
     await page.getByRole('searchbox').focus();
     await keyboard.type(bob.name);
     await page.getByRole('button', { name: `${bob.name}: open chat` }).waitFor();
