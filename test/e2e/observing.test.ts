@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { expect } from 'chai';
+import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -62,7 +63,9 @@ describe('LOG_FORMAT', () => {
     await signUp(server, 'ada');
     const { status, headers } = await ask(server.url, 'GET /user/search?q=ada', { token: 'nobody' });
     expect(status).to.equal(401);
-    return headers.get('x-request-id') ?? '';
+    const request = headers.get('x-request-id') ?? '';
+    await eventually('the line of the refusal', () => new RegExp(`${request}.*\\n`).test(server.log));
+    return request;
   }
 
   it('json writes an object a line: its level by name, its time as ISO 8601, and the id of its request', async () => {

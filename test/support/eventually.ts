@@ -1,5 +1,5 @@
 /** How long a condition is waited for: long enough for a busy machine, and then it is a failure. */
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10, 50];
 
 /**

@@ -8,6 +8,7 @@ import type {
   RequestInput,
   RequestName,
 } from '../../src/domain/contract.js';
+import { PATIENCE_MS } from './eventually.js';
 
 /** How a refusal says why. */
 export interface Refusal {
@@ -123,19 +124,28 @@ export class RawSocket {
     return this.until(`a push of ${event}`, () => this.pushes(event).find(({ data }) => matches(data)));
   }
 
-  /** Resolves with what `look` finds, asked after each frame; rejects when the socket closes first. */
+  /** Resolves with what `look` finds, asked after each frame; rejects when the socket closes first, or after a minute. */
   until<T>(what: string, look: () => T | undefined): Promise<T> {
     const found = look();
     if (found !== undefined) return Promise.resolve(found);
     return new Promise((resolve, reject) => {
+      const end = (): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(lookAgain);
+      };
+      const fail = (why: string): void => {
+        end();
+        reject(new Error(`${why} ${what}; the last frames: ${JSON.stringify(this.frames.slice(-5))}`));
+      };
       const lookAgain = (): void => {
         const found = look();
         if (found === undefined) return;
-        this.#waiters.delete(lookAgain);
+        end();
         resolve(found);
       };
+      const timer = setTimeout(fail, PATIENCE_MS, `${PATIENCE_MS / 1000} s have passed without`);
       this.#waiters.add(lookAgain);
-      void this.closed.then((code) => reject(new Error(`closed with ${code} before ${what}`)));
+      void this.closed.then((code) => fail(`closed with ${code} before`));
     });
   }
 
