@@ -3,17 +3,25 @@ import type { Logger } from 'pino';
 import { monotonicNow } from './clock.js';
 import { overloaded, ParleyError } from './errors.js';
 
+const TOKEN = 1000;
+/**
+ * A millionth of a token. Parts of a millisecond do not add up exactly, and whoever waits as long as they were told must
+ * be served.
+ */
+const ROUNDING = TOKEN / 1e6;
+
 /** Allows `burst` at once and `ratePerSecond` in the long run. Pure: the caller passes the time. */
 export class TokenBucket {
   readonly #ratePerSecond: number;
   readonly #burst: number;
-  #tokens: number;
+  /** In thousandths of a token: whole numbers, which add up exactly, for whole milliseconds. */
+  #thousandths: number;
   #at = Number.NEGATIVE_INFINITY;
 
   constructor(ratePerSecond: number, burst: number) {
     this.#ratePerSecond = ratePerSecond;
-    this.#burst = burst;
-    this.#tokens = burst;
+    this.#burst = burst * TOKEN;
+    this.#thousandths = this.#burst;
   }
 
   /** Takes a token and returns 0, or takes none and returns the whole milliseconds until there is one. */
@@ -21,12 +29,11 @@ export class TokenBucket {
     // A clock that was set back must not refill the same time twice.
     const elapsed = Math.max(0, nowMs - this.#at);
     this.#at = nowMs;
-    this.#tokens = Math.min(this.#burst, this.#tokens + (elapsed * this.#ratePerSecond) / 1000);
-    if (this.#tokens >= 1) {
-      this.#tokens -= 1;
-      return 0;
-    }
-    return Math.ceil(((1 - this.#tokens) * 1000) / this.#ratePerSecond);
+    this.#thousandths = Math.min(this.#burst, this.#thousandths + elapsed * this.#ratePerSecond);
+    const missing = TOKEN - this.#thousandths;
+    if (missing > ROUNDING) return Math.ceil(missing / this.#ratePerSecond);
+    this.#thousandths -= TOKEN;
+    return 0;
   }
 }
 

@@ -12,14 +12,17 @@ describe('a token bucket', () => {
   });
 
   it('never allows more than the burst plus the refill, and always after the time it named', () => {
-    const waits = fc.array(fc.integer({ min: -50, max: 2000 }), { maxLength: 60 });
+    const range = { min: -50, max: 2000 };
+    const whole = fc.array(fc.integer(range), { maxLength: 60 });
+    const waits = fc.oneof(whole, fc.array(fc.double({ ...range, noNaN: true }), { maxLength: 60 }));
     const property = fc.property(
       fc.integer({ min: 1, max: 50 }),
       fc.integer({ min: 1, max: 20 }),
       waits,
       (rate, burst, steps) => {
         const bucket = new TokenBucket(rate, burst);
-        let now = 0;
+        // After a month, of which parts of a millisecond have few digits left.
+        let now = 30 * 86_400_000;
         let forward = 0;
         let taken = 0;
         for (const step of steps) {
@@ -33,11 +36,12 @@ describe('a token bucket', () => {
             expect(bucket.take(now)).to.equal(0);
             taken++;
           }
-          expect(taken).to.be.at.most(burst + (forward * rate) / 1000 + 1e-6);
+          expect(taken).to.be.at.most(burst + (forward * rate) / 1000 + 1e-3);
         }
       },
     );
-    fc.assert(property);
+    // Found once: 0.468 and 0.532 of a token were less than one.
+    fc.assert(property, { examples: [[1, 2, [0, 0, 283, 185]]] });
   });
 });
 
