@@ -44,8 +44,9 @@ export interface NodeRouter extends CommandRouter {
 
 /**
  * Routes each command to the owner of its partition, through a queue per partition. Commands of a stream keep
- * their order while owners change. A command that no owner took within 5 s is `overloaded`, and one without
- * an answer after 10 s `unknown`.
+ * their order while owners change. Only one that an owner has refused as `overloaded`, in a reply that was lost, may be
+ * done after later ones, as if its caller had repeated it. A command that no owner took within 5 s is `overloaded`, and
+ * one without an answer after 10 s `unknown`.
  */
 export class PartitionRouter implements NodeRouter {
   readonly #deps: PartitionRouterDeps;

@@ -36,7 +36,10 @@ class Owner implements OwnWriters {
 
   submit: OwnWriters['submit'] = (_, commandId, epoch) => {
     if (epoch !== this.epoch) return Promise.reject(new NotOwner(0));
-    if (this.isFull) return Promise.reject(overloaded('full'));
+    if (this.isFull) {
+      this.world.refused.add(commandId);
+      return Promise.reject(overloaded('full'));
+    }
     return new Promise((resolve, reject) => {
       this.#queue.push({ commandId, resolve, reject });
       this.#work();
@@ -70,6 +73,8 @@ export class RouterWorld {
   readonly time: VirtualTime = virtualTime();
   /** Ids of commands, in the order of their first effect. */
   readonly effects: string[] = [];
+  /** Ids of commands that a full owner has refused. The router may not know it. */
+  readonly refused = new Set<string>();
   readonly owners: ReadonlyMap<NodeId, Owner>;
   readonly router: PartitionRouter;
   isConnected = true;
