@@ -112,6 +112,42 @@ describe('The sign-in by an issuer', function () {
     short.close();
   });
 
+  it('signs out once no renewal is under way, which would bring the browser a new session', async () => {
+    const short = await startRealIssuer({ idTokenSeconds: 5, refreshes: true });
+    const at = await startServer({ engine: 'sqlite', env: { ...short.settings, SIGN_UP: 'external' } });
+    short.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const page = await open(at);
+    await signInAt(page, short);
+    let release = (): void => {};
+    const order: string[] = [];
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const isRenewing = page.waitForRequest('**/oidc/renew');
+    await page.route('**/oidc/renew', async (route) => {
+      await released;
+      order.push('renewal');
+      await route.continue();
+    });
+    page.on('request', (request) => request.url().endsWith('/user/signout') && order.push('sign-out'));
+    await isRenewing;
+    await page.getByRole('button', { name: 'Account and settings' }).click();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    const waiting = 'navigator.locks.query().then(({ pending }) => pending.length)';
+    await eventually(
+      'it waits, or has not waited',
+      async () => order.length > 0 || (await page.evaluate<number>(waiting)) > 0,
+    );
+    release();
+    await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
+    expect(order.slice(0, 2)).to.deep.equal(['renewal', 'sign-out']);
+    const cookies = await page.context().cookies(`${at.url}/oidc/renew`);
+    expect(cookies.filter(({ name }) => name === 'parley_renewal')).to.deep.equal([]);
+    await page.context().close();
+    await at.stop();
+    short.close();
+  });
+
   it('asks the issuer in silence once a session has lapsed, and signs out whom it has forgotten', async () => {
     const known = await startRealIssuer({ isSilent: true });
     const at = await startServer({ engine: 'sqlite', env: { ...known.settings, SIGN_UP: 'external' } });

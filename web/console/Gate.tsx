@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import { within } from '../ui/browser.js';
 import { useRequest } from '../ui/hooks.js';
-import { freshToken, hasLapsed } from '../ui/renewal.js';
+import { freshToken, hasLapsed, signOutInTurn } from '../ui/renewal.js';
 import { SignIn } from '../ui/SignIn.js';
 import {
   endSession,
@@ -13,7 +13,6 @@ import {
   onSessionChange,
   type Session,
   SIGN_OUT_WAIT_MS,
-  tokenOf,
 } from '../ui/session.js';
 import { ConsoleApi, describeError } from './consoleApi.js';
 
@@ -73,7 +72,7 @@ function RoleCheck({ session, title, needs, closed, open }: Props & { readonly s
   );
   const signOut = (): void => {
     // If the server cannot be reached, the session ends there when it expires; in this browser it ends now.
-    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}));
+    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, signOutInTurn(rest, session)).catch(() => {}));
     leave();
   };
   const checkAgain = (): void => setAttempt(attempt + 1);

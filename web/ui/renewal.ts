@@ -1,3 +1,4 @@
+import type { Rest } from '@parley/client';
 import { loadSession, type Session, saveSession, tokenOf } from './session.js';
 
 /** Going on with a session of an issuer, whose tokens are short-lived. A session of Parley's own needs none of it. */
@@ -5,6 +6,9 @@ import { loadSession, type Session, saveSession, tokenOf } from './session.js';
 /** A token is renewed when it lasts less than this; the client asks for one a minute before the end. */
 const RENEW_BEFORE_MS = 75_000;
 const RENEWAL_WAIT_MS = 10_000;
+/** A sign-out waits no longer for a renewal of an issuer that does not answer. */
+const TURN_WAIT_MS = 3000;
+const LOCK = 'parley.renewal';
 
 /** The milliseconds that a token of an issuer still lasts; infinite of another one. */
 function lastsMs(token: string): number {
@@ -23,7 +27,7 @@ export const hasLapsed = (session: Session): boolean => lastsMs(tokenOf(session)
 /** Runs one renewal at a time, over all tabs: an issuer takes a refresh token once. */
 const inTurn = <T>(run: () => Promise<T>): Promise<T> =>
   // Over plain HTTP there are no locks, and no issuer.
-  navigator.locks ? navigator.locks.request('parley.renewal', run) : run();
+  navigator.locks ? navigator.locks.request(LOCK, run) : run();
 
 /** The token to use now, renewed if it ends soon. Never rejects: the server says whether the old one is still good. */
 export async function freshToken(session: Session): Promise<string> {
@@ -34,6 +38,23 @@ export async function freshToken(session: Session): Promise<string> {
     console.error(error);
   }
   return tokenOf(session);
+}
+
+/**
+ * Ends the session on the server, and forgets what renews it, once no renewal is under way in any tab: its answer would
+ * bring the browser a new one. Rejects as `Rest.signOut` does.
+ */
+export async function signOutInTurn(rest: Rest, session: Session): Promise<void> {
+  let request: Promise<void> | undefined;
+  const signOut = (): Promise<void> => {
+    request ??= rest.signOut(tokenOf(session));
+    return request;
+  };
+  // It is asked for below in any case, and rejects there.
+  await navigator.locks
+    ?.request(LOCK, { signal: AbortSignal.timeout(TURN_WAIT_MS) }, signOut)
+    .catch(() => {});
+  return signOut();
 }
 
 async function renew(session: Session): Promise<void> {

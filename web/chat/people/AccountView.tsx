@@ -2,6 +2,7 @@ import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
 import { downloadFile, within } from '../../ui/browser.js';
 import { LanguageSelect } from '../../ui/LanguageSelect.js';
+import { signOutInTurn } from '../../ui/renewal.js';
 import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
@@ -51,7 +52,7 @@ export function AccountView() {
 const leave = (session: Session): Promise<void> =>
   leaveAfter(
     session,
-    within(SIGN_OUT_WAIT_MS, rest.signOut(tokenOf(session))).catch(() => {}),
+    within(SIGN_OUT_WAIT_MS, signOutInTurn(rest, session)).catch(() => {}),
   );
 
 /**
