@@ -3,10 +3,11 @@ import type { Logger } from 'pino';
 import { monotonicNow } from './clock.js';
 import { overloaded, ParleyError } from './errors.js';
 
+/** One token, in thousandths. */
 const TOKEN = 1000;
 /**
- * A millionth of a token. Parts of a millisecond do not add up exactly, and whoever waits as long as they were told must
- * be served.
+ * The bucket lets a request pass that lacks less than this, in thousandths of a token. Fractions of a millisecond do not
+ * add up exactly, and a client that waits as long as it was told must be served.
  */
 const ROUNDING = TOKEN / 1e6;
 

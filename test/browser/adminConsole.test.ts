@@ -13,7 +13,7 @@ import { newDevice, type Person, signUp } from '../support/people.js';
 import { dataAt, EGRESS, Receiver } from '../support/receiver.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 import { openConsole } from './auditWorld.js';
-import { opensAtOnce } from './opensAtOnce.js';
+import { opensAtOnce } from './keyboard.js';
 
 describe('The page of admins, while they decide', function () {
   this.timeout(120_000);

@@ -5,7 +5,7 @@ import { axe, openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { opensAtOnce } from './opensAtOnce.js';
+import { focusedName, opensAtOnce } from './keyboard.js';
 import { menuItem, type Person, peopleIn } from './person.js';
 
 /** More than two pages of the history. */
@@ -46,9 +46,6 @@ describe('The web chat by keyboard alone', function () {
   /** Waits until the message with this text has the focus. */
   const focusIsOn = ({ page }: Person, text: string): Promise<void> =>
     page.locator('article:focus').getByText(text, { exact: true }).waitFor();
-  /** The name of what has the focus. */
-  const focusedName = ({ page }: Person): Promise<string> =>
-    page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.textContent');
   /** From the field back to the messages. */
   async function enter({ page }: Person): Promise<void> {
     for (let n = 0; n < 4; n++) {
@@ -111,11 +108,11 @@ describe('The web chat by keyboard alone', function () {
     const names: string[] = [];
     for (const _ of [1, 2, 3, 4]) {
       await keyboard.press('ArrowRight');
-      names.push(await focusedName(ann));
+      names.push(await focusedName(ann.page));
     }
     expect(names).to.deep.equal(['https://example.com', 'React', 'Reply', 'Message options']);
     await keyboard.press('ArrowLeft');
-    expect(await focusedName(ann)).to.equal('Reply');
+    expect(await focusedName(ann.page)).to.equal('Reply');
     await keyboard.press('ArrowUp');
     await focusIsOn(ann, 'message 2');
     const menu = page.getByRole('dialog', { name: 'Message options' });
@@ -169,24 +166,24 @@ describe('The web chat by keyboard alone', function () {
     await ann.search.focus();
     await keyboard.press('Tab');
     // The open one.
-    expect(await focusedName(ann)).to.contain(others[2]?.name);
+    expect(await focusedName(ann.page)).to.contain(others[2]?.name);
     await keyboard.press('ArrowDown');
-    expect(await focusedName(ann)).to.contain(second);
+    expect(await focusedName(ann.page)).to.contain(second);
     await keyboard.press('ArrowRight');
-    expect(await focusedName(ann)).to.equal('Chat menu');
+    expect(await focusedName(ann.page)).to.equal('Chat menu');
     await keyboard.press('Enter');
     await menuItem(page, 'Pin').waitFor();
     await keyboard.press('Escape');
     await menuItem(page, 'Pin').waitFor({ state: 'hidden' });
-    expect(await focusedName(ann)).to.equal('Chat menu');
+    expect(await focusedName(ann.page)).to.equal('Chat menu');
     await keyboard.press('ArrowDown');
-    expect(await focusedName(ann), 'from the button too').to.contain(third);
+    expect(await focusedName(ann.page), 'from the button too').to.contain(third);
     await keyboard.press('Tab');
     expect(await page.evaluate("document.activeElement.closest('nav')"), 'Tab leaves the list').to.equal(
       null,
     );
     await keyboard.press('Shift+Tab');
-    expect(await focusedName(ann)).to.contain(third);
+    expect(await focusedName(ann.page)).to.contain(third);
     expect(await stops.count()).to.equal(1);
     expect(await axe(page)).to.deep.equal([]);
   });

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { axe, looks, openWorld, screenshot } from '../support/browser.js';
+import { tabTo } from './keyboard.js';
 import { Person } from './person.js';
 
 describe('The accessibility of the web chat', function () {
@@ -75,28 +76,17 @@ describe('The accessibility of the web chat', function () {
     const page = await (await world.browser.newContext()).newPage();
     await page.goto(world.server.url);
     const { keyboard } = page;
-    const focused = (): Promise<string> =>
-      page.evaluate<string>('(document.activeElement?.ariaLabel ?? document.activeElement?.id) || ""');
-    /** Presses Tab until the element with this label or id has the focus. */
-    const tabTo = async (what: string): Promise<void> => {
-      await page.locator(`[id="${what}"], [aria-label="${what}"]`).waitFor();
-      for (let n = 0; n < 30; n++) {
-        if ((await focused()) === what) return;
-        await keyboard.press('Tab');
-      }
-      throw new Error(`the keyboard does not lead to ${what}`);
-    };
-    await tabTo('username');
+    await tabTo(page, 'username');
     await keyboard.type(`keys-of-${bob.name}`);
-    await tabTo('password');
+    await tabTo(page, 'password');
     await keyboard.type(Person.password);
     await keyboard.press('Enter');
     await page.getByRole('searchbox').focus();
     await keyboard.type(bob.name);
     await page.getByRole('button', { name: `${bob.name}: open chat` }).waitFor();
-    await tabTo(`${bob.name}: open chat`);
+    await tabTo(page, `${bob.name}: open chat`);
     await keyboard.press('Enter');
-    await tabTo(`Message to ${bob.name}`);
+    await tabTo(page, `Message to ${bob.name}`);
     await keyboard.type('no mouse here');
     await keyboard.press('Enter');
     await page.getByRole('article').filter({ hasText: 'no mouse here' }).waitFor();

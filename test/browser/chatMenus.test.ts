@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
+import { focusedName, tabTo } from './keyboard.js';
 import { hold, menuItem, type Person, PHONE, peopleIn } from './person.js';
 
 describe('Chats in the list of the web chat', function () {
@@ -106,8 +107,6 @@ describe('Chats in the list of the web chat', function () {
     await ann.say('Hello');
     await ann.sees('Hello', 'sent');
     const { keyboard } = ann.page;
-    const focused = (): Promise<string> =>
-      ann.page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.innerText');
     for (const key of ['Control+k', 'Meta+k']) {
       await ann.composer.focus();
       await keyboard.press(key);
@@ -118,7 +117,7 @@ describe('Chats in the list of the web chat', function () {
     expect(await ann.chat(bob.name).count(), 'a chat of another name').to.equal(0);
     await look(ann, 'search-wide');
     await keyboard.press('ArrowDown');
-    expect(await focused()).to.equal(`${carl.name}: open chat`);
+    expect(await focusedName(ann.page)).to.equal(`${carl.name}: open chat`);
     await keyboard.press('Enter');
     await ann.page.getByRole('textbox', { name: `Message to ${carl.name}` }).waitFor();
     await keyboard.press('Control+k');
@@ -138,7 +137,9 @@ describe('Chats in the list of the web chat', function () {
     await keyboard.press('ArrowDown');
     await keyboard.press('ArrowDown');
     await keyboard.press('ArrowUp');
-    expect(await focused()).to.equal(await chats.getByRole('button').first().getAttribute('aria-label'));
+    expect(await focusedName(ann.page)).to.equal(
+      await chats.getByRole('button').first().getAttribute('aria-label'),
+    );
     await keyboard.press('Control+k');
     await keyboard.type(bob.name);
     // What was found by the text before is not taken for it.
@@ -184,53 +185,40 @@ describe('Chats in the list of the web chat', function () {
 
   it('keeps the focus of the keyboard where it acts: after an option of a message, and after adding somebody', async () => {
     const [ann, bob] = [await somebody(), await somebody()];
-    const focused = (): Promise<string> =>
-      ann.page.evaluate<string>('document.activeElement.ariaLabel ?? document.activeElement.tagName');
     await ann.search.fill(bob.name);
     await ann.page.getByRole('button', { name: `Add ${bob.name} as a friend` }).press('Enter');
     await ann.page.locator('.found').getByText('Friend', { exact: true }).waitFor();
-    expect(await focused()).to.equal(`${bob.name}: open chat`);
+    expect(await focusedName(ann.page)).to.equal(`${bob.name}: open chat`);
     await ann.page.keyboard.press('Enter');
     await ann.say('Hello');
     await ann.sees('Hello', 'sent');
     await ann.message('Hello').getByRole('button', { name: 'Message options' }).press('Enter');
     await ann.page.getByRole('button', { name: 'Pin', exact: true }).press('Enter');
     await ann.page.getByRole('region', { name: 'Pinned messages' }).waitFor();
-    expect(await focused()).to.equal('Message options');
+    expect(await focusedName(ann.page)).to.equal('Message options');
   });
 
   it('makes a group by keyboard alone, and leads the focus back out of menus and dialogs', async () => {
     const [ann, bob] = [await somebody(), await somebody()];
     const { keyboard } = ann.page;
-    const focused = (): Promise<string> =>
-      ann.page.evaluate<string>(
-        'document.activeElement.ariaLabel ?? document.activeElement.textContent ?? document.activeElement.id',
-      );
-    const tabTo = async (what: string): Promise<void> => {
-      for (let n = 0; n < 20; n++) {
-        if ((await focused()) === what) return;
-        await keyboard.press('Tab');
-      }
-      throw new Error(`the keyboard does not lead to ${what}`);
-    };
-    await tabTo('New group');
+    await tabTo(ann.page, 'New group');
     await keyboard.press('Enter');
     await ann.page.locator('#group-name:focus').waitFor();
     await keyboard.type('Keys only');
-    await tabTo('Search people');
+    await tabTo(ann.page, 'Search people');
     await keyboard.type(bob.name);
     await ann.page.getByRole('checkbox', { name: bob.name }).waitFor();
     await keyboard.press('ArrowDown');
     await keyboard.press('Space');
     await ann.page.getByRole('button', { name: `Do not add ${bob.name}` }).waitFor();
-    await tabTo('Create group');
+    await tabTo(ann.page, 'Create group');
     await keyboard.press('Enter');
     await bob.chat('Keys only').waitFor();
     await ann.chat('Keys only').focus();
     await keyboard.press('Shift+F10');
     await menuItem(ann.page, 'Pin').waitFor();
     await keyboard.press('Escape');
-    expect(await focused(), 'behind a menu').to.contain('Keys only');
+    expect(await focusedName(ann.page), 'behind a menu').to.contain('Keys only');
     await keyboard.press('Shift+F10');
     await menuItem(ann.page, 'Group details').focus();
     await keyboard.press('Enter');

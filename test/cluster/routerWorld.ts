@@ -37,7 +37,7 @@ class Owner implements OwnWriters {
   submit: OwnWriters['submit'] = (_, commandId, epoch) => {
     if (epoch !== this.epoch) return Promise.reject(new NotOwner(0));
     if (this.isFull) {
-      this.world.refused.add(commandId);
+      if (!this.world.effects.includes(commandId)) this.world.refused.add(commandId);
       return Promise.reject(overloaded('full'));
     }
     return new Promise((resolve, reject) => {
@@ -73,7 +73,7 @@ export class RouterWorld {
   readonly time: VirtualTime = virtualTime();
   /** Ids of commands, in the order of their first effect. */
   readonly effects: string[] = [];
-  /** Ids of commands that a full owner has refused. The router may not know it. */
+  /** Ids of commands that a full owner has refused before any effect. The router may not know it. */
   readonly refused = new Set<string>();
   readonly owners: ReadonlyMap<NodeId, Owner>;
   readonly router: PartitionRouter;
