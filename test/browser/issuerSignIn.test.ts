@@ -3,7 +3,7 @@ import type { Page } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { signUp } from '../support/people.js';
-import { type RealIssuer, startRealIssuer } from '../support/realIssuer.js';
+import { type IssuerGifts, type RealIssuer, startRealIssuer } from '../support/realIssuer.js';
 import { type ServerProcess, startServer } from '../support/server.js';
 
 describe('The sign-in by an issuer', function () {
@@ -11,15 +11,26 @@ describe('The sign-in by an issuer', function () {
   const world = openWorld();
   let issuer: RealIssuer;
   let server: ServerProcess;
+  const started: { readonly issuer: RealIssuer; readonly server: ServerProcess }[] = [];
   before(async () => {
-    issuer = await startRealIssuer();
-    server = await startServer({ engine: 'sqlite', env: { ...issuer.settings, SIGN_UP: 'external' } });
-    issuer.serve({ redirectUri: `${server.url}/`, server: server.url });
+    ({ issuer, server } = await start());
   });
   after(async () => {
-    await server?.stop();
-    issuer?.close();
+    for (const system of started) {
+      await system.server.stop();
+      system.issuer.close();
+    }
   });
+
+  /** An issuer, and a server that signs in by it. Both end with the tests. */
+  async function start(gifts: IssuerGifts = {}, env: Record<string, string> = { SIGN_UP: 'external' }) {
+    const ofThese = await startRealIssuer(gifts);
+    const at = await startServer({ engine: 'sqlite', env: { ...ofThese.settings, ...env } });
+    ofThese.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const system = { issuer: ofThese, server: at };
+    started.push(system);
+    return system;
+  }
 
   async function open(at: ServerProcess): Promise<Page> {
     const page = await (await world.browser.newContext({ locale: 'en-GB' })).newPage();
@@ -59,23 +70,17 @@ describe('The sign-in by an issuer', function () {
   });
 
   it('opens the invitation afterwards that the page was opened with', async () => {
-    const inviting = await startRealIssuer();
-    const at = await startServer({ engine: 'sqlite', env: inviting.settings });
-    inviting.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const { issuer: inviting, server: at } = await start({}, {});
     const { user, username } = await signUp(at, 'ben-who-invites');
     const page = await (await world.browser.newContext({ locale: 'en-GB' })).newPage();
     await page.goto(`${at.url}/#user=${user.userId}`);
     await signInAt(page, inviting);
     await page.getByRole('dialog', { name: 'Profile' }).getByText(username).first().waitFor();
     await page.context().close();
-    await at.stop();
-    inviting.close();
   });
 
   it('goes on without the user when a token ends: by a refresh token that no script can read', async () => {
-    const short = await startRealIssuer({ idTokenSeconds: 5, refreshes: true });
-    const at = await startServer({ engine: 'sqlite', env: { ...short.settings, SIGN_UP: 'external' } });
-    short.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const { issuer: short, server: at } = await start({ idTokenSeconds: 5, refreshes: true });
     const page = await open(at);
     const sent: string[] = [];
     let sockets = 0;
@@ -108,14 +113,10 @@ describe('The sign-in by an issuer', function () {
     await page.getByRole('button', { name: 'Continue with 127.0.0.1' }).waitFor();
     expect(await kept()).to.deep.equal([]);
     await page.context().close();
-    await at.stop();
-    short.close();
   });
 
   it('signs out once no renewal is under way, which would bring the browser a new session', async () => {
-    const short = await startRealIssuer({ idTokenSeconds: 5, refreshes: true });
-    const at = await startServer({ engine: 'sqlite', env: { ...short.settings, SIGN_UP: 'external' } });
-    short.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const { issuer: short, server: at } = await start({ idTokenSeconds: 5, refreshes: true });
     const page = await open(at);
     await signInAt(page, short);
     let release = (): void => {};
@@ -144,14 +145,10 @@ describe('The sign-in by an issuer', function () {
     const cookies = await page.context().cookies(`${at.url}/oidc/renew`);
     expect(cookies.filter(({ name }) => name === 'parley_renewal')).to.deep.equal([]);
     await page.context().close();
-    await at.stop();
-    short.close();
   });
 
   it('asks the issuer in silence once a session has lapsed, and signs out whom it has forgotten', async () => {
-    const known = await startRealIssuer({ isSilent: true });
-    const at = await startServer({ engine: 'sqlite', env: { ...known.settings, SIGN_UP: 'external' } });
-    known.serve({ redirectUri: `${at.url}/`, server: at.url });
+    const { issuer: known, server: at } = await start({ isSilent: true });
     const page = await open(at);
     await signInAt(page, known);
     const lapse = async (): Promise<void> => {
@@ -179,8 +176,6 @@ describe('The sign-in by an issuer', function () {
     await page.waitForURL(`${at.url}/`);
     expect(await page.getByText('has not signed you in').count(), 'nothing has gone wrong').to.equal(0);
     await page.context().close();
-    await at.stop();
-    known.close();
   });
 
   it('says so when the issuer has not signed the user in, and can be tried again', async () => {
