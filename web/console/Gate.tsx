@@ -1,9 +1,8 @@
 import { Rest, type User } from '@parley/client';
 import type { ComponentChildren } from 'preact';
 import { useEffect, useMemo, useState } from 'preact/hooks';
-import { within } from '../ui/browser.js';
 import { useRequest } from '../ui/hooks.js';
-import { freshToken, hasLapsed, signOutInTurn } from '../ui/renewal.js';
+import { freshToken, hasLapsed, signOutOfServer } from '../ui/renewal.js';
 import { SignIn } from '../ui/SignIn.js';
 import {
   endSession,
@@ -12,7 +11,6 @@ import {
   noteEndCause,
   onSessionChange,
   type Session,
-  SIGN_OUT_WAIT_MS,
 } from '../ui/session.js';
 import { ConsoleApi, describeError } from './consoleApi.js';
 
@@ -71,8 +69,7 @@ function RoleCheck({ session, title, needs, closed, open }: Props & { readonly s
     api.json<{ readonly roles: readonly Role[] }>('/user/me/roles', {}, signal),
   );
   const signOut = (): void => {
-    // If the server cannot be reached, the session ends there when it expires; in this browser it ends now.
-    void finishBeforeEnd(within(SIGN_OUT_WAIT_MS, signOutInTurn(rest, session)).catch(() => {}));
+    void finishBeforeEnd(signOutOfServer(rest, session));
     leave();
   };
   const checkAgain = (): void => setAttempt(attempt + 1);

@@ -1,4 +1,5 @@
 import type { Rest } from '@parley/client';
+import { within } from './browser.js';
 import { loadSession, type Session, saveSession, tokenOf } from './session.js';
 
 /** Going on with a session of an issuer, whose tokens are short-lived. A session of Parley's own needs none of it. */
@@ -6,6 +7,8 @@ import { loadSession, type Session, saveSession, tokenOf } from './session.js';
 /** A token is renewed when it lasts less than this; the client asks for one a minute before the end. */
 const RENEW_BEFORE_MS = 75_000;
 const RENEWAL_WAIT_MS = 10_000;
+/** After this time a session ends in this browser, whether or not the server has answered the sign-out. */
+const SIGN_OUT_WAIT_MS = 5000;
 /** A sign-out waits no longer for a renewal of an issuer that does not answer. */
 const TURN_WAIT_MS = 3000;
 const LOCK = 'parley.renewal';
@@ -41,10 +44,14 @@ export async function freshToken(session: Session): Promise<string> {
 }
 
 /**
- * Ends the session on the server, and forgets what renews it, once no renewal is under way in any tab: its answer would
- * bring the browser a new one. Rejects as `Rest.signOut` does.
+ * Ends the session on the server, and forgets what renews it. Never rejects, and resolves after 5 s at the latest: if
+ * the server cannot be reached, the session ends there when it expires.
  */
-export async function signOutInTurn(rest: Rest, session: Session): Promise<void> {
+export const signOutOfServer = (rest: Rest, session: Session): Promise<void> =>
+  within(SIGN_OUT_WAIT_MS, signOutInTurn(rest, session)).catch(() => {});
+
+/** Signs out once no renewal is under way in any tab: its answer would bring the browser a new session. */
+async function signOutInTurn(rest: Rest, session: Session): Promise<void> {
   let request: Promise<void> | undefined;
   const signOut = (): Promise<void> => {
     request ??= rest.signOut(tokenOf(session));

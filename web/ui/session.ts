@@ -72,9 +72,6 @@ export function saveSession({ token, user }: Session): Session {
   return session;
 }
 
-/** After this time a session ends in this browser, whether or not the server has answered the sign-out. */
-export const SIGN_OUT_WAIT_MS = 5000;
-
 /** Settles when all work that was passed to `finishBeforeEnd` has settled. */
 let unfinished: Promise<unknown> = Promise.resolve();
 

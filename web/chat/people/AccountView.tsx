@@ -1,9 +1,9 @@
 import { ClientError } from '@parley/client';
 import { useState } from 'preact/hooks';
-import { downloadFile, within } from '../../ui/browser.js';
+import { downloadFile } from '../../ui/browser.js';
 import { LanguageSelect } from '../../ui/LanguageSelect.js';
-import { signOutInTurn } from '../../ui/renewal.js';
-import { type Session, SIGN_OUT_WAIT_MS, tokenOf } from '../../ui/session.js';
+import { signOutOfServer } from '../../ui/renewal.js';
+import { type Session, tokenOf } from '../../ui/session.js';
 import { text } from '../../ui/texts.js';
 import { ThemeSelect } from '../../ui/theme.js';
 import { AlertSettings } from '../alerts/AlertSettings.js';
@@ -48,12 +48,7 @@ export function AccountView() {
   );
 }
 
-// If the server cannot be reached, the session ends there when it expires; on this device it ends now.
-const leave = (session: Session): Promise<void> =>
-  leaveAfter(
-    session,
-    within(SIGN_OUT_WAIT_MS, signOutInTurn(rest, session)).catch(() => {}),
-  );
+const leave = (session: Session): Promise<void> => leaveAfter(session, signOutOfServer(rest, session));
 
 /**
  * Signs out of this browser. It asks first if that loses something that the user has written.
