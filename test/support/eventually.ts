@@ -4,14 +4,26 @@ const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [10, 50];
 
 /**
  * Waits until `condition` holds. Looks again after 10 ms at first and 50 ms at last, because a look often asks a server.
- * Rejects after a minute, naming `what`.
+ * Rejects after a minute, naming `what`, also when a look has no end.
  */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + PATIENCE_MS;
-  let pauseMs = FIRST_PAUSE_MS;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`still not so after ${PATIENCE_MS / 1000} s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    pauseMs = Math.min(pauseMs + 1, LONGEST_PAUSE_MS);
-  }
+  let isOver = false;
+  const look = async (): Promise<void> => {
+    let pauseMs = FIRST_PAUSE_MS;
+    while (!isOver && !(await condition())) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      pauseMs = Math.min(pauseMs + 1, LONGEST_PAUSE_MS);
+    }
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`still not so after ${PATIENCE_MS / 1000} s: ${what}`)),
+      PATIENCE_MS,
+    );
+  });
+  await Promise.race([look(), tooLate]).finally(() => {
+    isOver = true;
+    clearTimeout(timer);
+  });
 }

@@ -7,6 +7,8 @@ import { serverProgram } from './program.js';
 
 /** Nobody listens there: where a server that is down is looked for. */
 const NOWHERE = '127.0.0.1:1';
+/** How long a start may take: less than a test, so that the server's log is told and not only the test's end. */
+const START_MS = 100_000;
 
 export type Engine = 'sqlite' | 'mongodb';
 
@@ -92,7 +94,7 @@ export class ServerProcess {
     return this.#exited ?? Promise.reject(new Error('the server was never started'));
   }
 
-  /** Resolves when it listens; rejects with `DidNotStart` when it ends before that. */
+  /** Resolves when it listens; rejects with `DidNotStart` when it ends before that, or is killed as too slow. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<this> {
     const { main = serverProgram } = this.#options;
     const child = spawn(process.execPath, [main], {
@@ -129,7 +131,8 @@ export class ServerProcess {
     const ended = this.#exited.then((exit) => {
       throw new DidNotStart(exit, this.#log);
     });
-    this.#address = await Promise.race([listening, ended]);
+    const timer = setTimeout(() => child.kill('SIGKILL'), START_MS);
+    this.#address = await Promise.race([listening, ended]).finally(() => clearTimeout(timer));
     // From here on its end is no failure to start.
     ended.catch(() => {});
     return this;

@@ -19,6 +19,8 @@ const { default: fc } = await import('fast-check');
 fc.configureGlobal({
   // By default lists have ten items at most, whatever their bound.
   defaultSizeToMaxWhenMaxSpecified: true,
+  // By default the error of the failing example is the cause, which Mocha does not print for files run in parallel.
+  includeErrorInReport: true,
   // Without SEED each property draws a seed of its own, which its failure names.
   ...(process.env.SEED === undefined ? {} : { seed: newSeed() | 0 }),
 });
