@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Rest } from '../../packages/client/src/rest.js';
-import type { Message, User } from '../../packages/client/src/types.js';
+import { ClientError, type Message, type User } from '../../packages/client/src/types.js';
+import { eventually } from '../support/eventually.js';
 import { type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 
@@ -15,7 +16,21 @@ export class Newcomer {
     readonly password: string,
   ) {}
 
+  /** Tries again while the server is overloaded, or does not know whether they are signed up, as another. */
   static async at(place: Place): Promise<Newcomer> {
+    let newcomer: Newcomer | undefined;
+    await eventually('somebody new is signed in', async () => {
+      newcomer = await Newcomer.#signUp(place).catch((error: unknown) => {
+        if (error instanceof ClientError && ['overloaded', 'unknown'].includes(error.code)) return undefined;
+        throw error;
+      });
+      return newcomer !== undefined;
+    });
+    if (!newcomer) throw new Error('somebody new was signed in');
+    return newcomer;
+  }
+
+  static async #signUp(place: Place): Promise<Newcomer> {
     const { user, username, password } = await signUp(place, `newcomer-${process.pid}-${++names}`);
     const { token } = await new Rest(place.url).signIn(username, password);
     return new Newcomer(place, user, token, password);
@@ -37,15 +52,15 @@ export class Newcomer {
   }
 }
 
-/** The chat of two, active for the first of them. */
+/** The chat of two, active for the first of them. Repeated while it is refused for the time being. */
 export async function chatOf(device: RawSocket, other: Newcomer): Promise<string> {
-  const { room } = await device.request('init chat', { friendId: other.userId });
+  const { room } = await device.persist('init chat', { friendId: other.userId });
   return room.roomId;
 }
 
-/** Sends a message with an id of its own. */
+/** Sends a message with an id of its own. Repeated while it is refused for the time being. */
 export async function say(device: RawSocket, roomId: string, message: string): Promise<Message> {
-  const answer = await device.request('send message', { roomId, messageId: randomUUID(), message });
+  const answer = await device.persist('send message', { roomId, messageId: randomUUID(), message });
   return answer.message;
 }
 

@@ -8,7 +8,7 @@ import type {
   RequestInput,
   RequestName,
 } from '../../src/domain/contract.js';
-import { PATIENCE_MS } from './eventually.js';
+import { eventually, PATIENCE_MS } from './eventually.js';
 
 /** How a refusal says why. */
 export interface Refusal {
@@ -61,10 +61,20 @@ export class RawSocket {
     return raw;
   }
 
-  /** Connects and identifies; resolves with its answer received. */
+  /**
+   * Connects and identifies; resolves with its answer received. While the server is overloaded, tries again on a new
+   * connection: each has only 10 s to identify.
+   */
   static async open(wsUrl: string, token: string, cursor?: string): Promise<RawSocket> {
-    const raw = await RawSocket.connect(wsUrl);
-    await raw.request('identity', cursor === undefined ? { token } : { token, cursor });
+    let raw: RawSocket | undefined;
+    await eventually('they are let in', async () => {
+      const socket = await RawSocket.connect(wsUrl);
+      const { error } = await socket.#ask('identity', cursor === undefined ? { token } : { token, cursor });
+      if (error) await socket.cut();
+      else raw = socket;
+      return !error;
+    });
+    if (!raw) throw new Error('they were let in');
     return raw;
   }
 
@@ -92,9 +102,29 @@ export class RawSocket {
   /** The answer to a request, which is granted. */
   async request<N extends RequestName>(event: N, data: RequestInput<N>): Promise<RequestAnswer<N>> {
     const { data: answer, error } = await this.answer(this.send(event, data));
-    if (error) throw new Error(`${event} was refused: ${JSON.stringify(error)}`);
+    if (error) throw refused(event, error);
     // What the contract says of this event's answer.
     return answer as RequestAnswer<N>;
+  }
+
+  /** The same, repeated as clients do while it is refused for the time being. */
+  async persist<N extends RequestName>(event: N, data: RequestInput<N>): Promise<RequestAnswer<N>> {
+    let answer: Frame['data'];
+    await eventually(`${event} is granted`, async () => {
+      const { data: granted, error } = await this.#ask(event, data);
+      answer = granted;
+      return !error;
+    });
+    // What the contract says of this event's answer.
+    return answer as RequestAnswer<N>;
+  }
+
+  /** The frame that grants a request, or refuses it for the time being. Rejects when it is refused for good. */
+  async #ask(event: string, data: unknown): Promise<Frame> {
+    const frame = await this.answer(this.send(event, data));
+    if (frame.error && !['overloaded', 'unknown'].includes(frame.error.code))
+      throw refused(event, frame.error);
+    return frame;
   }
 
   /** Why a request is refused. */
@@ -166,3 +196,6 @@ export class RawSocket {
     await this.closed;
   }
 }
+
+const refused = (event: string, refusal: Refusal): Error =>
+  new Error(`${event} was refused: ${JSON.stringify(refusal)}`);

@@ -67,12 +67,12 @@ class Handset {
   async say(roomId: string, times: number): Promise<void> {
     const socket = await this.resume();
     const requests = Array.from({ length: times }, () => ({ roomId, messageId: randomUUID(), message: 'x' }));
-    const answers = await Promise.all(requests.map((data) => socket.request('send message', data)));
+    const answers = await Promise.all(requests.map((data) => socket.persist('send message', data)));
     this.sent.push(...answers.map(({ message }) => message));
   }
 
   async read(roomId: string): Promise<void> {
-    await (await this.resume()).request('read messages', { roomId });
+    await (await this.resume()).persist('read messages', { roomId });
   }
 
   #handle(frames: readonly Frame[]): void {

@@ -4,7 +4,6 @@ import type { Message } from '../../../packages/client/src/types.js';
 import { openVault } from '../../../src/vault/openVault.js';
 import { RoomKeys, roomKeysId } from '../../../src/vault/textKeys.js';
 import { hasEngine } from '../../support/engines.js';
-import { eventually } from '../../support/eventually.js';
 import { runs } from '../../support/lanes.js';
 import { parley } from '../../support/parley.js';
 import { RawSocket } from '../../support/rawSocket.js';
@@ -16,18 +15,6 @@ import { documentsOf } from './traces.js';
 const ROUNDS = runs(4);
 const TEXTS = 8;
 const DELETED = [2, 5, 6];
-
-/** Asks again while nobody is known to own the room's partition. */
-async function persist(device: () => RawSocket, event: string, data: unknown): Promise<{ message: Message }> {
-  let last: unknown;
-  await eventually(`${event} is answered`, async () => {
-    const { data: answer, error } = await device().answer(device().send(event, data));
-    if (error && !['overloaded', 'unknown'].includes(error.code)) throw new Error(JSON.stringify(error));
-    last = answer;
-    return !error;
-  });
-  return last as { message: Message }; // The answer of `send message`.
-}
 
 describe('messages of one writer whose rooms two nodes own', function () {
   this.timeout(300_000);
@@ -46,16 +33,7 @@ describe('messages of one writer whose rooms two nodes own', function () {
   after(() => nodes?.stop());
 
   const at = async (node: ServerProcess, { token }: Newcomer, cursor?: string): Promise<RawSocket> => {
-    let device: RawSocket | undefined;
-    await eventually('they are let in', async () => {
-      // What a node that was killed had not folded is waited for, and refused after 5 s.
-      device = await RawSocket.open(node.wsUrl, token, cursor).catch((error: unknown) => {
-        expect(String(error)).to.include('overloaded');
-        return undefined;
-      });
-      return device !== undefined;
-    });
-    if (!device) throw new Error('they were let in');
+    const device = await RawSocket.open(node.wsUrl, token, cursor);
     devices.push(device);
     return device;
   };
@@ -145,7 +123,7 @@ describe('messages of one writer whose rooms two nodes own', function () {
     await nodes.first.kill();
     const laptop = await at(nodes.second, ada);
     for (const [i, body] of sent.entries()) {
-      expect((await persist(() => laptop, 'send message', body)).message).to.deep.equal(firsts[i]);
+      expect((await laptop.persist('send message', body)).message).to.deep.equal(firsts[i]);
       const other = { ...body, message: 'another body' };
       expect(await laptop.refusal('send message', other)).to.include({ code: 'conflict' });
       await laptop.request('delete message', { roomId: body.roomId, messageId: body.messageId });
@@ -157,7 +135,7 @@ describe('messages of one writer whose rooms two nodes own', function () {
     for (const [i, body] of sent.entries()) {
       const { message: _, ...rest } = firsts[i] ?? {};
       const left = { ...rest, message: null, deleted: { by: ada.userId } };
-      const answer = await persist(() => again, 'send message', body);
+      const answer = await again.persist('send message', body);
       expect(answer.message, 'a repeat after the deletion').to.deep.equal(left);
       // The first text, with which a body is compared, is gone.
       const changed = await again.request('send message', { ...body, message: 'another body' });
