@@ -220,6 +220,8 @@ describe('Chats in the list of the web chat', function () {
     await tabTo(ann.page, 'Create group');
     await keyboard.press('Enter');
     await bob.chat('Keys only').waitFor();
+    // The field of the new room takes the focus when it is drawn, which may be later than the list.
+    await ann.page.locator('textarea:focus').waitFor();
     await ann.chat('Keys only').focus();
     await keyboard.press('Shift+F10');
     await menuItem(ann.page, 'Pin').waitFor();
