@@ -221,6 +221,8 @@ describe('The pages, when the stores of the browser', function () {
     );
     await ann.page.reload();
     await ann.sees('kept', 'sent');
+    // The answer to the one may come before the page of the other.
+    await ann.sees('first');
     expect(await ann.page.getByRole('article').count()).to.equal(2);
     await done(ann, bob);
   });
