@@ -40,8 +40,11 @@ describe('The web chat', function () {
     const [ann, bob] = await two();
     await ann.sees('Hello, Bob', 'read');
     await bob.chat(ann.name).getByText(', online').waitFor({ state: 'attached' });
-    await bob.composer.pressSequentially('Well');
-    await ann.page.getByText('typing…', { exact: true }).waitFor();
+    // It is shown for 6 s.
+    await Promise.all([
+      ann.page.getByText('typing…', { exact: true }).waitFor(),
+      bob.composer.pressSequentially('Well'),
+    ]);
     await bob.composer.press('Enter');
     await ann.sees('Well');
     await ann.page.getByText('typing…', { exact: true }).waitFor({ state: 'hidden' });

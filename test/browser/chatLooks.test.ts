@@ -37,8 +37,11 @@ describe('The accessibility of the web chat', function () {
       await ann.message('cake').waitFor();
       await ann.say('There are\nthree kinds of it.');
       await ann.sees('three kinds', 'read');
-      await bob.composer.pressSequentially('Chocolate, pl');
-      await ann.page.getByText('typing…', { exact: true }).waitFor();
+      // It is shown for 6 s.
+      await Promise.all([
+        ann.page.getByText('typing…', { exact: true }).waitFor(),
+        bob.composer.pressSequentially('Chocolate, pl'),
+      ]);
       await look(ann, 'room');
       await bob.message('three kinds').getByRole('button', { name: 'Reply' }).click();
       await look(bob, 'reply');
