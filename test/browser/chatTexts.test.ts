@@ -146,7 +146,7 @@ describe('The texts of the web chat', function () {
     };
     await row.click();
     await look();
-    const proof = await page.getByRole('link', { name: 'Proof' }).last().getAttribute('href');
+    const proof = await page.getByRole('link', { name: 'Verify proof' }).getAttribute('href');
     await page.getByRole('link', { name: 'Room at this time' }).click();
     await page.locator('.messages').getByText(text).waitFor();
     await look();
