@@ -88,11 +88,14 @@ class SmallServer {
 
   /** A text with paths of this machine as one with those of the real one. */
   #located(text: string): string {
-    return text
-      .replaceAll(/(?<![\w.])\/(opt|etc|var|usr\/local)\//g, `${this.#root}/$1/`)
-      .replaceAll('http://127.0.0.1:3000', this.url)
-      .replaceAll('9464', String(this.#metricsPort))
-      .replaceAll(' -o parley -g parley', '');
+    return (
+      text
+        .replaceAll(/(?<![\w.])\/(opt|etc|var|usr\/local)\//g, `${this.#root}/$1/`)
+        .replaceAll('9464', String(this.#metricsPort))
+        // Afterwards: the port in it may have those digits.
+        .replaceAll('http://127.0.0.1:3000', this.url)
+        .replaceAll(' -o parley -g parley', '')
+    );
   }
 
   /** Runs the commands of a block. What it would do to the system is only noted; the service of a backup runs. */

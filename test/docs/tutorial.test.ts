@@ -64,7 +64,8 @@ npx() {
 /** The machine of the reader: a clone, a folder beside it, terminals and a browser. */
 class Reader {
   readonly #root = tempDir();
-  readonly #ports: ReadonlyMap<string, string>;
+  /** What stands here for the ports and the folder of the tutorial. */
+  readonly #places: ReadonlyMap<string, string>;
   readonly #running: ChildProcess[] = [];
   readonly #pages = new Map<string, Page>();
   /** What each program has printed, by what it printed first of all. */
@@ -74,7 +75,7 @@ class Reader {
     private readonly browser: Browser,
     ports: ReadonlyMap<string, string>,
   ) {
-    this.#ports = ports;
+    this.#places = new Map([...ports, ['../team', join(this.#root, 'team')]]);
     symlinkSync(repository, join(this.#root, 'parley'));
   }
 
@@ -86,9 +87,8 @@ class Reader {
 
   /** A text of the tutorial with the ports and places of this machine. */
   #located(text: string): string {
-    let located = text.replaceAll('../team', join(this.#root, 'team'));
-    for (const [port, free] of this.#ports) located = located.replaceAll(port, free);
-    return located;
+    // In one pass: what is put in may itself have the digits of a port.
+    return text.replaceAll(/\.\.\/team|3000|4000|8090/g, (found) => this.#places.get(found) ?? found);
   }
 
   write(file: string, code: string): void {
