@@ -356,7 +356,8 @@ describe('parley backup', function () {
       env: { PATH: process.env.PATH, ...server.settings },
     });
     const ended = once(child, 'close');
-    await eventually('it has begun', () => existsSync(target));
+    // An empty directory is no sign of a backup.
+    await eventually('it has begun', () => existsSync(target) && readdirSync(target).length > 0);
     child.kill('SIGKILL');
     await ended;
     const dataDir = directoryWithKeyOf(server.dataDir);
@@ -533,14 +534,19 @@ describe('parley restore <dir>', function () {
   });
 
   it('that was cut off at any time starts no server, and is finished by the next run', async () => {
-    const dataDir = withKey();
-    const child = spawn(process.execPath, [commandLine, 'restore', backup, '--erasures', list], {
-      env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+    let dataDir = '';
+    await eventually('one is cut off before its end', async () => {
+      dataDir = withKey();
+      const child = spawn(process.execPath, [commandLine, 'restore', backup, '--erasures', list], {
+        env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+      });
+      const ended = once(child, 'close');
+      const begun = join(dataDir, 'restoring', 'vault.db');
+      await eventually('it has begun', () => existsSync(begun) || child.exitCode !== null);
+      child.kill('SIGKILL');
+      await ended;
+      return existsSync(begun);
     });
-    const ended = once(child, 'close');
-    await eventually('it has begun', () => existsSync(join(dataDir, 'restoring', 'vault.db')));
-    child.kill('SIGKILL');
-    await ended;
     // A later moment of the same run: one file was moved.
     for (const moved of [[], ['log.db']]) {
       for (const name of moved) copyFileSync(join(backup, name), join(dataDir, name));
