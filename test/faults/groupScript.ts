@@ -16,6 +16,7 @@ import {
 } from '../support/groupModel.js';
 import { type Place, signUp, socketServer } from '../support/people.js';
 import { type Random, upTo } from '../support/random.js';
+import { laterOf } from './ledger.js';
 
 /** People who act in groups, one step after the other in each, and a model with which the system is compared. */
 
@@ -154,7 +155,7 @@ interface Cast {
 
 /** One group as it should be, and the steps that change it and the system. */
 export class GroupScript {
-  /** Of the last answer: what is asked with it holds all that was acknowledged in the group. */
+  /** The latest: what is asked with it holds all that was acknowledged in the group. */
   revision: string | undefined;
 
   private constructor(
@@ -204,7 +205,7 @@ export class GroupScript {
   }
 
   #acknowledged({ revision }: { readonly revision: string }): void {
-    this.revision = revision;
+    this.revision = laterOf(this.revision, revision);
     this.cast.onAcknowledged?.();
   }
 

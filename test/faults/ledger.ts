@@ -12,7 +12,7 @@ export class Ledger {
   /** How many commands were acknowledged, those about groups included. */
   acknowledged = 0;
 
-  /** Of the last answer: what is asked with it holds all that was acknowledged, whoever asks. */
+  /** The latest of the room: what is asked with it holds all that was acknowledged, whoever asks. */
   revision: string | undefined;
 
   /** Sends from a device, with no bound on time; resolves once it is acknowledged. */
@@ -24,7 +24,7 @@ export class Ledger {
       timeoutMs: Number.POSITIVE_INFINITY,
     });
     this.#acknowledged.set(messageId, message);
-    this.revision = revision;
+    this.revision = laterOf(this.revision, revision);
     this.count();
   }
 
@@ -64,4 +64,15 @@ export class Ledger {
 /** `seq` must be 1, 2, 3 …, without a hole or a repeat, in the order given. */
 export function expectWhole(messages: readonly Message[]): void {
   expect(messages.map(({ seq }) => seq)).to.deep.equal(messages.map((_, n) => n + 1));
+}
+
+/** The later of two revisions of one room. Answers to commands that were under way together come in any order. */
+export const laterOf = (known: string | undefined, answered: string): string =>
+  known !== undefined && sizeIn(known) > sizeIn(answered) ? known : answered;
+
+/** The size of the partition of the log that a revision names. */
+function sizeIn(revision: string): number {
+  const size = Number.parseInt(revision.split('.')[2] ?? '', 36);
+  if (!(size > 0)) throw new Error(`this is no revision: ${revision}`);
+  return size;
 }
