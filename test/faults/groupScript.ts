@@ -113,19 +113,39 @@ class Watcher {
   }
 }
 
-/** Somebody with a device that acts, and one that comes and goes. */
-export interface Somebody {
+interface SignedIn {
   readonly userId: string;
   readonly username: string;
   readonly token: string;
+}
+
+/** Somebody with a device that acts, and one that comes and goes. */
+export interface Somebody extends SignedIn {
   readonly client: Client;
   readonly watcher: Watcher;
 }
 
+/** Signs somebody up and in. Tries again, as another, while partitions have no owner, such as when a node has just come. */
+async function signUpAndIn(place: Place, name: string): Promise<SignedIn> {
+  let signedIn: SignedIn | undefined;
+  let names = 0;
+  await eventually(`${name} is signed in`, async () => {
+    try {
+      const { user, username, password } = await signUp(place, `${name}-${++names}`);
+      const { token } = await new Rest(place.url).signIn(username, password);
+      signedIn = { userId: user.userId, username, token };
+    } catch (error) {
+      if (!(error instanceof ClientError && ['overloaded', 'unknown'].includes(error.code))) throw error;
+    }
+    return signedIn !== undefined;
+  });
+  if (!signedIn) throw new Error(`${name} was signed in`);
+  return signedIn;
+}
+
 /** Signs somebody up; resolves when both devices are live. */
 export async function newSomebody(place: Place, name: string): Promise<Somebody> {
-  const { user, username, password } = await signUp(place, name);
-  const { token } = await new Rest(place.url).signIn(username, password);
+  const { userId, username, token } = await signUpAndIn(place, name);
   const client = createClient({
     url: () => socketServer(place),
     getToken: () => token,
@@ -135,7 +155,7 @@ export async function newSomebody(place: Place, name: string): Promise<Somebody>
   client.start();
   const watcher = new Watcher(place, token);
   await Promise.all([client.ready, watcher.open().ready]);
-  return { userId: user.userId, username, token, client, watcher };
+  return { userId, username, token, client, watcher };
 }
 
 /** Closes all devices. */
