@@ -122,10 +122,10 @@ for (const kind of proxies)
     });
 
     it('leaves a socket open that is silent but for the pings of the node', async () => {
-      // A thirtieth of the times of the contract and of the configuration: 90 s, and a ping after 30 s.
-      const scale = 30;
+      // A ninth of the times of the contract and of the configuration: 90 s, and a ping after 30 s.
+      const scale = 9;
       const silent = await silentNode(PING_AFTER_MS / scale);
-      const hurried = await kind.before(silent.address, '3s');
+      const hurried = await kind.before(silent.address, '10s');
       try {
         await eventually('the node is reached', () => isUp(hurried.url));
         const socket = await RawSocket.connect(`${hurried.url.replace('http', 'ws')}/ws`);

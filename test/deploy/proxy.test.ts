@@ -116,8 +116,8 @@ describe('the proxy of deploy/', function () {
     });
 
     it('leaves a followed audit open while nothing happens: an empty line comes before its time limit', async () => {
-      // Above the silence after which the line comes, as the 60 s of the configuration are.
-      const place = await startBoth({}, '20s');
+      // Above the silence after which the line comes, as the 60 s of the configuration are, and below that of two lines.
+      const place = await startBoth({}, '25s');
       const ann = await signUp(place, `auditor-${process.pid}`);
       await parley(['role', 'auditor', ann.username], node.settings);
       const { token } = await new Rest(place.url).signIn(ann.username, ann.password);
