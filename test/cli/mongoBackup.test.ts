@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Db, MongoClient } from 'mongodb';
-import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
+import { chatOf, Newcomer } from '../e2e/newcomer.js';
 import { startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
@@ -50,10 +51,12 @@ describe('a backup of MongoDB, a collection after the other: the log, then the v
     const talk = async (talker: number) => {
       for (let n = 1; !isStopped; n++) {
         const text = `message ${n} of ${talker}`;
-        const { seq, messageId } = await say(device, roomId, text);
+        const messageId = randomUUID();
+        const body = { roomId, messageId, message: text };
+        const { seq } = (await device.persist('send message', body)).message;
         said.set(seq, text);
         if (n % 5 !== 0) continue;
-        await device.request('delete message', { roomId, messageId });
+        await device.persist('delete message', { roomId, messageId });
         deleted.add(seq);
       }
     };
