@@ -14,6 +14,7 @@ import {
   seenDeleted,
   seenMessage,
 } from '../support/groupModel.js';
+import { insist } from '../support/insist.js';
 import { type Place, signUp, socketServer } from '../support/people.js';
 import { type Random, upTo } from '../support/random.js';
 import { laterOf } from './ledger.js';
@@ -113,39 +114,23 @@ class Watcher {
   }
 }
 
-interface SignedIn {
+/** Somebody with a device that acts, and one that comes and goes. */
+export interface Somebody {
   readonly userId: string;
   readonly username: string;
   readonly token: string;
-}
-
-/** Somebody with a device that acts, and one that comes and goes. */
-export interface Somebody extends SignedIn {
   readonly client: Client;
   readonly watcher: Watcher;
 }
 
-/** Signs somebody up and in. Tries again, as another, while partitions have no owner, such as when a node has just come. */
-async function signUpAndIn(place: Place, name: string): Promise<SignedIn> {
-  let signedIn: SignedIn | undefined;
-  let names = 0;
-  await eventually(`${name} is signed in`, async () => {
-    try {
-      const { user, username, password } = await signUp(place, `${name}-${++names}`);
-      const { token } = await new Rest(place.url).signIn(username, password);
-      signedIn = { userId: user.userId, username, token };
-    } catch (error) {
-      if (!(error instanceof ClientError && ['overloaded', 'unknown'].includes(error.code))) throw error;
-    }
-    return signedIn !== undefined;
-  });
-  if (!signedIn) throw new Error(`${name} was signed in`);
-  return signedIn;
-}
-
-/** Signs somebody up; resolves when both devices are live. */
+/** Signs somebody up, under one more name if need be; resolves when both devices are live. */
 export async function newSomebody(place: Place, name: string): Promise<Somebody> {
-  const { userId, username, token } = await signUpAndIn(place, name);
+  let names = 0;
+  const { userId, username, token } = await insist(`${name} is signed in`, async () => {
+    const { user, username, password } = await signUp(place, `${name}-${++names}`);
+    const { token } = await new Rest(place.url).signIn(username, password);
+    return { userId: user.userId, username, token };
+  });
   const client = createClient({
     url: () => socketServer(place),
     getToken: () => token,

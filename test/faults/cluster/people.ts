@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Rest } from '../../../packages/client/src/rest.js';
 import { roomIdOf, streamOf } from '../../../src/domain/ids.js';
 import { partitionOf } from '../../../src/log/log.js';
+import { insist } from '../../support/insist.js';
 import type { Random } from '../../support/random.js';
 import { Device, type Door } from './device.js';
 import type { History } from './history.js';
@@ -25,17 +26,19 @@ export interface Room {
   readonly members: readonly [Person, Person];
 }
 
-/** Signs people up and in, each at another node. */
+/** Signs people up and in, each at another node, which may have no owner of a partition yet. */
 export function newPeople(doors: readonly FrontDoor[], count: number, devices: number): Promise<Person[]> {
   return Promise.all(
     Array.from({ length: count }, async (_, n) => {
       const door = doors[n % doors.length];
       if (!door) throw new Error('people need a node to sign up at');
       const rest = new Rest(door.url);
-      const name = `u${n}_${randomBytes(6).toString('hex')}`;
-      const { userId } = await rest.signUp(name, PASSWORD);
-      const signIns = Array.from({ length: devices }, () => rest.signIn(name, PASSWORD));
-      return { userId, tokens: (await Promise.all(signIns)).map(({ token }) => token) };
+      return insist('somebody new is signed in', async () => {
+        const name = `u${n}_${randomBytes(6).toString('hex')}`;
+        const { userId } = await rest.signUp(name, PASSWORD);
+        const signIns = Array.from({ length: devices }, () => rest.signIn(name, PASSWORD));
+        return { userId, tokens: (await Promise.all(signIns)).map(({ token }) => token) };
+      });
     }),
   );
 }
