@@ -2,6 +2,7 @@ import type { Browser, Page } from 'playwright-core';
 import type { SignedIn } from '../../packages/client/src/index.js';
 import { Rest } from '../../packages/client/src/rest.js';
 import { openBrowser, openPageForEach } from '../support/browser.js';
+import { freePort } from '../support/freePort.js';
 import { parley } from '../support/parley.js';
 import { newDevice, type Person, signUp } from '../support/people.js';
 import { type ServerProcess, startServer } from '../support/server.js';
@@ -23,7 +24,8 @@ export interface AuditWorld {
 export async function auditWorld(messages = 20): Promise<AuditWorld> {
   const server = await startServer({
     engine: 'sqlite',
-    env: { RATE_LIMIT: 'off', LOG_ORIGIN: 'example.org/log' },
+    // It is there again after a restart.
+    env: { RATE_LIMIT: 'off', LOG_ORIGIN: 'example.org/log', PORT: String(await freePort()) },
   });
   const [ann, bob] = [await signUp(server, 'ann'), await signUp(server, 'bob')];
   const given = await parley(['role', 'auditor', 'ann'], server.settings);

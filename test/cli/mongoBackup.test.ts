@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { type Db, MongoClient } from 'mongodb';
-import { chatOf, Newcomer } from '../e2e/newcomer.js';
+import { chatOf, Newcomer, say } from '../e2e/newcomer.js';
 import { startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
@@ -51,9 +50,7 @@ describe('a backup of MongoDB, a collection after the other: the log, then the v
     const talk = async (talker: number) => {
       for (let n = 1; !isStopped; n++) {
         const text = `message ${n} of ${talker}`;
-        const messageId = randomUUID();
-        const body = { roomId, messageId, message: text };
-        const { seq } = (await device.persist('send message', body)).message;
+        const { seq, messageId } = await say(device, roomId, text);
         said.set(seq, text);
         if (n % 5 !== 0) continue;
         await device.persist('delete message', { roomId, messageId });

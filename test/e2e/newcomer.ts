@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { Rest } from '../../packages/client/src/rest.js';
-import { ClientError, type Message, type User } from '../../packages/client/src/types.js';
-import { eventually } from '../support/eventually.js';
+import type { Message, User } from '../../packages/client/src/types.js';
+import { insist } from '../support/insist.js';
 import { type Place, signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 
@@ -16,24 +16,13 @@ export class Newcomer {
     readonly password: string,
   ) {}
 
-  /** Tries again while the server is overloaded, or does not know whether they are signed up, as another. */
-  static async at(place: Place): Promise<Newcomer> {
-    let newcomer: Newcomer | undefined;
-    await eventually('somebody new is signed in', async () => {
-      newcomer = await Newcomer.#signUp(place).catch((error: unknown) => {
-        if (error instanceof ClientError && ['overloaded', 'unknown'].includes(error.code)) return undefined;
-        throw error;
-      });
-      return newcomer !== undefined;
+  /** Tries again, under another name, while it is refused for the time being. */
+  static at(place: Place): Promise<Newcomer> {
+    return insist('somebody new is signed in', async () => {
+      const { user, username, password } = await signUp(place, `newcomer-${process.pid}-${++names}`);
+      const { token } = await new Rest(place.url).signIn(username, password);
+      return new Newcomer(place, user, token, password);
     });
-    if (!newcomer) throw new Error('somebody new was signed in');
-    return newcomer;
-  }
-
-  static async #signUp(place: Place): Promise<Newcomer> {
-    const { user, username, password } = await signUp(place, `newcomer-${process.pid}-${++names}`);
-    const { token } = await new Rest(place.url).signIn(username, password);
-    return new Newcomer(place, user, token, password);
   }
 
   get userId(): string {

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import { freePort } from './freePort.js';
 import { isSoak } from './lanes.js';
 import { type ServerProcess, startServer } from './server.js';
 
@@ -133,7 +134,9 @@ export function openWorld(env: Readonly<Record<string, string>> = {}): BrowserWo
   before(async function () {
     browser = await openBrowser();
     if (!browser) return this.skip();
-    server = await startServer({ engine: 'sqlite', env });
+    // It is there again after a restart.
+    const PORT = String(await freePort());
+    server = await startServer({ engine: 'sqlite', env: { PORT, ...env } });
   });
   after(async () => {
     await browser?.close();
