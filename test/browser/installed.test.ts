@@ -6,7 +6,7 @@ import { freePort } from '../support/freePort.js';
 import { buildOtherPages } from '../support/newBuild.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { Person } from './person.js';
+import { Person, tryNow } from './person.js';
 
 /** Resolves when the worker keeps the files of this page's build. */
 const kept = (page: Page): Promise<unknown> =>
@@ -28,9 +28,10 @@ describe('The installed chat', function () {
 
   async function workerOf(person: Person): Promise<Worker> {
     await kept(person.page);
-    const [worker] = person.page.context().serviceWorkers();
-    if (!worker) throw new Error('there is no worker');
-    return worker;
+    const context = person.page.context();
+    // The page may know of its worker before the test does.
+    const [worker] = context.serviceWorkers();
+    return worker ?? context.waitForEvent('serviceworker');
   }
 
   it('can be installed: a manifest whose icons are there, with one that any shape may be cut of', async () => {
@@ -76,7 +77,7 @@ describe('The installed chat', function () {
     await again.getByRole('article').filter({ hasText: 'in the tunnel' }).waitFor();
     await ann.page.close();
     await server.start();
-    await again.getByRole('button', { name: 'Try now' }).click();
+    await tryNow(again);
     await again
       .getByRole('article')
       .filter({ hasText: 'in the tunnel' })
@@ -230,9 +231,12 @@ describe('The sound of a message', function () {
     const token = await ann.page.evaluate<string>("JSON.parse(localStorage['parley.session']).token");
     const device = await RawSocket.open(world.server.wsUrl, token);
     const roomId = new URL(bob.page.url()).hash.slice('#room='.length);
+    const muted = ann.chat(bob.name).getByTitle('muted', { exact: true });
     await device.request('change chat', { roomId, mutedUntil: '2100-01-01T00:00:00.000Z' });
+    await muted.waitFor({ state: 'attached' });
     await receive('four');
     await device.request('change chat', { roomId, mutedUntil: null });
+    await muted.waitFor({ state: 'detached' });
     await ann.chat(bob.name).click();
     await ann.sees('four');
     await receive('five, in the open room');

@@ -131,6 +131,12 @@ export async function hold(page: Page, element: Locator, until: Locator): Promis
   await touch.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] });
 }
 
+/** Presses “Try now”, unless the page has connected again by itself, which takes the button away. */
+export async function tryNow(page: Page): Promise<void> {
+  const button = page.getByRole('button', { name: 'Try now' });
+  await Promise.race([button.click(), button.waitFor({ state: 'hidden' })]);
+}
+
 /** A line of an open menu. */
 export const menuItem = (page: Page, name: string): Locator =>
   page.getByRole('menuitem', { name, exact: true });
