@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { Person } from './person.js';
+import { leadTo, Person } from './person.js';
 
 describe('Messages in the web chat', function () {
   this.timeout(60_000);
@@ -98,8 +98,7 @@ describe('Messages in the web chat', function () {
     const [writer, reader] = both();
     await writer.choose('at six', 'Pin');
     const bar = reader.page.getByRole('region', { name: 'Pinned messages' });
-    await bar.getByText('at six').tap();
-    await reader.page.locator('.found', { hasText: 'at six' }).waitFor();
+    await leadTo(reader.page, 'at six', () => bar.getByText('at six').tap());
     await reader.choose('at six', 'Unpin');
     for (const { page } of both())
       await page.getByRole('region', { name: 'Pinned messages' }).waitFor({ state: 'detached' });

@@ -3,12 +3,14 @@ import { expect } from 'chai';
 import type { Locator, Page, WebSocketRoute } from 'playwright-core';
 import { Rest } from '../../packages/client/src/rest.js';
 import { axe, openWorld, screenshot } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/freePort.js';
 import { overlaps } from '../support/overlaps.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { menuItem, Person, PHONE, peopleIn } from './person.js';
+import { unsentText } from './keptRecords.js';
+import { leadTo, menuItem, Person, PHONE, peopleIn } from './person.js';
 
 const failure = (page: Page, text: string): Locator =>
   page.locator('.notices').getByRole('alert').getByText(text);
@@ -136,6 +138,11 @@ describe('Changes of an earlier run of the web chat that the server refuses', fu
     await ann.page.getByRole('button', { name: 'Delete for everyone' }).click();
     await ann.message('Bring cake').waitFor({ state: 'detached' });
     const { page } = ann;
+    // What is shown at once is stored a moment later.
+    await eventually('both changes are stored', async () => {
+      const stored = await page.evaluate<string>(unsentText);
+      return ['edit message', 'delete message'].every((request) => stored.includes(request));
+    });
     const context = page.context();
     await page.close();
 
@@ -152,8 +159,7 @@ describe('Changes of an earlier run of the web chat that the server refuses', fu
     await deletion.getByText('Bring cake').waitFor();
     await screenshot(again, 'notices-refused');
     expect(await axe(again)).to.deep.equal([]);
-    await deletion.getByRole('button', { name: 'Show message' }).click();
-    await again.locator('.found', { hasText: 'Bring cake' }).waitFor();
+    await leadTo(again, 'Bring cake', () => deletion.getByRole('button', { name: 'Show message' }).click());
     await deletion.waitFor({ state: 'detached' });
     await ann.close();
     await bob.close();
@@ -196,14 +202,14 @@ describe('What is far back or elsewhere in the web chat', function () {
     const list = ann.page.getByRole('dialog', { name: 'Pinned messages' });
     await list.getByText(`far-writer: ${long}`, { exact: true }).waitFor();
     expect(await overlaps(ann.page)).to.deep.equal([]);
-    await list.getByText(`far-writer: ${long}`, { exact: true }).tap();
-    await ann.page.locator('.found').getByText(long, { exact: true }).waitFor();
+    await leadTo(ann.page, long, () => list.getByText(`far-writer: ${long}`, { exact: true }).tap());
     await socket.close();
   });
 
   it('is a new friend, told at once and marked until the list is opened: wide and on a phone', async () => {
     for (const options of [{}, PHONE]) {
       const [ann, bob] = [await somebody(options), await somebody()];
+      await ann.knowsFriends();
       await bob.search.fill(ann.name);
       await bob.page.getByRole('button', { name: `Add ${ann.name} as a friend` }).click();
       await ann.page.getByRole('status').getByText(`You and ${bob.name} are friends now.`).waitFor();
@@ -219,6 +225,7 @@ describe('What is far back or elsewhere in the web chat', function () {
   it('is the end of a friendship by a block, known after a refusal or on the next connection', async () => {
     for (const how of ['refusal', 'connection'] as const) {
       const [ann, bob] = [await somebody(), await somebody()];
+      await ann.knowsFriends();
       await bob.open(ann.name);
       await bob.say('Hello');
       await bob.sees('Hello', 'sent');

@@ -64,6 +64,7 @@ describe('People in the web chat', function () {
     await bob.say('Hello?');
     await bob.sees('Hello?', 'not sent');
     await ann.page.getByRole('button', { name: 'Unblock' }).tap();
+    await ann.page.getByText(`You have blocked ${bob.name}.`).waitFor({ state: 'hidden' });
     await bob.message('Hello?').getByRole('button', { name: 'Try again' }).click();
     await bob.sees('Hello?', 'sent');
     await ann.sees('Hello?');
@@ -217,6 +218,7 @@ describe('People in the web chat', function () {
 
   it('shows somebody who was added that they were', async () => {
     const [ann, bob] = [await somebody(), await somebody(PHONE)];
+    await bob.knowsFriends();
     await ann.search.fill(bob.name);
     await ann.page.getByRole('button', { name: `Add ${bob.name} as a friend` }).click();
     await ann.page.getByText('Friend', { exact: true }).waitFor();

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { type BrowserWorld, strangers } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
 
 let names = 0;
 
@@ -57,6 +58,12 @@ export class Person {
   /** A user's row in the chat list. */
   chat(name: string): Locator {
     return this.page.getByRole('navigation', { name: 'Chats' }).getByRole('button', { name });
+  }
+
+  /** Waits until this browser knows the user's friends: only who is added after that is new to them. */
+  knowsFriends(): Promise<void> {
+    const isKnown = "Object.keys(localStorage).some((key) => key.startsWith('parley.friends.'))";
+    return eventually('the friends are known', () => this.page.evaluate<boolean>(isKnown));
   }
 
   /** Searches a user by name and opens the chat with them. */
@@ -135,6 +142,18 @@ export async function hold(page: Page, element: Locator, until: Locator): Promis
 export async function tryNow(page: Page): Promise<void> {
   const button = page.getByRole('button', { name: 'Try now' });
   await Promise.race([button.click(), button.waitFor({ state: 'hidden' })]);
+}
+
+/** Does what leads to a message with this text, which must be marked then. The mark goes after two seconds. */
+export async function leadTo(page: Page, text: string, act: () => Promise<void>): Promise<void> {
+  await page.evaluate(`(() => {
+    globalThis.wasMarked = false;
+    new MutationObserver(() => {
+      wasMarked ||= [...document.querySelectorAll('.found')].some((one) => one.textContent.includes(${JSON.stringify(text)}));
+    }).observe(document.body, { subtree: true, childList: true, attributeFilter: ['class'] });
+  })()`);
+  await act();
+  await eventually(`“${text}” is marked`, () => page.evaluate<boolean>('wasMarked'));
 }
 
 /** A line of an open menu. */
