@@ -124,14 +124,19 @@ describe('The sign-in by an issuer', function () {
     const released = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const isRenewing = page.waitForRequest('**/oidc/renew');
+    let hold = (): void => {};
+    const isHeld = new Promise<void>((resolve) => {
+      hold = resolve;
+    });
     await page.route('**/oidc/renew', async (route) => {
+      hold();
       await released;
       order.push('renewal');
       await route.continue();
     });
     page.on('request', (request) => request.url().endsWith('/user/signout') && order.push('sign-out'));
-    await isRenewing;
+    // One that was asked for before is over soon; the next one is held.
+    await isHeld;
     await page.getByRole('button', { name: 'Account and settings' }).click();
     await page.getByRole('button', { name: 'Sign out' }).click();
     const waiting = 'navigator.locks.query().then(({ pending }) => pending.length)';
