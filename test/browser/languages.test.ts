@@ -15,7 +15,7 @@ const textsOf = (language: Language): Readonly<Record<string, string>> =>
 const sizes = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } } as const;
 
 describe('The languages of the chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld();
   let names = 0;
 
@@ -163,7 +163,8 @@ describe('The languages of the chat', function () {
   });
 
   it('have all texts, in whatever order their files come', async () => {
-    const page = await open({ locale: 'ar' });
+    // A worker would have the files, and take the page over between one and the other.
+    const page = await open({ locale: 'ar', serviceWorkers: 'block' });
     await signUp(page);
     for (const late of [true, false]) {
       let go = (): void => {};
@@ -197,7 +198,8 @@ describe('The languages of the chat', function () {
       await page
         .getByRole('status')
         .getByText(/^zul. online heute um \d\d:\d\d$/)
-        .waitFor();
+        // The server takes somebody for online for 10 s more.
+        .waitFor({ timeout: 50_000 });
       const onlyEnglish = new Set(
         Object.values(english).filter((text) => text.length > 4 && !Object.values(german).includes(text)),
       );
