@@ -39,7 +39,8 @@ describe('The documentation in a browser', function () {
     const pages = outline.flatMap((part) => part.pages);
     for (const { url } of pages.slice(1)) {
       await page.locator('a[rel=next]').click();
-      expect(new URL(page.url()).pathname).to.equal(url);
+      // To its end: the page is there before the whole of it.
+      await page.waitForURL(world.server.url + url);
       expect(await page.locator('nav[aria-label="Pages"] [aria-current="page"]').count()).to.equal(1);
       expect(await page.getByRole('searchbox').count(), 'a search without its script').to.equal(0);
     }
