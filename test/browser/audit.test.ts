@@ -102,10 +102,9 @@ describe('The audit console', function () {
     await world.say('said while somebody looks');
     await page.locator('.events').getByText('said while somebody looks').waitFor();
 
-    const { port } = new URL(world.server.url);
     await world.server.kill();
     await page.getByText('Connection lost. Reconnecting…').waitFor();
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await world.say('said when it was back');
     await page.locator('.events').getByText('said when it was back').waitFor();
     const texts = await page.locator('.events .what').allTextContents();

@@ -132,7 +132,6 @@ describe('The pages, when the stores of the browser', function () {
 
   it('are cleared under an open page: it goes on sending, and keeps what is unsent again', async () => {
     const [ann, bob] = [await at(), await at()];
-    const port = new URL(ann.page.url()).port;
     await ann.open(bob.name);
     await ann.say('before');
     await ann.sees('before', 'sent');
@@ -151,7 +150,7 @@ describe('The pages, when the stores of the browser', function () {
     await eventually('it is stored', async () =>
       (await ann.page.evaluate<string>(unsentText)).includes('unsent'),
     );
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await ann.page.reload();
     await ann.sees('unsent', 'sent');
     expect(await ann.message('unsent').count()).to.equal(1);

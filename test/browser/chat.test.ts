@@ -86,7 +86,7 @@ describe('The web chat', function () {
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('written offline');
     await ann.sees('written offline', 'sending');
-    await world.server.start({ PORT: new URL(ann.page.url()).port });
+    await world.server.start();
     await ann.page.context().setOffline(false);
     await ann.sees('written offline', 'read');
     await bob.sees('written offline');
@@ -96,7 +96,6 @@ describe('The web chat', function () {
 
   it('reconnects at once on “Try now” and when the network is back', async () => {
     const [ann] = await two();
-    const port = new URL(ann.page.url()).port;
     // The page's timers never fire from here on.
     await ann.page.clock.install();
     await ann.page.clock.pauseAt(new Date(Date.now() + 60_000));
@@ -106,7 +105,7 @@ describe('The web chat', function () {
     ]) {
       await world.server.kill();
       await ann.banner.getByText('No connection').waitFor();
-      await world.server.start({ PORT: port });
+      await world.server.start();
       await ask();
       await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
     }
@@ -140,7 +139,6 @@ describe('The web chat', function () {
   it('shows one banner from the loss of the connection until it is back, over all attempts', async () => {
     const [ann] = await two();
     const { page } = ann;
-    const port = new URL(page.url()).port;
     await world.server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await page.evaluate(`{
@@ -154,13 +152,12 @@ describe('The web chat', function () {
     }`);
     await eventually('it has tried again', async () => (await page.evaluate<number>('window.attempts')) > 1);
     expect(await page.evaluate('[...window.heights].length')).to.equal(1);
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
   });
 
   it('keeps unsent messages after a reload, and sends them once', async () => {
     const [ann, bob] = await two();
-    const port = new URL(ann.page.url()).port;
     await world.server.kill();
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('before the reload');
@@ -169,7 +166,7 @@ describe('The web chat', function () {
     await eventually('it is stored', async () =>
       (await ann.page.evaluate<string>(unsentText)).includes('before the reload'),
     );
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await ann.page.reload();
     await bob.sees('before the reload');
     await ann.sees('before the reload', 'read');
@@ -178,12 +175,11 @@ describe('The web chat', function () {
 
   it('keeps a draft when the server is killed while a user types', async () => {
     const [ann, bob] = await two();
-    const port = new URL(ann.page.url()).port;
     await ann.composer.pressSequentially('half a sent');
     await world.server.kill();
     await ann.composer.pressSequentially('ence');
     await ann.banner.getByText('No connection').waitFor();
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await ann.banner.getByText('No connection').waitFor({ state: 'hidden' });
     expect(await ann.composer.inputValue()).to.equal('half a sentence');
     await ann.composer.press('Enter');
@@ -398,13 +394,12 @@ describe('The web chat', function () {
     const ann = await somebody({ viewport: { width: 375, height: 740 } });
     const bob = await somebody();
     await ann.open(bob.name);
-    const port = new URL(ann.page.url()).port;
     await world.server.kill();
     const told = ann.banner.getByText('No connection');
     await told.waitFor();
     await ann.page.getByRole('button', { name: 'Back to chats' }).click();
     await ann.search.waitFor();
     expect(await told.isVisible()).to.equal(true);
-    await world.server.start({ PORT: port });
+    await world.server.start();
   });
 });

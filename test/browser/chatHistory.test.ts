@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.js';
 import { isSoak } from '../support/lanes.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
-import { Person } from './person.js';
+import { leadTo, Person } from './person.js';
 
 const MANY = isSoak ? 10_000 : 3_000;
 /** The maximum number of messages in the page: one screen and the overscan. */
@@ -28,16 +28,6 @@ const WHEN_STILL = `new Promise((resolve) => {
     else requestAnimationFrame(look);
   };
   look();
-})`;
-
-/** Runs in the page: resolves with the text of the next message that is marked as the one that was led to. */
-const MARKED = `new Promise((resolve) => {
-  new MutationObserver((_, observer) => {
-    const found = document.querySelector('.bubble.found');
-    if (!found) return;
-    observer.disconnect();
-    resolve(found.textContent);
-  }).observe(document.body, { subtree: true, childList: true, attributeFilter: ['class'] });
 })`;
 
 describe(`A history of ${MANY} messages in the web chat`, function () {
@@ -161,10 +151,7 @@ describe(`A history of ${MANY} messages in the web chat`, function () {
     await inView();
 
     const before = sent.filter((event) => event === 'fetch messages').length;
-    // The mark is there for 2 s only.
-    const marked = ann.page.evaluate<string>(MARKED);
-    await ann.message('the answer').locator('.quote').click();
-    expect(await marked).to.contain('line 200');
+    await leadTo(ann.page, 'line 200', () => ann.message('the answer').locator('.quote').click());
     const there = await inView();
     expect(sent.filter((event) => event === 'fetch messages').length - before, 'requests').to.be.within(1, 2);
     await numbersAreConsecutive(ann);

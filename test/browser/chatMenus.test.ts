@@ -25,7 +25,6 @@ describe('Chats in the list of the web chat', function () {
       await ann.say(`Hello, ${other.name}`);
       await ann.sees(`Hello, ${other.name}`, 'sent');
     }
-    const { port } = new URL(ann.page.url());
     await ann.page.evaluate('navigator.serviceWorker.ready.then(() => true)');
     await world.server.kill();
     await ann.chat(bob.name).click();
@@ -41,7 +40,7 @@ describe('Chats in the list of the web chat', function () {
     await ann.page.reload();
     await unsent.waitFor();
     expect(await names(), 'after a reload').to.deep.equal([bob.name, carl.name]);
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await ann.page.evaluate("dispatchEvent(new Event('online'))");
     await ann.sees('written offline', 'sent');
     await ann.chat(bob.name).filter({ hasText: 'You: written offline' }).waitFor();

@@ -115,7 +115,6 @@ describe('The end of a session in a browser', function () {
       await Person.at(world.browser, world.server.url),
     ];
     const { page } = ann;
-    const port = new URL(page.url()).port;
     await ann.open(bob.name);
     await ann.say('Hello');
     await ann.sees('Hello', 'sent');
@@ -134,7 +133,7 @@ describe('The end of a session in a browser', function () {
     expect(await ask()).to.include('1 message is not sent yet. 1 chat has a draft.');
     await page.getByRole('button', { name: 'Cancel' }).click();
     await page.getByRole('button', { name: 'Close' }).click();
-    await world.server.start({ PORT: port });
+    await world.server.start();
     await tryNow(page);
     await ann.sees('not sent yet', 'sent');
     expect(await ann.composer.inputValue()).to.equal('half a sentence');
