@@ -5,8 +5,9 @@ import { createStore } from '../../packages/client/src/index.js';
 import { newSigningSecret } from '../../src/base/webhooks.js';
 import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
+import { ask } from '../support/http.js';
 import { at } from '../support/json.js';
-import type { RawSocket } from '../support/rawSocket.js';
+import type { RawSocket, Refusal } from '../support/rawSocket.js';
 import { EGRESS, type Received, Receiver, verifySignature } from '../support/receiver.js';
 import { DidNotStart, startServer } from '../support/server.js';
 import { chatOf, hear, Newcomer } from './newcomer.js';
@@ -51,18 +52,30 @@ for (const engine of kindsWith('sqlite')) {
       messageId,
       message: text,
     });
+    /** Why it is refused for good. The hook has 500 ms, in which a busy machine may not get to it. */
+    const refusal = async (event: string, data: object): Promise<Refusal> => {
+      let told: Refusal | undefined;
+      await eventually('the host was asked in time', async () => {
+        told = await phone.refusal(event, data);
+        return told.code !== 'overloaded';
+      });
+      if (!told) throw new Error('it was refused');
+      return told;
+    };
     const seqs = async () =>
       (await phone.request('fetch messages', { roomId })).messages.map(({ seq }) => seq);
 
     it('with a signed question for each new message and edit', async () => {
       const sent = message('may I?');
-      const { message: answered } = await phone.request('send message', sent);
+      const { message: answered } = await phone.persist('send message', sent);
       await hear(tablet, 'may I?');
       const editId = randomUUID();
-      await phone.request('edit message', { ...message('and now?', sent.messageId), editId });
-      const [first, second] = hook.received as [Received, Received];
-      expect(hook.received).to.have.length(2);
-      for (const received of [first, second]) verifySignature(received, secret);
+      await phone.persist('edit message', { ...message('and now?', sent.messageId), editId });
+      for (const received of hook.received) verifySignature(received, secret);
+      // A question that could not be answered in time is asked again.
+      const questions = hook.received.filter(({ body }, i, all) => body !== all[i - 1]?.body);
+      const [first, second] = questions as [Received, Received];
+      expect(questions).to.have.length(2);
       expect(first.id).to.equal(`snd_${answered.messageId}`);
       expect(first.json).to.deep.equal({ type: 'before.send', data: { userId: ada.userId, ...sent } });
       expect(second.json).to.have.deep.property('data', {
@@ -81,11 +94,10 @@ for (const engine of kindsWith('sqlite')) {
       ] as const) {
         hook.answer = say(answer);
         const refusals = [
-          await phone.refusal('send message', message('buy this')),
-          await phone.refusal('edit message', { ...message('buy that', messageId), editId: randomUUID() }),
+          await refusal('send message', message('buy this')),
+          await refusal('edit message', { ...message('buy that', messageId), editId: randomUUID() }),
         ];
-        for (const refusal of refusals) {
-          const { message: _, ...told } = refusal;
+        for (const { message: _, ...told } of refusals) {
           expect(told).to.deep.equal({ code: 'forbidden', reason: 'host', ...detail });
         }
       }
@@ -95,8 +107,8 @@ for (const engine of kindsWith('sqlite')) {
     it('but a message and an edit that exist already get their answer, whatever it says', async () => {
       const sent = message('once');
       const edit = { ...message('twice', sent.messageId), editId: randomUUID() };
-      await phone.request('send message', sent);
-      const edited = await phone.request('edit message', edit);
+      await phone.persist('send message', sent);
+      const edited = await phone.persist('edit message', edit);
       for (const answer of [say({ allow: false }), say('no JSON')]) {
         hook.answer = answer;
         expect((await phone.request('send message', sent)).message).to.deep.equal(edited.message);
@@ -147,9 +159,9 @@ for (const engine of kindsWith('sqlite')) {
       it(`and ${what} is overloaded, as it could not be asked`, async () => {
         const before = await seqs();
         hook.answer = answer as Receiver['answer'];
-        const refusal = await phone.refusal('send message', message('unheard'));
-        expect(refusal).to.include({ code: 'overloaded' });
-        expect(refusal.retryAfterMs).to.be.a('number');
+        const told = await phone.refusal('send message', message('unheard'));
+        expect(told).to.include({ code: 'overloaded' });
+        expect(told.retryAfterMs).to.be.a('number');
         expect(await seqs()).to.deep.equal(before);
       });
 
@@ -158,15 +170,16 @@ for (const engine of kindsWith('sqlite')) {
       let [open, most] = [0, 0];
       let release = (): void => {};
       const isFull = new Promise<void>((resolve) => (release = resolve));
-      hook.answer = async () => {
+      hook.answer = () => (response) => {
         most = Math.max(most, ++open);
-        if (open === 64) release();
-        await isFull;
-        open--;
-        return allow();
+        // Answered, or given up after 500 ms.
+        response.once('close', () => open--);
+        // One question more would have come before the answer to this.
+        if (open === 64) void ask(server.url, 'GET /health').then(release);
+        void isFull.then(() => allow()(response));
       };
       const devices = await Promise.all(Array.from({ length: 99 }, () => ben.device()));
-      await Promise.all(devices.map((device) => device.request('send message', message('many'))));
+      await Promise.all(devices.map((device) => device.persist('send message', message('many'))));
       expect(most).to.equal(64);
       await Promise.all(devices.map((device) => device.close()));
     });
@@ -213,9 +226,16 @@ describe('HOOK_SEND', function () {
     const roomId = await chatOf(phone, ben);
     const send = (text: string) => ({ roomId, messageId: randomUUID(), message: text });
     hook.answer = say({ allow: false });
-    expect(await phone.refusal('send message', send('refused'))).to.include({ reason: 'host' });
+    // One that the hook is not asked about within 500 ms passes.
+    let late = 0;
+    await eventually('one is refused', async () => {
+      const { error } = await phone.answer(phone.send('send message', send('refused')));
+      if (error) expect(error).to.include({ reason: 'host' });
+      else late++;
+      return error !== undefined;
+    });
     await hook.close();
-    expect((await phone.request('send message', send('passed'))).message.seq).to.equal(1);
+    expect((await phone.request('send message', send('passed'))).message.seq).to.equal(late + 1);
     await phone.close();
     await server.stop();
   });
