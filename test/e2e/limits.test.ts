@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { Rest } from '../../packages/client/src/rest.js';
 import { allKinds, hasEngine, type Running, startFresh } from '../support/engines.js';
 import { eventually } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { startServer } from '../support/server.js';
 import { chatOf, hear, heard, Newcomer, say } from './newcomer.js';
+import { inShortSession } from './shortSession.js';
 
 const MIB = 1024 ** 2;
 
@@ -94,14 +94,17 @@ describe('limits', () => {
 
   it('end a sign-in after SESSION_TTL, and its sockets with 4401', async () => {
     server = await startServer({ engine: 'sqlite', env: { SESSION_TTL: '2s' } });
-    const ada = await Newcomer.at(server);
-    const signedIn = await new Rest(server.url).signIn(ada.user.username ?? '', ada.password);
-    expect(Date.parse(signedIn.expiresAt)).to.be.within(Date.now(), Date.now() + 2000);
-    const phone = await ada.device();
+    const { user, password } = await Newcomer.at(server);
+    const { token, used: phone } = await inShortSession(
+      server,
+      { username: user.username ?? '', password },
+      2000,
+      (fresh) => RawSocket.open(server.wsUrl, fresh),
+    );
     expect(await phone.closed).to.equal(4401);
     const later = await RawSocket.connect(server.wsUrl);
-    expect(await later.refusal('identity', { token: ada.token })).to.include({ code: 'unauthenticated' });
-    expect((await ask(server.url, 'POST /user/signout', { token: ada.token })).status).to.equal(401);
+    expect(await later.refusal('identity', { token })).to.include({ code: 'unauthenticated' });
+    expect((await ask(server.url, 'POST /user/signout', { token })).status).to.equal(401);
   });
 
   it('begin no request of a client that leaves 1 MiB unread, and go on when it reads', async () => {
