@@ -108,6 +108,9 @@ export function cursors(place: Place, ageCursors: () => Promise<void>): void {
     const { ada, ben, phone, roomId } = await talk(place);
     const cleo = await Newcomer.at(place);
     const laptop = await ada.device();
+    // Its node may be pushed what was said before only now.
+    await say(phone, roomId, 'not missed');
+    await hear(laptop, 'not missed');
     const { cursor } = laptop;
     await say(phone, roomId, 'from my phone');
     await hear(laptop, 'from my phone');

@@ -51,6 +51,8 @@ export function friends(place: Place): void {
     const roomId = await chatOf(phone, ben);
     await say(phone, roomId, 'friends?');
     await Promise.all([hear(laptop, 'friends?'), hear(tablet, 'friends?')]);
+    await say(laptop, roomId, 'friends!');
+    await hear(phone, 'friends!');
     expect(laptop.pushed('add friend')).to.deep.equal([{ friend: ben.user }]);
     // Whose command it was is not told of it: the one of two at once that came first.
     expect(phone.pushes('add friend').length + tablet.pushes('add friend').length).to.equal(1);

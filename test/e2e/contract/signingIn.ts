@@ -114,9 +114,11 @@ export function signingIn(place: Place): void {
 
   it('pushes nothing before the answer to identity', async () => {
     const { ben, phone, tablet, roomId } = await talk(place);
+    // With the tablet one on each node, so that it has been pushed on that of the socket too.
+    const watch = await ben.device();
     const socket = await RawSocket.connect(place.wsUrl, bearer(ben.token));
     await say(phone, roomId, 'too early');
-    await hear(tablet, 'too early');
+    await Promise.all([hear(tablet, 'too early'), hear(watch, 'too early')]);
     await socket.request('identity', {});
     await say(phone, roomId, 'in time');
     await hear(socket, 'in time');
