@@ -122,6 +122,8 @@ describe('a feature that is declared in one file of domain', function () {
     await like(phone, roomId, messageId);
     const back = await ben.device(cursor);
     await caughtUp(back);
+    // Its node may hear of it only now.
+    await back.push(LIKE);
     expect(likesOf(back)).to.deep.equal([liked]);
     await back.close();
 
