@@ -39,6 +39,11 @@ for (const engine of allEngines)
       await host.subscribe('all', { url: inbox.url, types: ['MessageSent'] });
       await speak('kept');
       await eventually('it has come', () => texts().length === 1);
+      // Else it may be sent again after the stop.
+      await eventually('that it was taken is stored', async () => {
+        const { lagEvents } = await host.subscription('all');
+        return lagEvents === 0;
+      });
       const events = (from: string) => host.ask(`GET /server/events?from=${encodeURIComponent(from)}`);
       const { next: old } = (await events('start')).body;
       await running.stop();
@@ -49,7 +54,7 @@ for (const engine of allEngines)
       // This one fails as the log is lost with it, so that a try of it waits.
       inbox.answer = () => 500;
       await speak('never taken');
-      await eventually('it fails', () => texts().length === 4);
+      await eventually('it fails', () => texts().includes('never taken'));
       await running.stop();
       await copy.restore('log');
       const { code, err } = await parley(['restore', '--here'], running.settings);
@@ -71,10 +76,12 @@ for (const engine of allEngines)
       expect(failing).to.equal(undefined);
       expect(lagEvents, 'only what came since').to.be.below(10);
       await speak('after it');
-      await eventually('it has come', () => texts().length === 5);
-      expect(texts()).to.deep.equal(['kept', 'lost', 'lost too', 'never taken', 'after it']);
+      await eventually('it has come', () => texts().at(-1) === 'after it');
+      // What was not taken is tried again after 5 s, which may pass before the stop.
+      const tried = texts().filter((text, i, all) => text !== 'never taken' || all[i - 1] !== text);
+      expect(tried).to.deep.equal(['kept', 'lost', 'lost too', 'never taken', 'after it']);
       const histories = inbox.received.map(({ id }) => id.split('_')[1]);
-      expect(new Set(histories.slice(0, 4)).size).to.equal(1);
-      expect(histories[4]).to.not.equal(histories[0]);
+      expect(new Set(histories.slice(0, -1)).size).to.equal(1);
+      expect(histories.at(-1)).to.not.equal(histories[0]);
     });
   });
