@@ -1,12 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import { Rest } from '../../../packages/client/src/rest.js';
+import { streamOf } from '../../../src/domain/ids.js';
+import { partitionOf } from '../../../src/log/log.js';
 import { eventually } from '../../support/eventually.js';
 import { freshDatabase, mongoUrl } from '../../support/mongo.js';
 import { type NatsServerProcess, natsServerBinary, startNats } from '../../support/nats.js';
 import { RawSocket } from '../../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../../support/server.js';
 import { chatOf, hear, heard, Newcomer, say, two } from '../newcomer.js';
+
+const PARTITIONS = 4;
 
 describe('a conversation over two nodes', function () {
   this.timeout(120_000);
@@ -25,7 +29,8 @@ describe('a conversation over two nodes', function () {
   const at = (node: ServerProcess, { token }: { readonly token: string }, cursor?: string) =>
     RawSocket.open(node.wsUrl, token, cursor);
   const isOnline = async (device: RawSocket, who: Newcomer) =>
-    (await device.request('get online info', { recipientId: who.userId })).isOnline;
+    // What a node that was killed had not folded is waited for, and refused after 5 s.
+    (await device.persist('get online info', { recipientId: who.userId })).isOnline;
 
   const bothAre = (ready: boolean) =>
     eventually(`both are ${ready ? 'ready' : 'red'}`, async () => {
@@ -51,7 +56,7 @@ describe('a conversation over two nodes', function () {
     env = {
       MONGO_URL: await freshDatabase(),
       NATS_URL: nats.url(),
-      PARTITIONS: '4',
+      PARTITIONS: String(PARTITIONS),
       MASTER_KEY: randomBytes(32).toString('base64'),
       PRESENCE_GRACE: '300ms',
       RATE_LIMIT: 'off',
@@ -113,7 +118,9 @@ describe('a conversation over two nodes', function () {
     expect(got).to.deep.equal(Array.from({ length: 200 }, (_, n) => `${n}`));
   });
 
-  it('shows on one who types on the other, until a message comes or 6 s have passed', async () => {
+  it('shows on one who types on the other, until a message comes or 6 s have passed', async function () {
+    // On a machine that stands still for a moment 6 s may pass before the message.
+    this.retries(2);
     const { phone, tablet, roomId } = await talk();
     const told = () => tablet.pushed('notify typing').map(({ isTyping }) => isTyping);
     await phone.request('notify typing', { roomId, isTyping: true });
@@ -132,6 +139,7 @@ describe('a conversation over two nodes', function () {
     await laptop.request('background app', {});
     const { data } = await tablet.push('get online info', ({ isOnline }) => !isOnline);
     expect(data.recipientId).to.equal(ada.userId);
+    tablet.forget();
     const again = await at(one, ada);
     await tablet.push(
       'get online info',
@@ -172,6 +180,10 @@ describe('a conversation over two nodes', function () {
 
   it('brings what was said while NATS was down from the log, and loses nothing', async () => {
     const pairs = await Promise.all(Array.from({ length: 6 }, talk));
+    // In each partition, and so on each node.
+    const owned = () =>
+      new Set(pairs.map(({ roomId }) => partitionOf(streamOf('room', roomId), PARTITIONS))).size;
+    while (owned() < PARTITIONS) pairs.push(await talk());
     await nats.stop();
     await bothAre(false);
     const said = await Promise.all(
@@ -200,15 +212,7 @@ describe('a conversation over two nodes', function () {
     await gone.tablet.closed;
     await killed;
     const died = Date.now();
-    // What the dead node had not folded is waited for, and refused after 5 s: a client tries again.
-    await eventually('he is back', async () => {
-      const error: unknown = await at(one, back.ben).then(
-        () => undefined,
-        (cause: unknown) => cause,
-      );
-      if (error !== undefined) expect(String(error)).to.include('overloaded');
-      return error === undefined;
-    });
+    await at(one, back.ben);
     const { data } = await watching.push('get online info', ({ isOnline }) => !isOnline);
     expect(data.recipientId).to.equal(gone.ben.userId);
     expect(Date.parse(data.lastSeen ?? '')).within(died - 15_000, died + 1000);
