@@ -190,8 +190,11 @@ for (const kind of kindsWith('nodes'))
       const later = await open(system, ada);
       expect(later.get().chats).to.deep.equal([]);
       await later.moreArchived();
-      for (const store of [of, second, later])
+      for (const store of [of, second, later]) {
+        // The other device is told on its own connection.
+        await eventually('it is archived again', () => store.get().archived.length === 1);
         expect(store.get().archived[0]).to.include({ roomId, mutedUntil, pinned: true });
+      }
       await to.changeProfile({ displayName: 'Ben the second' });
       const name = (): unknown => of.get().archived[0]?.other?.displayName;
       await eventually('the name is shown', () => name() === 'Ben the second');
