@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 import { commandEngines, hasEngine, startFresh } from '../../support/engines.js';
+import { eventually } from '../../support/eventually.js';
 import { ask } from '../../support/http.js';
 import { parley } from '../../support/parley.js';
 import type { ServerProcess } from '../../support/server.js';
@@ -67,7 +68,12 @@ for (const engine of commandEngines)
           .map((line) => Number(line.split(' ')[1]));
       const first = await verify();
       expect(first.code, first.err).to.equal(0);
+      const partition = await largest();
+      const size = async () => sizeOf((await get(`${partition}/checkpoint`)).text);
+      const before = await size();
       await write(300);
+      // Its tiles are made a moment later.
+      await eventually('the head has grown', async () => (await size()) >= before + 300);
       const second = await verify();
       expect(second.code, second.err).to.equal(0);
       const grown = Math.max(...sizes(second.out)) - Math.max(...sizes(first.out));
@@ -88,7 +94,9 @@ for (const engine of commandEngines)
       expect(entry).to.be.an('array').with.length(7);
     });
 
-    it('waits for a head that holds an event which is beyond the newest', async () => {
+    it('waits for a head that holds an event which is beyond the newest', async function () {
+      // It waits for 5 s, which may pass on a machine that stands still for a moment.
+      this.retries(2);
       const partition = await largest();
       const size = sizeOf((await get(`${partition}/checkpoint`)).text);
       const waiting = get(`${partition}/proof?offset=${size}`);
