@@ -57,6 +57,12 @@ for (const engine of kindsWith('nodes')) {
       await appoint(auditor);
       [phone, tablet] = [await ada.device(), await ben.device()];
       await phone.request('add friend', { friendId: ben.userId });
+      await tablet.push('add friend');
+      // It is written while other things happen.
+      await eventually('she is online', async () => {
+        const { isOnline } = await tablet.request('get online info', { recipientId: ada.userId });
+        return isOnline;
+      });
       roomId = await chatOf(phone, ben);
       for (const text of ['one', 'two', 'three']) await say(phone, roomId, text);
       await hear(tablet, 'three');
