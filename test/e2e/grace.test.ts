@@ -51,7 +51,7 @@ for (const engine of allKinds) {
       const dead = Date.now();
       await server.start({ PRESENCE_GRACE: '300ms' });
       const later = await ben.device();
-      const asked = () => later.request('get online info', { recipientId: cleo.userId });
+      const asked = () => later.persist('get online info', { recipientId: cleo.userId });
       await eventually('she is offline', async () => !(await asked()).isOnline);
       // At the last sign of life of the server that died, which is every 5 s.
       expect(Date.parse((await asked()).lastSeen ?? '')).to.be.within(dead - 30_000, dead);

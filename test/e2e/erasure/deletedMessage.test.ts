@@ -102,7 +102,7 @@ for (const kind of allKinds) {
       const before = await system.textSecretsOf(cem.userId);
       expect(await system.tracesOf(before), 'a control').to.deep.equal(before);
       await phone.request('delete message', { roomId, messageId });
-      await phone.request('delete message', { roomId, messageId: body.messageId });
+      const { revision } = await phone.request('delete message', { roomId, messageId: body.messageId });
       expect(await system.tracesOf(before), 'what held their keys').to.deep.equal([]);
       const { out } = await run('audit', 'replay', '--stream', `room:${roomId}`);
       const said = out
@@ -120,7 +120,7 @@ for (const kind of allKinds) {
           null,
         ]),
       ]);
-      const { messages } = await tablet.request('fetch messages', { roomId, limit: 2 });
+      const { messages } = await tablet.request('fetch messages', { roomId, limit: 2, revision });
       for (const message of messages)
         expect(message).to.deep.include({ message: null, deleted: { by: cem.userId } });
       await Promise.all([phone, tablet].map((device) => device.close()));
