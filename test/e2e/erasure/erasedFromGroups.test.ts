@@ -64,11 +64,12 @@ for (const kind of kindsWith('nodes'))
 
     /** The others go on in each group, and Ada is nowhere in it. */
     async function isErased(tablet: RawSocket, ada: Newcomer, { roomId, owner }: Group): Promise<void> {
-      const { members } = await tablet.request('get members', { roomId });
+      // After a kill, what a node had not folded is waited for, and refused after 5 s.
+      const { members } = await tablet.persist('get members', { roomId });
       const roles = members.map(({ user, role }) => [user.userId, role]);
       expect(roles.map(([userId]) => userId)).to.not.include(ada.userId);
       expect(roles.filter(([, role]) => role === 'owner')).to.deep.equal([[owner, 'owner']]);
-      const { messages } = await tablet.request('fetch messages', { roomId });
+      const { messages } = await tablet.persist('fetch messages', { roomId });
       expect(messages.map(({ message, erased }) => [message, erased])).to.deep.equal(
         Array.from({ length: MESSAGES }, () => [null, true]),
       );
@@ -113,7 +114,7 @@ for (const kind of kindsWith('nodes'))
           const tablet = await ben.device();
           for (const group of groups)
             await eventually('she has left the group', async () => {
-              const { members } = await tablet.request('get members', { roomId: group.roomId });
+              const { members } = await tablet.persist('get members', { roomId: group.roomId });
               return members.every(({ user }) => user.userId !== ada.userId);
             });
           for (const group of groups) await isErased(tablet, ada, group);
