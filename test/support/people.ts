@@ -4,6 +4,7 @@ import type { ClientOptions } from '../../packages/client/src/options.js';
 import { Outbox, type OutboxEntry } from '../../packages/client/src/outbox.js';
 import { Rest } from '../../packages/client/src/rest.js';
 import type { Client, CursorStore, Message, User } from '../../packages/client/src/types.js';
+import { insist } from './insist.js';
 
 const PASSWORD = 'correct horse battery';
 
@@ -35,7 +36,9 @@ export async function newDevice(
   { username, password }: Person,
   options: Partial<ClientOptions> = {},
 ): Promise<Device> {
-  const { token } = await new Rest(place.url).signIn(username, password);
+  const { token } = await insist(`${username} is signed in`, () =>
+    new Rest(place.url).signIn(username, password),
+  );
   return new Device(place, token, options);
 }
 

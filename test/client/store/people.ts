@@ -10,6 +10,7 @@ import type {
   StoreOptions,
 } from '../../../packages/client/src/store/storeTypes.js';
 import { eventually } from '../../support/eventually.js';
+import { insist } from '../../support/insist.js';
 import { type Person, type Place, socketServer } from '../../support/people.js';
 
 /** An outbox store that outlives the stores of a test. */
@@ -27,7 +28,7 @@ export async function openStore(
   options: Partial<StoreOptions> = {},
 ): Promise<Store> {
   const rest = new Rest(place.url);
-  const { token } = await rest.signIn(username, password);
+  const { token } = await insist('the store’s user is signed in', () => rest.signIn(username, password));
   const store = createStore({
     url: () => socketServer(place),
     ...{ getToken: () => token, rest, webSocket: WebSocket },
