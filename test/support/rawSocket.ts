@@ -179,6 +179,10 @@ export class RawSocket {
     });
   }
 
+  get isClosed(): boolean {
+    return this.socket.readyState === WebSocket.CLOSED;
+  }
+
   /** Forgets the frames that have come. */
   forget(): void {
     this.frames.length = 0;

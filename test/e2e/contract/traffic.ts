@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Message } from '../../../packages/client/src/types.js';
+import { eventually } from '../../support/eventually.js';
 import { runs } from '../../support/lanes.js';
 import type { Place } from '../../support/people.js';
 import type { Frame, RawSocket } from '../../support/rawSocket.js';
@@ -16,6 +17,8 @@ type Step =
   | { readonly do: 'restart' };
 
 const DEVICES = 4;
+/** The code with which a server closes a connection that shall come back. */
+const RESTARTS = 1012;
 const by = fc.nat(DEVICES - 1);
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -65,14 +68,38 @@ class Handset {
   }
 
   async say(roomId: string, times: number): Promise<void> {
-    const socket = await this.resume();
     const requests = Array.from({ length: times }, () => ({ roomId, messageId: randomUUID(), message: 'x' }));
-    const answers = await Promise.all(requests.map((data) => socket.persist('send message', data)));
+    const answers = await this.#use((socket) =>
+      Promise.all(requests.map((data) => socket.persist('send message', data))),
+    );
     this.sent.push(...answers.map(({ message }) => message));
   }
 
   async read(roomId: string): Promise<void> {
-    await (await this.resume()).persist('read messages', { roomId });
+    await this.#use((socket) => socket.persist('read messages', { roomId }));
+  }
+
+  /** Comes back for all that it has missed. */
+  async catchUp(): Promise<void> {
+    await this.cut(100);
+    await this.#use((socket) => socket.push('identity'));
+    await this.cut(100);
+  }
+
+  /** Does it on its connection. When the server ends that, because it cannot read what was missed, on another one. */
+  async #use<T>(act: (socket: RawSocket) => Promise<T>): Promise<T> {
+    const done: T[] = [];
+    await eventually('a device has done it', async () => {
+      const socket = await this.resume();
+      try {
+        done.push(await act(socket));
+      } catch (error) {
+        if (!socket.isClosed || (await socket.closed) !== RESTARTS) throw error;
+        await this.cut(100);
+      }
+      return done.length > 0;
+    });
+    return done[0] as T; // It was done.
   }
 
   #handle(frames: readonly Frame[]): void {
@@ -112,11 +139,7 @@ export function traffic(place: Place, restart: () => Promise<void>): void {
         else if (next.do === 'cut') await handset.cut(next.kept);
         else await handset.resume();
       }
-      for (const handset of handsets) {
-        await handset.cut(100);
-        await (await handset.resume()).push('identity');
-        await handset.cut(100);
-      }
+      for (const handset of handsets) await handset.catchUp();
 
       const said = handsets.flatMap(({ sent }) => sent);
       for (const [at, { owner, pushed, sent }] of handsets.entries())
