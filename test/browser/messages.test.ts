@@ -2,6 +2,17 @@ import { expect } from 'chai';
 import { axe, openWorld, screenshot } from '../support/browser.js';
 import { leadTo, Person } from './person.js';
 
+/** Begins an edit and selects its text as soon as it is there: what is still selected two frames later. */
+const SELECTED_AT_ONCE = `(async () => {
+  const field = document.querySelector('textarea');
+  field.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowUp', bubbles: true, cancelable: true }));
+  while (field.value === '') await new Promise((resolve) => setTimeout(resolve));
+  field.select();
+  for (let frame = 0; frame < 2; frame++) await new Promise((resolve) => requestAnimationFrame(resolve));
+  await new Promise((resolve) => setTimeout(resolve));
+  return field.value.slice(field.selectionStart, field.selectionEnd);
+})()`;
+
 describe('Messages in the web chat', function () {
   this.timeout(60_000);
   const world = openWorld({ RATE_LIMIT: 'off' });
@@ -50,7 +61,7 @@ describe('Messages in the web chat', function () {
     expect(await writer.composer.inputValue()).to.equal('Shall we meet at six?');
     await writer.composer.press('Escape');
     expect(await writer.composer.inputValue()).to.equal('');
-    await writer.composer.press('ArrowUp');
+    expect(await writer.page.evaluate<string>(SELECTED_AT_ONCE)).to.equal('Shall we meet at six?');
     await writer.say('Shall we meet at seven?');
     await reader.sees('at seven');
     expect(await reader.message('meet').count(), 'one message').to.equal(1);

@@ -164,12 +164,20 @@ function useAutoHeight({ current }: Field, value: string): void {
 
 /** Puts the cursor into the field when the room is opened, or a reply or an edit begins. */
 function useFocus(field: Field, writing: Writing): void {
-  useEffect(() => {
-    const { current } = field;
+  const wanted = (): HTMLTextAreaElement | null =>
     // On a phone the focus would open the keyboard over half of the messages: there it waits for a touch.
-    if (!current || (writing.kind === 'new' && !matchMedia('(min-width: 45rem)').matches)) return;
-    current.focus();
-    current.setSelectionRange(current.value.length, current.value.length);
+    writing.kind === 'new' && !matchMedia('(min-width: 45rem)').matches ? null : field.current;
+  const isFocused = (): boolean => document.activeElement === field.current;
+  const toEnd = (of: HTMLTextAreaElement | null): void =>
+    of?.setSelectionRange(of.value.length, of.value.length);
+  // With the text: later it would undo what the user has selected meanwhile.
+  useLayoutEffect(() => {
+    if (isFocused()) toEnd(wanted());
+  }, [writing]);
+  useEffect(() => {
+    if (isFocused()) return;
+    wanted()?.focus();
+    toEnd(wanted());
   }, [writing]);
 }
 
