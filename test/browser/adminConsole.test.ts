@@ -133,7 +133,6 @@ describe('The page of admins, while they decide', function () {
     await signUp(server, 'late');
     await page.getByRole('button', { name: 'Resume' }).click();
     await dialog().getByRole('button', { name: 'Resume' }).click();
-    await new Promise((r) => setTimeout(r, 3000)); // TEMP
     // Not a part of the address in the same row.
     await row.getByText('ok', { exact: true }).waitFor();
     await eventually('what was recorded meanwhile is sent', () =>
