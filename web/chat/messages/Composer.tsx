@@ -164,21 +164,18 @@ function useAutoHeight({ current }: Field, value: string): void {
 
 /** Puts the cursor into the field when the room is opened, or a reply or an edit begins. */
 function useFocus(field: Field, writing: Writing): void {
-  const wanted = (): HTMLTextAreaElement | null =>
+  const place = (isFocused: boolean): void => {
+    const { current } = field;
     // On a phone the focus would open the keyboard over half of the messages: there it waits for a touch.
-    writing.kind === 'new' && !matchMedia('(min-width: 45rem)').matches ? null : field.current;
-  const isFocused = (): boolean => document.activeElement === field.current;
-  const toEnd = (of: HTMLTextAreaElement | null): void =>
-    of?.setSelectionRange(of.value.length, of.value.length);
+    if (!current || (writing.kind === 'new' && !matchMedia('(min-width: 45rem)').matches)) return;
+    if ((document.activeElement === current) !== isFocused) return;
+    current.focus();
+    current.setSelectionRange(current.value.length, current.value.length);
+  };
   // With the text: later it would undo what the user has selected meanwhile.
-  useLayoutEffect(() => {
-    if (isFocused()) toEnd(wanted());
-  }, [writing]);
-  useEffect(() => {
-    if (isFocused()) return;
-    wanted()?.focus();
-    toEnd(wanted());
-  }, [writing]);
+  useLayoutEffect(() => place(true), [writing]);
+  // After the drawing: a menu that closes has given the focus back by then.
+  useEffect(() => place(false), [writing]);
 }
 
 /** Whether the keyboard is most likely that of the screen, which has no Shift+Enter. */
