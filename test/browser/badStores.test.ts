@@ -6,7 +6,7 @@ import type { Page } from 'playwright-core';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { parley } from '../support/parley.js';
-import { keptText, unsentText } from './keptRecords.js';
+import { keptText } from './keptRecords.js';
 import { Person } from './person.js';
 
 const web = join(fileURLToPath(import.meta.url).split('/dist/')[0] ?? '', 'web');
@@ -146,10 +146,7 @@ describe('The pages, when the stores of the browser', function () {
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('unsent');
     await ann.sees('unsent', 'sending');
-    // It is shown before the browser has stored it.
-    await eventually('it is stored', async () =>
-      (await ann.page.evaluate<string>(unsentText)).includes('unsent'),
-    );
+    await ann.storesUnsent('unsent');
     await world.server.start();
     await ann.page.reload();
     await ann.sees('unsent', 'sent');

@@ -3,7 +3,6 @@ import { expect } from 'chai';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { openWorld } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
-import { unsentText } from './keptRecords.js';
 import { Person } from './person.js';
 
 describe('The web chat', function () {
@@ -162,10 +161,7 @@ describe('The web chat', function () {
     await ann.banner.getByText('No connection').waitFor();
     await ann.say('before the reload');
     await ann.sees('before the reload', 'sending');
-    // It is shown before the browser has stored it.
-    await eventually('it is stored', async () =>
-      (await ann.page.evaluate<string>(unsentText)).includes('before the reload'),
-    );
+    await ann.storesUnsent('before the reload');
     await world.server.start();
     await ann.page.reload();
     await bob.sees('before the reload');

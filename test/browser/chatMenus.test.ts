@@ -1,8 +1,6 @@
 import { expect } from 'chai';
 import type { Locator } from 'playwright-core';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { eventually } from '../support/eventually.js';
-import { unsentText } from './keptRecords.js';
 import { focusedName, tabTo } from './keyboard.js';
 import { hold, menuItem, type Person, PHONE, peopleIn } from './person.js';
 
@@ -33,10 +31,7 @@ describe('Chats in the list of the web chat', function () {
     await unsent.waitFor();
     const names = (): Promise<string[]> => ann.page.locator('.row .chat b.name').allInnerTexts();
     expect(await names()).to.deep.equal([bob.name, carl.name]);
-    // It is shown before the browser has stored it.
-    await eventually('it is stored', async () =>
-      (await ann.page.evaluate<string>(unsentText)).includes('written offline'),
-    );
+    await ann.storesUnsent('written offline');
     await ann.page.reload();
     await unsent.waitFor();
     expect(await names(), 'after a reload').to.deep.equal([bob.name, carl.name]);

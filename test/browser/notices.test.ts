@@ -3,13 +3,11 @@ import { expect } from 'chai';
 import type { Locator, Page, WebSocketRoute } from 'playwright-core';
 import { Rest } from '../../packages/client/src/rest.js';
 import { axe, openWorld, screenshot } from '../support/browser.js';
-import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/freePort.js';
 import { overlaps } from '../support/overlaps.js';
 import { signUp } from '../support/people.js';
 import { RawSocket } from '../support/rawSocket.js';
 import { type ServerProcess, startServer } from '../support/server.js';
-import { unsentText } from './keptRecords.js';
 import { leadTo, menuItem, Person, PHONE, peopleIn } from './person.js';
 
 const failure = (page: Page, text: string): Locator =>
@@ -138,11 +136,7 @@ describe('Changes of an earlier run of the web chat that the server refuses', fu
     await ann.page.getByRole('button', { name: 'Delete for everyone' }).click();
     await ann.message('Bring cake').waitFor({ state: 'detached' });
     const { page } = ann;
-    // What is shown at once is stored a moment later.
-    await eventually('both changes are stored', async () => {
-      const stored = await page.evaluate<string>(unsentText);
-      return ['edit message', 'delete message'].every((request) => stored.includes(request));
-    });
+    for (const request of ['edit message', 'delete message']) await ann.storesUnsent(request);
     const context = page.context();
     await page.close();
 

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import type { Browser, BrowserContextOptions, Locator, Page } from 'playwright-core';
 import { type BrowserWorld, strangers } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import { unsentText } from './keptRecords.js';
 
 let names = 0;
 
@@ -64,6 +65,13 @@ export class Person {
   knowsFriends(): Promise<void> {
     const isKnown = "Object.keys(localStorage).some((key) => key.startsWith('parley.friends.'))";
     return eventually('the friends are known', () => this.page.evaluate<boolean>(isKnown));
+  }
+
+  /** Waits until the browser has stored this text of what is unsent, which the page shows before. */
+  storesUnsent(text: string): Promise<void> {
+    return eventually('it is stored', async () =>
+      (await this.page.evaluate<string>(unsentText)).includes(text),
+    );
   }
 
   /** Searches a user by name and opens the chat with them. */
