@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 import { createStore } from '../../packages/client/src/index.js';
 import { newSigningSecret } from '../../src/base/webhooks.js';
 import { hasEngine, kindsWith, type Running, startFresh } from '../support/engines.js';
-import { eventually } from '../support/eventually.js';
+import { eventually, untilFound } from '../support/eventually.js';
 import { ask } from '../support/http.js';
 import { at } from '../support/json.js';
 import type { RawSocket, Refusal } from '../support/rawSocket.js';
@@ -53,15 +53,11 @@ for (const engine of kindsWith('sqlite')) {
       message: text,
     });
     /** Why it is refused for good. The hook has 500 ms, in which a busy machine may not get to it. */
-    const refusal = async (event: string, data: object): Promise<Refusal> => {
-      let told: Refusal | undefined;
-      await eventually('the host was asked in time', async () => {
-        told = await phone.refusal(event, data);
-        return told.code !== 'overloaded';
+    const refusal = (event: string, data: object): Promise<Refusal> =>
+      untilFound('the host was asked in time', async () => {
+        const told = await phone.refusal(event, data);
+        return told.code === 'overloaded' ? undefined : told;
       });
-      if (!told) throw new Error('it was refused');
-      return told;
-    };
     const seqs = async () =>
       (await phone.request('fetch messages', { roomId })).messages.map(({ seq }) => seq);
 

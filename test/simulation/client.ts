@@ -1,5 +1,6 @@
 import type { Command } from '../../src/domain/commands.js';
 import { roomIdOf } from '../../src/domain/ids.js';
+import { isPassing } from '../support/passing.js';
 import type { Attempt } from './history.js';
 import type { Node } from './node.js';
 import { type Wanted, Wishes } from './wishes.js';
@@ -96,8 +97,6 @@ function timeOfRequest({ random, faultPlan }: World): number {
   const { at, ms } = random.one(faults);
   return at + ms + random.between(-1500, 300);
 }
-
-const isPassing = (code: string): boolean => code === 'overloaded' || code === 'unknown';
 
 function describe(command: Command): string {
   switch (command.kind) {

@@ -27,3 +27,13 @@ export async function eventually(what: string, condition: () => boolean | Promis
     clearTimeout(timer);
   });
 }
+
+/** Waits as `eventually` does until `look` finds something, and resolves with that. */
+export async function untilFound<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  let found: T | undefined;
+  await eventually(what, async () => {
+    found = await look();
+    return found !== undefined;
+  });
+  return found as T; // It was found.
+}

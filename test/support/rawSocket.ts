@@ -8,7 +8,8 @@ import type {
   RequestInput,
   RequestName,
 } from '../../src/domain/contract.js';
-import { eventually, PATIENCE_MS } from './eventually.js';
+import { PATIENCE_MS, untilFound } from './eventually.js';
+import { isPassing } from './passing.js';
 
 /** How a refusal says why. */
 export interface Refusal {
@@ -66,16 +67,13 @@ export class RawSocket {
    * connection: each has only 10 s to identify.
    */
   static async open(wsUrl: string, token: string, cursor?: string): Promise<RawSocket> {
-    let raw: RawSocket | undefined;
-    await eventually('they are let in', async () => {
-      const socket = await RawSocket.connect(wsUrl);
-      const { error } = await socket.#ask('identity', cursor === undefined ? { token } : { token, cursor });
-      if (error) await socket.cut();
-      else raw = socket;
-      return !error;
+    return untilFound('they are let in', async () => {
+      const raw = await RawSocket.connect(wsUrl);
+      const { error } = await raw.#ask('identity', cursor === undefined ? { token } : { token, cursor });
+      if (!error) return raw;
+      await raw.cut();
+      return undefined;
     });
-    if (!raw) throw new Error('they were let in');
-    return raw;
   }
 
   /** Where this connection has got to, as far as it was told. */
@@ -109,11 +107,9 @@ export class RawSocket {
 
   /** The same, repeated as clients do while it is refused for the time being. */
   async persist<N extends RequestName>(event: N, data: RequestInput<N>): Promise<RequestAnswer<N>> {
-    let answer: Frame['data'];
-    await eventually(`${event} is granted`, async () => {
-      const { data: granted, error } = await this.#ask(event, data);
-      answer = granted;
-      return !error;
+    const { data: answer } = await untilFound(`${event} is granted`, async () => {
+      const frame = await this.#ask(event, data);
+      return frame.error ? undefined : frame;
     });
     // What the contract says of this event's answer.
     return answer as RequestAnswer<N>;
@@ -122,8 +118,7 @@ export class RawSocket {
   /** The frame that grants a request, or refuses it for the time being. Rejects when it is refused for good. */
   async #ask(event: string, data: unknown): Promise<Frame> {
     const frame = await this.answer(this.send(event, data));
-    if (frame.error && !['overloaded', 'unknown'].includes(frame.error.code))
-      throw refused(event, frame.error);
+    if (frame.error && !isPassing(frame.error.code)) throw refused(event, frame.error);
     return frame;
   }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'chai';
 import fc from 'fast-check';
 import type { Message } from '../../../packages/client/src/types.js';
-import { eventually } from '../../support/eventually.js';
+import { untilFound } from '../../support/eventually.js';
 import { runs } from '../../support/lanes.js';
 import type { Place } from '../../support/people.js';
 import type { Frame, RawSocket } from '../../support/rawSocket.js';
@@ -92,18 +92,17 @@ class Handset {
 
   /** Does it on its connection. When the server ends that, because it cannot read what was missed, on another one. */
   async #use<T>(act: (socket: RawSocket) => Promise<T>): Promise<T> {
-    const done: T[] = [];
-    await eventually('a device has done it', async () => {
+    const { done } = await untilFound('a device has done it', async () => {
       const socket = await this.resume();
       try {
-        done.push(await act(socket));
+        return { done: await act(socket) };
       } catch (error) {
         if (!socket.isClosed || (await socket.closed) !== RESTARTS) throw error;
         await this.cut(100);
+        return undefined;
       }
-      return done.length > 0;
     });
-    return done[0] as T; // It was done.
+    return done;
   }
 
   #handle(frames: readonly Frame[]): void {
