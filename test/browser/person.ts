@@ -23,7 +23,7 @@ export class Person {
     browser: Browser,
     url: string,
     options: BrowserContextOptions = {},
-    prepare: (page: Page) => Promise<void> = async () => {},
+    prepare: (page: Page) => Promise<unknown> = async () => {},
   ): Promise<Person> {
     const context = await browser.newContext({ locale: 'en-GB', ...options });
     context.setDefaultTimeout(20_000);
