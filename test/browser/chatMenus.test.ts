@@ -5,7 +5,7 @@ import { focusedName, tabTo } from './keyboard.js';
 import { hold, menuItem, type Person, PHONE, peopleIn } from './person.js';
 
 describe('Chats in the list of the web chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld({ CONTACTS: 'consent' });
   const somebody = peopleIn(world);
   const look = async ({ page }: Person, view: string): Promise<void> => {

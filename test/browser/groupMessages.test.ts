@@ -10,7 +10,7 @@ import { RawSocket } from '../support/rawSocket.js';
 import { leadTo, Person } from './person.js';
 
 describe('Messages of a group in the web chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld({ RATE_LIMIT: 'off' });
   const open: { close(): Promise<void> }[] = [];
   let ann: Person | undefined;

@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.js';
 import { menuItem, type Person, PHONE, peopleIn } from './person.js';
 
 describe('Groups in the web chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld();
   const somebody = peopleIn(world);
   const look = async ({ page }: Person, view: string): Promise<void> => {

@@ -7,7 +7,7 @@ import { type IssuerGifts, type RealIssuer, startRealIssuer } from '../support/r
 import { type ServerProcess, startServer } from '../support/server.js';
 
 describe('The sign-in by an issuer', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld();
   let issuer: RealIssuer;
   let server: ServerProcess;

@@ -14,7 +14,7 @@ const SELECTED_AT_ONCE = `(async () => {
 })()`;
 
 describe('Messages in the web chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld({ RATE_LIMIT: 'off' });
   let [ann, bob]: Person[] = [];
   const both = (): readonly [Person, Person] => {

@@ -26,7 +26,7 @@ async function refuse(page: Page, error: object, ...events: readonly string[]): 
 }
 
 describe('What the web chat tells of failures', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld({ RATE_LIMIT: 'off' });
   const somebody = peopleIn(world);
 
@@ -161,7 +161,7 @@ describe('Changes of an earlier run of the web chat that the server refuses', fu
 });
 
 describe('What is far back or elsewhere in the web chat', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const world = openWorld({ RATE_LIMIT: 'off' });
   const somebody = peopleIn(world);
 

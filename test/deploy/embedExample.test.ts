@@ -14,7 +14,7 @@ import { repository } from './dockerfile.js';
 import { Program } from './program.js';
 
 describe('The example of a page for the users of another sign-in', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let browser: Browser | undefined;
   let server: ServerProcess;
   let host: HostServer;

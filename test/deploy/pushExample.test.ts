@@ -12,7 +12,7 @@ import { Program } from './program.js';
 const PRESENCE_GRACE = '1s';
 
 describe('The example of push notifications', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const roomId = randomUUID();
   let server: ServerProcess;
   let host: HostServer;

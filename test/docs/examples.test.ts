@@ -274,5 +274,5 @@ describe('npm run talk', () => {
     }
     const { status, stdout } = spawnSync(process.execPath, [talk, '--help'], { encoding: 'utf8' });
     expect([status, stdout.slice(0, 6)]).to.deep.equal([2, 'Usage:']);
-  }).timeout(60_000);
+  }).timeout(120_000);
 });

@@ -267,7 +267,7 @@ for (const engine of kindsWith('nodes')) {
 }
 
 describe('who makes users', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   const json = { username: 'ann', password: 'a mild autumn evening' };
 
   it('is everybody, or only the host, operators and issuers', async () => {

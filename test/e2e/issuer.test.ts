@@ -35,7 +35,7 @@ class Browser {
 }
 
 describe('an issuer of another maker (oidc-provider)', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let issuer: RealIssuer;
   let server: ServerProcess;
 

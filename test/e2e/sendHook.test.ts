@@ -183,7 +183,7 @@ for (const engine of kindsWith('sqlite')) {
 }
 
 describe('HOOK_SEND', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   it('is logged at most once in 10 s while it is away, with the cause and no stack', async () => {
     const hook = await Receiver.start();

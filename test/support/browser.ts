@@ -6,6 +6,7 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { freePort } from './freePort.js';
 import { isSoak } from './lanes.js';
 import { type ServerProcess, startServer } from './server.js';
+import { tellOnFailure } from './setUp.js';
 
 /** Where screenshots are left to be looked at; CI takes none. */
 const artefacts = fileURLToPath(new URL('../../../artefacts/', import.meta.url));
@@ -34,7 +35,31 @@ export async function openBrowser(
     return undefined;
   }
   // As root, in a container, Chromium has no sandbox of its own; it opens this project's pages only.
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage', ...more] });
+  const browser = await chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...more],
+  });
+  open.add(browser);
+  browser.on('disconnected', () => open.delete(browser));
+  return browser;
+}
+
+const open = new Set<Browser>();
+const [SHOWN_LETTERS, SHOWN_WITHIN_MS] = [600, 5000];
+
+tellOnFailure(async () => {
+  const pages = [...open].flatMap((browser) => browser.contexts()).flatMap((context) => context.pages());
+  return (await Promise.all(pages.map(shownBy))).join('\n');
+});
+
+/** The address and the beginning of the text of a page. */
+async function shownBy(page: Page): Promise<string> {
+  const body = await page
+    .locator('body')
+    // biome-ignore lint/performance/useDomNodeTextContent: only what is seen
+    .innerText({ timeout: SHOWN_WITHIN_MS })
+    .catch((error: unknown) => String(error));
+  return `${page.url()} shows: ${body.replace(/\s+/g, ' ').slice(0, SHOWN_LETTERS)}`;
 }
 
 /** The same with notifications, which the headless shell does not have, if there is one. */
