@@ -25,6 +25,7 @@ import { checkPartitionChain } from '../log/checkLog.js';
 import type { Engine } from '../projections/store/engine.js';
 import { openVault } from '../vault/openVault.js';
 import {
+  count,
   exitWhenInterrupted,
   findLog,
   parseAs,
@@ -62,8 +63,8 @@ export async function findSignedLog(config: Config): Promise<SignedLog> {
 function reportLines({ partitions, models }: Report): string[] {
   return [
     ...partitions.map(({ partition, events, until, root, commits }) => {
-      const inCommits = commits === undefined ? '' : ` in ${commits} commits`;
-      return `partition ${partition}: ${events} events${inCommits}, until ${until || '-'}, root ${root}`;
+      const inCommits = commits === undefined ? '' : ` in ${count(commits, 'commit')}`;
+      return `partition ${partition}: ${count(events, 'event')}${inCommits}, until ${until || '-'}, root ${root}`;
     }),
     ...models.map(modelLine),
   ];
@@ -71,9 +72,9 @@ function reportLines({ partitions, models }: Report): string[] {
 
 /** Says of a read model that is behind the log how much of it was not compared. */
 function modelLine({ name, rows, missing }: Report['models'][number]): string {
-  const line = `${name}: ${rows} rows match a fresh fold`;
+  const line = `${name}: ${count(rows, 'row')} ${rows === 1 ? 'matches' : 'match'} a fresh fold`;
   if (missing === 0) return line;
-  return `${line}, without the last ${missing} ${missing === 1 ? 'event' : 'events'}, not yet in this read model`;
+  return `${line}, without the last ${count(missing, 'event')}, not yet in this read model`;
 }
 
 const NOT_MADE = 'read models: not compared, they are being made; run this again once /ready answers 200';
@@ -190,8 +191,6 @@ export function addExport(audit: Command, env: NodeJS.ProcessEnv): void {
       printLine(`${dir}: ${count(events, 'event')} of ${count(partitions, 'partition')}`);
     });
 }
-
-const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
 
 /** An incomplete bundle would be in the way of the next export. What was in the directory before stays. */
 async function removeUnlessDone(dir: string): Promise<() => void> {

@@ -51,6 +51,9 @@ export const parseId = parseAs(Id);
 /** Writes to standard output, which has answers only. */
 export const printLine = (line: string): void => void process.stdout.write(`${line}\n`);
 
+/** A number and what it counts: `1 event`, `2 events`. */
+export const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? '' : 's'}`;
+
 const INTERRUPTS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
 
 /** Runs `remove` when the process ends, interrupted too, unless the returned function was called before. */

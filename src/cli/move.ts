@@ -4,7 +4,7 @@ import { engineOf, explainUnreachable } from '../app/openStores.js';
 import { messageOf } from '../base/errors.js';
 import { ConfigError, readConfig } from '../base/settings.js';
 import type { Engine } from '../projections/store/engine.js';
-import { exitWhenInterrupted, printLine, startProgressBar } from './commandLine.js';
+import { count, exitWhenInterrupted, printLine, startProgressBar } from './commandLine.js';
 
 /** The URL of a database, or a directory. */
 function parseTarget(text: string): Engine {
@@ -67,7 +67,7 @@ const whereItIs = (step: MoveStep): string =>
 
 function linesOf({ from, to: place, copied }: Moved, to: Engine): string[] {
   const whatIsThere = copied
-    ? `${copied.events} events and ${copied.rows} rows of the vault are in ${place}, and are verified there`
+    ? `${count(copied.events, 'event')} and ${count(copied.rows, 'row')} of the vault are in ${place}, and are verified there`
     : `everything was copied to ${place} and verified there by an earlier run; it is complete now`;
   return [
     whatIsThere,

@@ -15,7 +15,7 @@ import { assertNever, messageOf } from '../base/errors.js';
 import { type Config, readConfig } from '../base/settings.js';
 import { ROLES, type Role } from '../domain/streams.js';
 import { projectionNames } from '../projections/allProjections.js';
-import { parseId, parsePartition, printLine } from './commandLine.js';
+import { count, parseId, parsePartition, printLine } from './commandLine.js';
 
 /** A server that starts or stops holds the directory's lock but takes no operations yet: this is how long to wait. */
 const WAIT_FOR_SERVER_MS = 20_000;
@@ -262,11 +262,9 @@ export function addAccept(audit: Command, env: NodeJS.ProcessEnv): void {
     )
     .action(async (partition: number) => {
       const { size } = await withOperator(readConfig(env), (operator) => operator.accept({ partition }));
-      printLine(`partition ${partition} is accepted as it is, with ${size} events`);
+      printLine(`partition ${partition} is accepted as it is, with ${count(size, 'event')}`);
     });
 }
-
-const count = (n: number, word: string): string => `${n} ${word}${n === 1 ? '' : 's'}`;
 
 /** A subscription on one line: id, URL without its query, how far it is behind, and what is wrong. */
 function subscriptionLine({ id, url, lagEvents, lagSeconds, failing, paused }: ShownSubscription): string {
