@@ -4,7 +4,7 @@ import { textOf } from '../domain/fields.js';
 import { PAGE_ROWS, REASON_CODE_POINTS } from '../domain/limits.js';
 import { Note } from '../domain/moderation/reports.js';
 import type { AdministeredUser } from '../http/administration.js';
-import { parseAs, parseId, printLine } from './commandLine.js';
+import { count, parseAs, parseId, printLine } from './commandLine.js';
 import { withOperator } from './operate.js';
 
 const parseNote = parseAs(Note);
@@ -85,13 +85,11 @@ function userLine({ user, isOnline, lastSeen, lastActive, sessions, roles }: Adm
   const name = user.username ?? '-';
   return [
     displayName === undefined ? name : `${name} (${displayName})`,
-    ...[
-      user.userId,
-      user.createdAt,
-      seen,
-      `${sessions} ${sessions === 1 ? 'session' : 'sessions'}`,
-      marks.join(', ') || '-',
-    ],
+    user.userId,
+    user.createdAt,
+    seen,
+    count(sessions, 'session'),
+    marks.join(', ') || '-',
   ].join('\t');
 }
 
