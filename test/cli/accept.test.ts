@@ -69,7 +69,7 @@ describe('A log restored from a backup', () => {
   it('is signed again once an operator has accepted it, and keeps nothing for a report that it lost', async () => {
     const ran = await parley(['audit', 'accept', '0'], env);
     expect(ran).to.include({ code: 0, err: '' });
-    expect(ran.out).to.match(/^partition 0 is accepted as it is, with \d+ events?\n$/);
+    expect(ran.out).to.match(/^partition 0 is accepted as it is, with \d+ events\n$/);
     // The vault kept the reported message.
     expect(await parley(['audit', 'verify'], env)).to.include({ code: 0, err: '' });
     await server.start();

@@ -34,7 +34,7 @@ for (const engine of commandEngines)
       const { code, out, err } = await parley(['audit', 'verify'], env);
       expect({ code, err }).to.deep.equal({ code: 0, err: '' });
       expect(out).to.match(
-        /^partition 0: \d+ events? in \d+ commits?, until 2026-01-01T\S+, root \S+\npartition 1: /,
+        /^partition 0: \d+ events in \d+ commits, until 2026-01-01T\S+, root \S+\npartition 1: /,
       );
       expect(out).to.match(/^messages: 12 rows match a fresh fold$/m);
       expect(out).not.to.match(/\b1 (events|commits|rows)\b/);
