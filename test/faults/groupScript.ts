@@ -160,7 +160,7 @@ interface Cast {
 
 /** One group as it should be, and the steps that change it and the system. */
 export class GroupScript {
-  /** The latest that an answer has named. A query with it sees every acknowledged command in the group. */
+  /** The newest revision in any answer so far. A query with it sees every acknowledged command in the group. */
   revision: string | undefined;
 
   private constructor(

@@ -12,7 +12,7 @@ export class Ledger {
   /** How many commands were acknowledged, those about groups included. */
   acknowledged = 0;
 
-  /** The latest that an answer has named. A query with it sees every acknowledged command, whoever asks. */
+  /** The newest revision in any answer so far. A query with it sees every acknowledged command, whoever asks. */
   revision: string | undefined;
 
   /** Sends from a device, with no bound on time; resolves once it is acknowledged. */
